@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { TarnError } from '../util/errors.js';
+
+/** A SHA-256 as 64 lower-case hex digits. Only the parsers and hash functions here mint one. */
+export type Hash = string & { readonly __hash: 'sha256' };
+/** SHA-256 of a tree node's canonical bytes; the root node's id names the tree. */
+export type NodeId = Hash & { readonly __of: 'node' };
+/** SHA-256 of a commit's canonical bytes. */
+export type CommitId = Hash & { readonly __of: 'commit' };
+/** SHA-256 of a pack's index (see repo/FORMAT.md), which names every content in the pack. */
+export type PackId = Hash & { readonly __of: 'pack' };
+
+/**
+ * The name of a file's bytes: `sha256:<hex>` is the SHA-256 of the bytes of a file of at most one
+ * block; `merkle:<hex>` is the SHA-256 of the manifest of a longer one. The prefix keeps a small
+ * file that holds a manifest's bytes apart from the large file that the manifest describes.
+ */
+export type ContentId = string & { readonly __of: 'content' };
+
+/** Bytes in a block: the unit of hashing, of verification and of lazy reading. */
+export const BLOCK_BYTES = 1_048_576;
+
+/** Bytes in a binary hash. */
+export const HASH_BYTES = 32;
+
+const HEX64 = /^[0-9a-f]{64}$/;
+
+export function sha256(bytes: Uint8Array): Hash {
+  return createHash('sha256').update(bytes).digest('hex') as Hash;
+}
+
+export function parseHash(text: string, what: string): Hash {
+  if (!HEX64.test(text)) {
+    throw new TarnError('invalid', `${what} must be 64 lower-case hex digits, got '${text}'`);
+  }
+  return text as Hash;
+}
+
+export const parseNodeId = (text: string): NodeId => parseHash(text, 'a tree id') as NodeId;
+export const parseCommitId = (text: string): CommitId => parseHash(text, 'a commit id') as CommitId;
+export const parsePackId = (text: string): PackId => parseHash(text, 'a pack id') as PackId;
+
+/** Names content of `size` bytes whose block hash or manifest hash is `hash`. */
+export function contentIdOf(size: number, hash: Hash): ContentId {
+  return (size <= BLOCK_BYTES ? `sha256:${hash}` : `merkle:${hash}`) as ContentId;
+}
+
+export function parseContentId(text: string): ContentId {
+  if (/^(sha256|merkle):[0-9a-f]{64}$/.test(text)) return text as ContentId;
+  throw new TarnError('invalid', `'${text}' is not a content id (sha256:… or merkle:… and 64 hex)`);
+}
+
+/** The hash inside a content id, without its kind. */
+export function contentHash(id: ContentId): Hash {
+  return id.slice(7) as Hash;
+}
+
+export const EMPTY_CONTENT = contentIdOf(0, sha256(new Uint8Array(0)));

@@ -1,0 +1,70 @@
+import { TarnError } from '../util/errors.js';
+
+/**
+ * A path as the tree holds it: each char code is one byte of the path's UTF-8 form. JavaScript then
+ * compares keys with `<` in byte order, as S3 lists them, where UTF-16 strings would not.
+ */
+export type Key = string & { readonly __key: 'utf8-bytes' };
+
+/** Longest path in bytes of UTF-8, the limit of S3 keys. */
+export const PATH_BYTES_MAX = 1024;
+/** Longest component that Linux file systems can name, in bytes. */
+export const NAME_BYTES_MAX = 255;
+
+export const ROOT_KEY = '' as Key;
+
+export function keyFromBytes(bytes: Buffer): Key {
+  return bytes.toString('latin1') as Key;
+}
+
+export function keyToBytes(key: Key): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
+/** Text to key without any rule but UTF-8; for input whose path was parsed already. */
+export function keyFromText(text: string): Key {
+  return Buffer.from(text, 'utf8').toString('latin1') as Key;
+}
+
+export function keyToText(key: Key): string {
+  return Buffer.from(key, 'latin1').toString('utf8');
+}
+
+/**
+ * A path that a user gives for writing. Refuses what no file system could name again, with words
+ * that say which rule broke; the tree itself takes any key that S3 takes.
+ * @throws TarnError invalid
+ */
+export function parsePath(text: string): Key {
+  const key = parsePrefix(text);
+  if (key === '') throw new TarnError('invalid', 'a path is missing: name a file below the ref');
+  if (key.endsWith('/')) {
+    throw new TarnError('invalid', `path '${text}' ends with '/', which names a directory`);
+  }
+  return key;
+}
+
+/** Like parsePath for a place that may be a directory: empty is the root, a final `/` is allowed. */
+export function parsePrefix(text: string): Key {
+  const refuse = (rule: string): never => {
+    throw new TarnError('invalid', `path '${printable(text)}' ${rule}`);
+  };
+  if (!text.isWellFormed()) refuse('is not valid Unicode (it holds half of a surrogate pair)');
+  if (text.includes('\uFFFD')) refuse('holds U+FFFD, the mark of bytes that are not valid UTF-8');
+  if (text.includes('\0')) refuse('holds a NUL byte');
+  const bytes = Buffer.byteLength(text);
+  if (bytes > PATH_BYTES_MAX)
+    refuse(`is ${bytes} bytes long, at most ${PATH_BYTES_MAX} are allowed`);
+  if (text === '') return ROOT_KEY;
+  const components = (text.endsWith('/') ? text.slice(0, -1) : text).split('/');
+  for (const component of components) {
+    if (component === '') refuse("has an empty component (two '/' in a row, or one in front)");
+    if (component === '.' || component === '..') refuse(`has the component '${component}'`);
+  }
+  return keyFromText(text);
+}
+
+function printable(text: string): string {
+  const short = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return short.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}

@@ -1,0 +1,71 @@
+/**
+ * The lower waist: everything above stores and reads bytes only through this interface.
+ *
+ * Keys are `/`-separated ASCII names chosen by tarn. Objects are immutable in practice: tarn never
+ * puts different bytes under a key it has put, except under the refs of a bucket. A put is durable
+ * and visible, whole, when its promise resolves; a put that fails or is killed leaves nothing
+ * visible. Each implementation runs test/suites/object-store.ts.
+ */
+export interface ObjectStore {
+  /** Where this is, for messages: a directory or a URL without secrets. */
+  readonly url: string;
+
+  /**
+   * The object's bytes, or those of `range`, which is cut at the object's end.
+   * @throws TarnError not-found (message names the key), io, aborted
+   */
+  get(key: string, options?: GetOptions): Promise<Uint8Array>;
+
+  /** @throws TarnError conflict when the condition does not hold, no-space, io, aborted */
+  put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<ObjectInfo>;
+
+  /** Starts an object whose key is known only once its bytes are (content addressing). */
+  upload(signal?: AbortSignal): Promise<Upload>;
+
+  head(key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined>;
+
+  /** Objects whose key starts with `prefix`, in byte order of their keys, after `after`. */
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
+
+  /** Removes the object; an absent one is no error. */
+  delete(key: string, signal?: AbortSignal): Promise<void>;
+
+  /** The file that holds the object's bytes, where objects are files of this machine. */
+  localPath?(key: string): string;
+
+  close(): Promise<void>;
+}
+
+export interface GetOptions {
+  /** Bytes from `offset`, `length` of them; both at least 0. */
+  readonly range?: { readonly offset: number; readonly length: number };
+  readonly signal?: AbortSignal;
+}
+
+export interface PutOptions {
+  /** Only if no object has the key. */
+  readonly ifNoneMatch?: '*';
+  /** Only if the object has this etag. */
+  readonly ifMatch?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface ListOptions {
+  readonly after?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface ObjectInfo {
+  readonly key: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly etag: string;
+}
+
+/** An object on its way; exactly one of finish and abort must be called. */
+export interface Upload {
+  write(bytes: Uint8Array): Promise<void>;
+  /** Makes it durable under `key`; an object that is there already is kept and this one dropped. */
+  finish(key: string): Promise<ObjectInfo>;
+  abort(): Promise<void>;
+}

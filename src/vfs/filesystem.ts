@@ -1,0 +1,146 @@
+import type { MaybePromise } from '../util/async.js';
+import type { Key } from '../model/path.js';
+
+/**
+ * The filesystem as a driver sees it: inodes and handles, as in the kernel's FUSE protocol, and
+ * nothing of any kernel interface.
+ *
+ * Errors. An expected outcome is an Errno value. Anything thrown is a fault: the driver logs it and
+ * answers with the errno of its kind (mount/errno.ts).
+ *
+ * Sync and async. A call returns its value directly when what it needs is in memory and a promise
+ * otherwise; a driver must take both.
+ *
+ * Inodes. Numbers fit in 52 bits. A frozen filesystem computes them from the tree, so it keeps no
+ * lookup counts and there is no forget.
+ *
+ * Calls that would write do not exist here yet: a driver answers them all with EROFS itself.
+ */
+export interface Filesystem {
+  /** Shown as the mount's source in /proc/mounts: repository and commit. */
+  readonly sourceName: string;
+  /** True when nothing seen here ever changes, so that kernels may cache without limit. */
+  readonly frozen: boolean;
+
+  lookup(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<Attributes | Errno>;
+  getattr(inode: Inode, signal: AbortSignal): MaybePromise<Attributes | Errno>;
+  /** The target as bytes, one to a char. */
+  readlink(inode: Inode, signal: AbortSignal): MaybePromise<{ target: Key } | Errno>;
+
+  /** Only for reading; the driver has already refused other access modes with EROFS. */
+  open(inode: Inode, signal: AbortSignal): MaybePromise<OpenedFile | Errno>;
+  /** Fewer bytes than `length` only at the end of the file. */
+  read(
+    handle: Handle,
+    offset: number,
+    length: number,
+    signal: AbortSignal,
+  ): MaybePromise<Uint8Array | Errno>;
+  release(handle: Handle): void;
+
+  opendir(inode: Inode, signal: AbortSignal): MaybePromise<{ handle: Handle } | Errno>;
+  /**
+   * Fills `sink` from the position `offset` (0 is the start, else what the sink was given as `next`)
+   * until it is full or the directory ends. `.` and `..` come first.
+   */
+  readdir(
+    handle: Handle,
+    offset: number,
+    sink: DirectorySink,
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno>;
+  releasedir(handle: Handle): void;
+
+  statfs(signal: AbortSignal): MaybePromise<FilesystemTotals>;
+  getxattr(inode: Inode, name: Key, signal: AbortSignal): MaybePromise<Uint8Array | Errno>;
+  listxattr(inode: Inode, signal: AbortSignal): MaybePromise<readonly Key[] | Errno>;
+
+  /** Where to tell which bytes of an open file the driver may now read by itself. */
+  connect(driver: DriverEvents): void;
+}
+
+/** 1 is the root. */
+export type Inode = number;
+/** At most 2^53 - 1; chosen by the filesystem, never reused while open. */
+export type Handle = number;
+
+export type Errno =
+  | 'ENOENT'
+  | 'ENOTDIR'
+  | 'EISDIR'
+  | 'ENAMETOOLONG'
+  | 'EINVAL'
+  | 'EIO'
+  | 'EROFS'
+  | 'EINTR'
+  | 'EBADF'
+  | 'ESTALE'
+  | 'EACCES'
+  | 'ENODATA'
+  | 'ELOOP'
+  | 'ENOSPC'
+  | 'ENOMEM'
+  | 'EBUSY'
+  | 'EPERM'
+  | 'EEXIST'
+  | 'ENOTEMPTY'
+  | 'EAGAIN'
+  | 'ENOTSUP';
+
+export type NodeKind = 'file' | 'directory' | 'symlink';
+
+export interface Attributes {
+  readonly inode: Inode;
+  readonly kind: NodeKind;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  readonly nlink: number;
+}
+
+export interface OpenedFile {
+  readonly handle: Handle;
+  /** A local file that holds the bytes, open until release; see repo/content.ts, Backing. */
+  readonly backing?: {
+    readonly fd: number;
+    readonly offset: number;
+    /** Bytes of the file from `offset`. */
+    readonly length: number;
+    /** The backing file is this file and nothing else: it may pass through if also verified. */
+    readonly exact: boolean;
+    /** All of it may be read by the driver; otherwise only what is granted. */
+    readonly verified: boolean;
+  };
+}
+
+/** What a filesystem calls on its driver. */
+export interface DriverEvents {
+  /** Bytes [start, end) of the file open as `handle` may be read from its backing. */
+  grant(handle: Handle, start: number, end: number): void;
+}
+
+/** Takes one directory entry as scalars, so that a listing allocates nothing an entry. */
+export interface DirectorySink {
+  /** False when the entry did not fit: it was not taken, and the caller stops. */
+  add(
+    name: Key,
+    next: number,
+    inode: Inode,
+    kind: NodeKind,
+    mode: number,
+    size: number,
+    mtimeSec: number,
+    mtimeNsec: number,
+    nlink: number,
+  ): boolean;
+}
+
+export interface FilesystemTotals {
+  /** Bytes of all files together. */
+  readonly bytes: number;
+  /** Files and symlinks. */
+  readonly files: number;
+}

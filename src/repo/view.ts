@@ -1,9 +1,12 @@
 import type { MaybePromise } from '../util/async.js';
 import type { Commit } from '../model/commit.js';
+import type { FrozenCursor, ViewCursor } from '../model/cursor.js';
 import type { Entry, KeyedEntry, Totals } from '../model/entry.js';
 import type { CommitId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import type { Content } from './content.js';
+
+export type { EntryAttributes, FrozenCursor, ViewCursor } from '../model/cursor.js';
 
 /**
  * The upper waist: the read side of a moment. Every door speaks only to this, so that no two doors
@@ -29,42 +32,11 @@ export interface ViewSource {
   readonly commit: Commit;
 }
 
-/**
- * Walks entries in key order. Not valid until a seek returned true. A promise is returned only
- * where a node must be loaded: callers on a hot path test with isPromise before they await.
- */
-export interface ViewCursor {
-  /** To the first entry whose key is at least `key`; false when there is none. */
-  seek(key: Key): MaybePromise<boolean>;
-  next(): MaybePromise<boolean>;
-  readonly key: Key;
-  /** Decoded on each call. */
-  entry(): Entry;
-  /** Fills `out` with what a listing shows, without decoding the rest; the object is reused. */
-  attributes(out: EntryAttributes): void;
-}
-
-/** The fixed-size part of an entry, in a reusable object so that listings allocate nothing. */
-export interface EntryAttributes {
-  kind: 'file' | 'symlink';
-  /** Bytes. */
-  size: number;
-  mtimeSec: number;
-  mtimeNsec: number;
-  /** Permission bits. */
-  mode: number;
-}
-
-/** A view that never changes: positions are ordinals in key order, 0-based. */
+/** A view that never changes. */
 export interface FrozenView extends View {
   cursor(signal?: AbortSignal): FrozenCursor;
   /** How many keys are less than `key`. */
   rank(key: Key, signal?: AbortSignal): MaybePromise<number>;
   /** The entry at `ordinal`, undefined past the end. */
   select(ordinal: number, signal?: AbortSignal): MaybePromise<KeyedEntry | undefined>;
-}
-
-export interface FrozenCursor extends ViewCursor {
-  readonly ordinal: number;
-  seekOrdinal(ordinal: number): MaybePromise<boolean>;
 }

@@ -1,0 +1,58 @@
+import type { Key } from '../model/path.js';
+import type { Inode } from './filesystem.js';
+
+/**
+ * Inode numbers of a frozen view follow from the tree, so there is no table of them, nothing to
+ * forget, and they survive a restart.
+ *
+ * - 1 is the root.
+ * - A file or symlink is its entry's ordinal + 2.
+ * - A directory is its depth (1 for one in the root) times 2^42 plus the ordinal of its first
+ *   entry. Directories of one depth share no entry, so no two have the same number.
+ *
+ * A key has at most 1,024 bytes, so at most 512 components that are not empty: 10 bits of depth and
+ * 42 of ordinal make 52, which a double holds exactly.
+ */
+export const ROOT_INODE: Inode = 1;
+
+/** Entries that a mounted commit may hold: file numbers must stay below the first directory's. */
+export const ENTRIES_MAX = 2 ** 42 - 2;
+
+const DEPTH_UNIT = 2 ** 42;
+const INODE_END = 2 ** 52;
+const FIRST_FILE = 2;
+
+export function fileInode(ordinal: number): Inode {
+  return ordinal + FIRST_FILE;
+}
+
+export function directoryInode(depth: number, firstOrdinal: number): Inode {
+  return depth === 0 ? ROOT_INODE : depth * DEPTH_UNIT + firstOrdinal;
+}
+
+export type Numbered =
+  | { readonly kind: 'root' }
+  | { readonly kind: 'leaf'; readonly ordinal: number }
+  | { readonly kind: 'directory'; readonly depth: number; readonly firstOrdinal: number }
+  | { readonly kind: 'none' };
+
+/** What a number means; whether such an entry is there, only the tree can say. */
+export function decodeInode(inode: Inode): Numbered {
+  if (inode === ROOT_INODE) return { kind: 'root' };
+  if (!Number.isSafeInteger(inode) || inode < FIRST_FILE || inode >= INODE_END) {
+    return { kind: 'none' };
+  }
+  const depth = Math.floor(inode / DEPTH_UNIT);
+  if (depth === 0) return { kind: 'leaf', ordinal: inode - FIRST_FILE };
+  return { kind: 'directory', depth, firstOrdinal: inode - depth * DEPTH_UNIT };
+}
+
+/** The first `depth` components of `key` with the `/` after them, undefined if it has fewer. */
+export function prefixAtDepth(key: Key, depth: number): Key | undefined {
+  let end = 0;
+  for (let i = 0; i < depth; i += 1) {
+    end = key.indexOf('/', end) + 1;
+    if (end === 0) return undefined;
+  }
+  return key.slice(0, end) as Key;
+}

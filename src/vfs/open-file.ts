@@ -1,0 +1,125 @@
+import { BLOCK_BYTES } from '../model/ids.js';
+import type { Backing, Content } from '../repo/content.js';
+import type { DriverEvents, Handle, OpenedFile } from './filesystem.js';
+
+/**
+ * Blocks verified ahead of a sequential reader, so that the driver finds the next ones granted and
+ * answers without us. Small: verifying costs a hash of each block, wanted or not.
+ */
+const AHEAD_BYTES = 4 * BLOCK_BYTES;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** One open file: reads what the driver cannot, and grants it the blocks that were verified. */
+export class OpenFile {
+  readonly #handle: Handle;
+  readonly #content: Content;
+  readonly #backing: Backing | undefined;
+  readonly #driver: () => DriverEvents | undefined;
+  readonly #released = new AbortController();
+  /** Reads in flight; the content stays open until they end, because they use its descriptors. */
+  #reading = 0;
+  /** End of the run of blocks that sequential reading has asked for, wanted or ahead; bytes. */
+  #frontier = -1;
+  /** Where verifying ahead goes on; bytes. It runs while this is below the frontier. */
+  #ahead = 0;
+  #verifyingAhead = false;
+
+  constructor(
+    handle: Handle,
+    content: Content,
+    backing: Backing | undefined,
+    driver: () => DriverEvents | undefined,
+  ) {
+    this.#handle = handle;
+    this.#content = content;
+    this.#backing = backing;
+    this.#driver = driver;
+  }
+
+  get opened(): OpenedFile {
+    const backing = this.#backing;
+    if (backing === undefined) return { handle: this.#handle };
+    return {
+      handle: this.#handle,
+      backing: {
+        fd: backing.fd,
+        offset: backing.offset,
+        length: this.#content.size,
+        exact: backing.exact,
+        verified: backing.verified,
+      },
+    };
+  }
+
+  async read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    if (offset >= this.#content.size || length <= 0) return NO_BYTES;
+    const bytes = await this.#readContent(offset, length, signal);
+    if (this.#backing?.verified === false && bytes.length > 0) {
+      const start = blockStart(offset);
+      const end = this.#blockEnd(offset + bytes.length);
+      this.#grant(start, end);
+      this.#follow(start, end);
+    }
+    return bytes;
+  }
+
+  release(): void {
+    this.#released.abort();
+    if (this.#reading === 0) this.#content.close();
+  }
+
+  async #readContent(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    this.#reading += 1;
+    try {
+      return await this.#content.read(offset, length, signal);
+    } finally {
+      this.#reading -= 1;
+      if (this.#reading === 0 && this.#released.signal.aborted) this.#content.close();
+    }
+  }
+
+  #grant(start: number, end: number): void {
+    if (!this.#released.signal.aborted) this.#driver()?.grant(this.#handle, start, end);
+  }
+
+  /** Takes note of a read of the blocks [start, end): a jump, or the next step of a long walk. */
+  #follow(start: number, end: number): void {
+    if (this.#frontier < 0 || start > this.#frontier) {
+      this.#frontier = end;
+      this.#ahead = end;
+      return;
+    }
+    const target = Math.min(end + AHEAD_BYTES, this.#blockEnd(this.#content.size));
+    if (target <= this.#frontier) return;
+    this.#ahead = Math.max(this.#ahead, end);
+    this.#frontier = target;
+    if (!this.#verifyingAhead) void this.#verifyAhead();
+  }
+
+  async #verifyAhead(): Promise<void> {
+    this.#verifyingAhead = true;
+    try {
+      while (this.#ahead < this.#frontier && !this.#released.signal.aborted) {
+        const start = this.#ahead;
+        this.#ahead = start + BLOCK_BYTES;
+        // One byte is enough: no byte is given out before its whole block was verified.
+        await this.#readContent(start, 1, this.#released.signal);
+        this.#grant(start, this.#blockEnd(start + 1));
+      }
+    } catch {
+      // The reader who gets there meets the same fault, and hears of it.
+      this.#ahead = this.#frontier;
+    } finally {
+      this.#verifyingAhead = false;
+    }
+  }
+
+  #blockEnd(offset: number): number {
+    return Math.min(this.#content.size, blockStart(offset + BLOCK_BYTES - 1));
+  }
+}
+
+function blockStart(offset: number): number {
+  return offset - (offset % BLOCK_BYTES);
+}

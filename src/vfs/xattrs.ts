@@ -1,0 +1,80 @@
+import type { Entry } from '../model/entry.js';
+import { keyFromText, type Key } from '../model/path.js';
+import type { ViewSource } from '../repo/view.js';
+
+/** Extended attributes in listing order: names as keys (one char a byte), values as bytes. */
+export type Xattrs = ReadonlyMap<Key, Uint8Array>;
+
+/** Linux's limits on one name, one value and one list of names, in bytes. */
+const NAME_BYTES_MAX = 255;
+const VALUE_BYTES_MAX = 65_536;
+const LIST_BYTES_MAX = 65_536;
+
+const PROVENANCE = 'user.tarn.';
+const COMMIT_METADATA = 'user.tarn.meta.';
+const ENTRY_METADATA = 'user.meta.';
+
+/** True for names that can be there at all: kernels ask for many others with every access. */
+export function isOurs(name: Key): boolean {
+  return name.startsWith('user.');
+}
+
+export function rootXattrs(source: ViewSource): Xattrs {
+  const { commit } = source;
+  const list = new XattrList();
+  addSource(list, source);
+  list.add(`${PROVENANCE}tree`, commit.tree);
+  list.add(`${PROVENANCE}author`, commit.author);
+  list.add(`${PROVENANCE}date`, new Date(commit.dateMs).toISOString());
+  list.add(`${PROVENANCE}message`, commit.message);
+  list.addRecord(COMMIT_METADATA, commit.metadata);
+  return list.values;
+}
+
+export function directoryXattrs(source: ViewSource, prefix: Key): Xattrs {
+  const list = new XattrList();
+  addSource(list, source);
+  list.addBytes(`${PROVENANCE}path`, Buffer.from(prefix.slice(0, -1), 'latin1'));
+  return list.values;
+}
+
+/** A symlink has none: Linux refuses `user.` attributes on symlinks before it asks us. */
+export function entryXattrs(source: ViewSource, key: Key, entry: Entry): Xattrs {
+  const list = new XattrList();
+  if (entry.kind === 'symlink') return list.values;
+  addSource(list, source);
+  list.addBytes(`${PROVENANCE}path`, Buffer.from(key, 'latin1'));
+  list.add(`${PROVENANCE}content`, entry.content);
+  if (entry.contentType !== undefined) list.add('user.mime_type', entry.contentType);
+  list.addRecord(ENTRY_METADATA, entry.metadata ?? {});
+  return list.values;
+}
+
+function addSource(list: XattrList, source: ViewSource): void {
+  list.add(`${PROVENANCE}repository`, source.repository);
+  list.add(`${PROVENANCE}ref`, source.ref);
+  list.add(`${PROVENANCE}commit`, source.commitId);
+}
+
+/** Leaves out what Linux could not hand over: one value or name too long must not hide the rest. */
+class XattrList {
+  readonly values = new Map<Key, Uint8Array>();
+  #listBytes = 0;
+
+  add(name: string, value: string): void {
+    this.addBytes(name, Buffer.from(value, 'utf8'));
+  }
+
+  addBytes(name: string, value: Uint8Array): void {
+    const key = keyFromText(name);
+    const listBytes = this.#listBytes + key.length + 1;
+    if (key.length > NAME_BYTES_MAX || key.includes('\0')) return;
+    if (value.length > VALUE_BYTES_MAX || listBytes > LIST_BYTES_MAX) return;
+    this.#listBytes = listBytes;
+    this.values.set(key, value);
+  }
+
+  addRecord(prefix: string, record: Readonly<Record<string, string>>): void {
+    for (const [name, value] of Object.entries(record)) this.add(`${prefix}${name}`, value);
+  }
+}

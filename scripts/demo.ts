@@ -1,0 +1,123 @@
+/**
+ * The main job, end to end, with the commands a user would type: record a drive, commit and tag it,
+ * change it, mount the tag, and see that the mounted files are the frozen ones. It works in the
+ * user's own tarn home and can be run again: each run makes a tag of its own.
+ */
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { summariseLog } from './sample-drive/mcap-log.js';
+import { RUN, recordDrive, writeCalibration, writeLabels } from './sample-drive/record.js';
+
+const MAIN = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+
+/** Runs one tarn command; prints it and, unless `quiet`, what it says. */
+async function tarn(args: string[], quiet = false): Promise<string> {
+  if (!quiet) console.log(`\n$ tarn ${args.map(shellWord).join(' ')}`);
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: ['ignore', 'pipe', quiet ? 'pipe' : 'inherit'],
+  });
+  let output = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    if (!quiet) process.stdout.write(text);
+  });
+  child.stderr?.resume();
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  if (code !== 0 && !quiet) throw new Error(`'tarn ${args.join(' ')}' ended with code ${code}`);
+  return code === 0 ? output : '';
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+function title(text: string): void {
+  console.log(`\n\x1b[1m${text}\x1b[0m`);
+}
+
+async function freeTag(): Promise<string> {
+  const taken = new Set(
+    (await tarn(['tag', 'list', 'drive', '--json'], true))
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => (JSON.parse(line) as { name: string }).name),
+  );
+  let tag = 'golden';
+  for (let n = 2; taken.has(tag); n++) tag = `golden-${n}`;
+  return tag;
+}
+
+async function freezeAndChange(recording: string): Promise<string> {
+  title('1. Record a drive: an MCAP log, camera frames, a point cloud, calibration, labels');
+  await recordDrive(recording);
+  if ((await tarn(['repo', 'show', 'drive', '--json'], true)) === '') {
+    await tarn(['repo', 'create', 'drive']);
+  }
+  title('2. Freeze it: one commit, one tag');
+  await tarn(['put', '-r', recording, 'drive/main']);
+  await tarn([
+    'commit',
+    'drive/main',
+    '-m',
+    'Ingest run-8421, as the car recorded it',
+    '--meta',
+    'calibration=v7',
+    '--meta',
+    'guide=v3',
+  ]);
+  const tag = await freeTag();
+  await tarn(['tag', 'create', `drive/${tag}`, 'main']);
+  title('3. Life goes on: new labels and a new calibration on main');
+  await writeCalibration(recording, 8);
+  await writeLabels(recording, 'sun glare');
+  await tarn(['put', '-r', recording, 'drive/main']);
+  await tarn([
+    'commit',
+    'drive/main',
+    '-m',
+    'Calibration v8, glare relabelled',
+    '--meta',
+    'calibration=v8',
+  ]);
+  return tag;
+}
+
+async function readThroughMount(tag: string, directory: string): Promise<void> {
+  title(`4. Mount the tag '${tag}': an ordinary directory, frozen`);
+  await tarn(['mount', `drive/${tag}`, directory]);
+  const log = await summariseLog(join(directory, RUN, 'drive.mcap'));
+  console.log(`\nread through the mount: ${join(directory, RUN, 'drive.mcap')}`);
+  console.log(`  ${log.messages} messages in ${log.seconds} s:`);
+  for (const [topic, count] of Object.entries(log.topics)) console.log(`    ${topic}: ${count}`);
+  for (const brake of log.brakes) {
+    console.log(`  at ${brake.seconds} s the planner braked hard: ${brake.reason}`);
+  }
+  title('5. The mounted files are the frozen ones');
+  for (const path of ['calibration/front.yaml', 'labels/run-8421.json']) {
+    const frozen = await readFile(join(directory, path), 'utf8');
+    const now = await tarn(['cat', `drive/main/${path}`], true);
+    if (frozen === now) throw new Error(`${path} is the same in '${tag}' and on main`);
+    const line = (text: string): string =>
+      text.split('\n').find((one) => /^version|category/.test(one.trim())) ?? '';
+    console.log(`  ${path}`);
+    console.log(`    in ${tag}: ${line(frozen).trim()}`);
+    console.log(`    on main:   ${line(now).trim()}`);
+  }
+}
+
+const recording = await mkdtemp(join(tmpdir(), 'tarn-recording-'));
+try {
+  const tag = await freezeAndChange(recording);
+  const directory = join(tmpdir(), `tarn-demo-${userInfo().username}`, tag);
+  await mkdir(directory, { recursive: true });
+  await readThroughMount(tag, directory);
+  title('Try next');
+  console.log(`  ls -l ${join(directory, RUN)}`);
+  console.log('  scripts/tarn log drive/main');
+  console.log(`  scripts/tarn umount ${directory}`);
+} finally {
+  await rm(recording, { recursive: true, force: true });
+}

@@ -1,4 +1,5 @@
 import { TarnError } from '../util/errors.js';
+import { printable } from '../util/printable.js';
 
 /**
  * A path as the tree holds it: each char code is one byte of the path's UTF-8 form. JavaScript then
@@ -62,9 +63,4 @@ export function parsePrefix(text: string): Key {
     if (component === '.' || component === '..') refuse(`has the component '${component}'`);
   }
   return keyFromText(text);
-}
-
-function printable(text: string): string {
-  const short = text.length > 80 ? `${text.slice(0, 80)}…` : text;
-  return short.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -1,6 +1,9 @@
 import type { CommitId } from '../model/ids.js';
 
-/** Refs: the only mutable thing in a repository. They change by compare-and-swap alone. */
+/**
+ * Refs: the only mutable thing in a repository. They change by compare-and-swap alone. A branch and
+ * a tag never share a name. Each implementation runs test/suites/ref-store.ts.
+ */
 export interface RefStore {
   get(kind: RefKind, name: string, signal?: AbortSignal): Promise<CommitId | undefined>;
   /** In byte order of names, after `after`. */
@@ -8,6 +11,8 @@ export interface RefStore {
   /**
    * Sets, creates (`expected` undefined) or deletes (`next` undefined) one ref, durably, and records
    * the change in the ref's history in the same step. 'moved' means the ref was not `expected`.
+   * @throws TarnError exists when a ref is created under a name that the other kind has; corrupt,
+   *   no-space, busy, io
    */
   compareAndSwap(change: RefChange, signal?: AbortSignal): Promise<'done' | 'moved'>;
   /** Newest first. */

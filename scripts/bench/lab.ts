@@ -1,0 +1,105 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+const MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+
+/** A folder on the disk under test with a tarn home of its own; all that a workload needs. */
+export class Lab {
+  readonly root: string;
+  readonly driver: string;
+
+  private constructor(root: string, driver: string) {
+    this.root = root;
+    this.driver = driver;
+  }
+
+  static async open(parent: string | undefined, driver: string): Promise<Lab> {
+    const root = await mkdtemp(join(parent ?? tmpdir(), 'tarn-bench-'));
+    return new Lab(root, driver);
+  }
+
+  path(...parts: string[]): string {
+    return join(this.root, ...parts);
+  }
+
+  async run(program: string, ...args: string[]): Promise<string> {
+    const { stdout } = await execute(program, args, {
+      env: { ...process.env, TARN_HOME: this.path('home'), LC_ALL: 'C' },
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return stdout;
+  }
+
+  tarn(...args: string[]): Promise<string> {
+    return this.run(process.execPath, MAIN, ...args);
+  }
+
+  /** Wall-clock seconds that `work` takes. */
+  async time(work: () => Promise<unknown>): Promise<number> {
+    const start = process.hrtime.bigint();
+    await work();
+    return Number(process.hrtime.bigint() - start) / 1e9;
+  }
+
+  /** Starts a fresh daemon on cold kernel caches and mounts `address`; the mounted directory. */
+  async mountCold(address: string): Promise<string> {
+    await this.tarn('daemon', 'stop');
+    await this.tarn('daemon', 'start');
+    const directory = this.path('mounted');
+    await mkdir(directory, { recursive: true });
+    await this.tarn('mount', address, directory, '--driver', this.driver);
+    await this.dropCaches();
+    return directory;
+  }
+
+  async unmount(): Promise<void> {
+    await this.tarn('umount', this.path('mounted'));
+  }
+
+  /** Writes back and empties the page, dentry and inode caches of the machine. */
+  async dropCaches(): Promise<void> {
+    await execute('sync');
+    writeFileSync('/proc/sys/vm/drop_caches', '3\n');
+  }
+
+  /** Highest resident memory of the daemon since it started, MiB. */
+  async daemonPeakMib(): Promise<number> {
+    const status = JSON.parse(await this.tarn('daemon', 'status', '--json')) as { pid: number };
+    const text = readFileSync(`/proc/${status.pid}/status`, 'utf8');
+    return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1]) / 1024);
+  }
+
+  async close(): Promise<void> {
+    await this.tarn('umount', '--all', '--force').catch(() => undefined);
+    await this.tarn('daemon', 'stop').catch(() => undefined);
+    await rm(this.root, { recursive: true, force: true });
+  }
+}
+
+export function machine(): string {
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return `${cpus().length} × ${cpus()[0]?.model.trim()}, ${memory} GiB, Linux ${release()}, Node ${process.version}`;
+}
+
+/** What keeps the benchmarks from running here; undefined when they can. */
+export function cannotRun(): string | undefined {
+  if (process.getuid?.() !== 0)
+    return 'run it as root: cold figures empty the caches of the kernel';
+  for (const [program, from] of [
+    ['fio', 'fio'],
+    ['find', 'findutils'],
+  ] as const) {
+    try {
+      execFileSync(program, ['--version'], { stdio: 'ignore' });
+    } catch {
+      return `'${program}' is missing: apt-get install ${from}`;
+    }
+  }
+  return existsSync(MAIN) ? undefined : 'build first: npm run build';
+}

@@ -1,0 +1,67 @@
+/**
+ * npm run bench -- [--json] [--quick] [--driver native|fuse-native]… [--only NAME]… [--dir FOLDER]
+ *
+ * Each workload runs on the plain disk and on tarn in the same run; the table gives the ratio.
+ */
+import { parseArgs } from 'node:util';
+import { ingest } from './ingest.js';
+import { Lab, cannotRun, machine } from './lab.js';
+import { largeLog } from './large-log.js';
+import { listings, oneByOne } from './many-files.js';
+import { type Measurement, ratioOf, reached, tableHead, tableRow } from './report.js';
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    driver: { type: 'string', multiple: true, default: ['native', 'fuse-native'] },
+    only: { type: 'string', multiple: true },
+    dir: { type: 'string' },
+  },
+});
+
+const scale = values.quick ? 0.1 : 1;
+const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
+  log: (lab) => largeLog(lab, 1024 * scale),
+  list: (lab) => listings(lab, 100_000 * scale),
+  'list-million': (lab) => listings(lab, 1_000_000 * scale),
+  small: (lab) => oneByOne(lab, 10_000),
+  ingest: (lab) => ingest(lab, 100_000 * scale, 1024 * scale),
+};
+
+async function main(): Promise<void> {
+  const obstacle = cannotRun();
+  if (obstacle !== undefined) throw new Error(obstacle);
+  const names = values.only ?? Object.keys(workloads);
+  const unknown = names.filter((name) => !(name in workloads));
+  if (unknown.length > 0) {
+    throw new Error(
+      `no workload ${unknown.join(', ')}; there are ${Object.keys(workloads).join(', ')}`,
+    );
+  }
+  if (!values.json) console.log(`${machine()}\n\n${tableHead()}`);
+  const all: Measurement[] = [];
+  for (const driver of values.driver) {
+    for (const name of names) {
+      const isMounting = name !== 'ingest';
+      if (driver !== values.driver[0] && (!isMounting || name === 'list-million')) continue;
+      const lab = await Lab.open(values.dir, driver);
+      try {
+        const results = (await workloads[name]?.(lab)) ?? [];
+        if (!values.json) for (const result of results) console.log(tableRow(result));
+        all.push(...results);
+      } finally {
+        await lab.close();
+      }
+    }
+  }
+  if (values.json) {
+    const results = all.map((one) => ({ ...one, ratio: ratioOf(one), reached: reached(one) }));
+    console.log(JSON.stringify({ machine: machine(), results }, null, 2));
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,335 @@
+import { TarnError } from '../util/errors.js';
+import type { Address, Entry, Extent, FileEntry } from '../model/entry.js';
+import { entrySize } from '../model/entry.js';
+import type { ContentId, NodeId, PackId } from '../model/ids.js';
+import { contentHash, HASH_BYTES } from '../model/ids.js';
+import type { Key } from '../model/path.js';
+import { keyFromText, keyToText, PATH_BYTES_MAX } from '../model/path.js';
+import { EXTENT_WEIGHT, ITEM_WEIGHT } from './boundary.js';
+import { ByteWriter, toZigzag } from './bytes.js';
+import { checkEntry, checkKey, refuseEntry } from './entry-check.js';
+import {
+  EXTRA,
+  FILE_MODE_DEFAULT,
+  FLAG_EXTRAS,
+  FLAG_MODE,
+  FLAG_NSEC,
+  FORM,
+  HEADER_BYTES,
+  LEAF_HEADER_BYTES,
+  MAGIC,
+  RESTART_INTERVAL,
+  SOURCE,
+  SYMLINK_MODE_DEFAULT,
+  VERSION,
+} from './format.js';
+
+/** What a child of an inner node is, beside its last key, which is the item's key. */
+export interface Pointer {
+  readonly id: NodeId;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+export interface EncodedNode {
+  readonly bytes: Buffer;
+  readonly lastKey: Key;
+  readonly entries: number;
+  readonly totalBytes: number;
+}
+
+/** Takes items in key order and gives the node that holds them. */
+export interface NodeEncoder<T> {
+  readonly items: number;
+  /**
+   * Returns the item's weight.
+   * @throws TarnError invalid when the key or the value breaks a rule of the format
+   */
+  append(key: Key, value: T): number;
+  /** The node of what was appended; the encoder starts anew. */
+  finish(): EncodedNode;
+}
+
+const BODY_BYTES = 65_536;
+/** Room for the key and all parts of fixed size of an item. */
+const ITEM_BYTES_MAX = PATH_BYTES_MAX + 128;
+const EXTENT_BYTES_MAX = 64;
+const METADATA_PAIR_BYTES = 8;
+
+/** Front-coded keys: what leaves and inner nodes have in common. */
+class KeyEncoder {
+  readonly writer = new ByteWriter(BODY_BYTES);
+  items = 0;
+  /** Outlives a node, so that order is checked across nodes too. */
+  lastKey = '' as Key;
+
+  /** Begins an item; true when it is a restart point. */
+  begin(key: Key): boolean {
+    checkKey(key);
+    const last = this.lastKey;
+    const lengthMin = Math.min(last.length, key.length);
+    let common = 0;
+    while (common < lengthMin && last.charCodeAt(common) === key.charCodeAt(common)) common++;
+    const isBehind =
+      common < key.length &&
+      (common === last.length || last.charCodeAt(common) < key.charCodeAt(common));
+    if (!isBehind) throw outOfOrder(last, key);
+    const restart = this.items % RESTART_INTERVAL === 0;
+    const shared = restart ? 0 : common;
+    const writer = this.writer;
+    writer.reserve(ITEM_BYTES_MAX);
+    writer.uvarint(shared);
+    writer.uvarint(key.length - shared);
+    for (let i = shared; i < key.length; i++) {
+      const byte = key.charCodeAt(i);
+      if (byte > 0xff) refuseEntry(key, 'has a path that is not a string of bytes');
+      writer.u8(byte);
+    }
+    this.lastKey = key;
+    this.items++;
+    return restart;
+  }
+
+  /** Header, then `head` (which writes at most `headBytes`), then the items. */
+  finish(
+    level: number,
+    packs: number,
+    entries: number,
+    totalBytes: number,
+    headBytes: number,
+    head: (out: ByteWriter) => void,
+  ): EncodedNode {
+    if (totalBytes > Number.MAX_SAFE_INTEGER) {
+      throw new TarnError('too-large', 'the files of one tree hold more than 2^53 - 1 bytes');
+    }
+    const out = new ByteWriter(HEADER_BYTES + headBytes + this.writer.length);
+    out.u32(MAGIC);
+    out.u8(VERSION);
+    out.u8(level);
+    out.u16(packs);
+    out.u32(this.items);
+    out.u53(entries);
+    out.u53(totalBytes);
+    head(out);
+    this.writer.bytes.copy(out.bytes, out.length, 0, this.writer.length);
+    const node = { bytes: out.bytes, lastKey: this.lastKey, entries, totalBytes };
+    this.writer.length = 0;
+    this.items = 0;
+    return node;
+  }
+}
+
+export function outOfOrder(last: Key, key: Key): TarnError {
+  const problem = last === key ? 'twice' : `after '${keyToText(last)}', which sorts behind it`;
+  return new TarnError('invalid', `the path '${keyToText(key)}' was given ${problem}`);
+}
+
+export class InnerEncoder implements NodeEncoder<Pointer> {
+  readonly #keys = new KeyEncoder();
+  readonly #level: number;
+  #entries = 0;
+  #totalBytes = 0;
+
+  constructor(level: number) {
+    this.#level = level;
+  }
+
+  get items(): number {
+    return this.#keys.items;
+  }
+
+  append(key: Key, child: Pointer): number {
+    this.#keys.begin(key);
+    const writer = this.#keys.writer;
+    writer.hash(child.id);
+    writer.uvarint(child.entries);
+    writer.uvarint(child.bytes);
+    this.#entries += child.entries;
+    this.#totalBytes += child.bytes;
+    return key.length + ITEM_WEIGHT;
+  }
+
+  finish(): EncodedNode {
+    const none = (): void => undefined;
+    const node = this.#keys.finish(this.#level, 0, this.#entries, this.#totalBytes, 0, none);
+    this.#entries = 0;
+    this.#totalBytes = 0;
+    return node;
+  }
+}
+
+export class LeafEncoder implements NodeEncoder<Entry> {
+  readonly #keys = new KeyEncoder();
+  readonly #packs = new Map<PackId, number>();
+  /** For each pack where its last file since the restart point ends. */
+  #packEnds: number[] = [];
+  #mtimeBase = 0;
+  #totalBytes = 0;
+
+  get items(): number {
+    return this.#keys.items;
+  }
+
+  append(key: Key, entry: Entry): number {
+    checkEntry(key, entry);
+    if (this.#keys.items === 0) this.#mtimeBase = entry.mtimeSec;
+    if (this.#keys.begin(key)) this.#packEnds.fill(0);
+    const size = entrySize(entry);
+    this.#totalBytes += size;
+    const extras = hasExtras(entry);
+    this.#fixedPart(entry, size, extras);
+    let weight = key.length + ITEM_WEIGHT;
+    if (entry.kind === 'symlink') {
+      const writer = this.#keys.writer;
+      writer.reserve(size);
+      writer.length += writer.bytes.write(entry.target, writer.length, size, 'utf8');
+      weight += size;
+    } else if (size > 0) {
+      weight += this.#place(key, entry);
+    }
+    return extras ? weight + writeExtras(this.#keys.writer, entry) : weight;
+  }
+
+  finish(): EncodedNode {
+    const packs = this.#packs;
+    const headBytes = LEAF_HEADER_BYTES - HEADER_BYTES + packs.size * HASH_BYTES;
+    const mtimeBase = this.#mtimeBase;
+    const items = this.#keys.items;
+    const node = this.#keys.finish(0, packs.size, items, this.#totalBytes, headBytes, (out) => {
+      out.u53(toZigzag(mtimeBase));
+      for (const pack of packs.keys()) out.hash(pack);
+    });
+    packs.clear();
+    this.#packEnds = [];
+    this.#mtimeBase = 0;
+    this.#totalBytes = 0;
+    return node;
+  }
+
+  #fixedPart(entry: Entry, size: number, extras: boolean): void {
+    const writer = this.#keys.writer;
+    const modeDefault = entry.kind === 'file' ? FILE_MODE_DEFAULT : SYMLINK_MODE_DEFAULT;
+    const hasMode = entry.mode !== modeDefault;
+    const hasNsec = entry.mtimeNsec !== 0;
+    writer.u8(
+      formOf(entry) |
+        (hasMode ? FLAG_MODE : 0) |
+        (hasNsec ? FLAG_NSEC : 0) |
+        (extras ? FLAG_EXTRAS : 0),
+    );
+    if (size > 0) writer.uvarint(size);
+    writer.zigzag(entry.mtimeSec - this.#mtimeBase);
+    if (hasMode) writer.u16(entry.mode);
+    if (hasNsec) writer.u32(entry.mtimeNsec);
+  }
+
+  /** Content and address of a file that has bytes; returns what they weigh beyond the usual. */
+  #place(key: Key, file: FileEntry): number {
+    const writer = this.#keys.writer;
+    this.#hash(key, 'content id', contentHash(file.content));
+    const address: Address = file.address;
+    switch (address.kind) {
+      case 'none':
+      case 'whole':
+        return 0;
+      case 'packed': {
+        const pack = this.#pack(key, address.pack);
+        writer.uvarint(pack);
+        writer.zigzag(address.offset - (this.#packEnds[pack] ?? 0));
+        this.#packEnds[pack] = address.offset + file.size;
+        return 0;
+      }
+      case 'extents':
+        this.#extents(key, address.extents);
+        return EXTENT_WEIGHT * address.extents.length;
+      default: {
+        const unknown: never = address;
+        return refuseEntry(key, `has an unknown address (${JSON.stringify(unknown)})`);
+      }
+    }
+  }
+
+  #extents(key: Key, extents: readonly Extent[]): void {
+    const writer = this.#keys.writer;
+    writer.reserve(extents.length * EXTENT_BYTES_MAX);
+    writer.uvarint(extents.length);
+    for (const { source, offset, length } of extents) {
+      if (source.kind === 'pack') {
+        writer.u8(SOURCE.pack);
+        writer.uvarint(this.#pack(key, source.pack));
+      } else {
+        writer.u8(isMerkle(source.content) ? SOURCE.wholeMerkle : SOURCE.wholeSha256);
+        this.#hash(key, 'source', contentHash(source.content));
+      }
+      writer.uvarint(offset);
+      writer.uvarint(length);
+    }
+  }
+
+  #hash(key: Key, what: string, hash: string): void {
+    if (!this.#keys.writer.hash(hash)) {
+      refuseEntry(key, `has a ${what} that is not 64 hex digits: '${hash}'`);
+    }
+  }
+
+  #pack(key: Key, id: PackId): number {
+    const known = this.#packs.get(id);
+    if (known !== undefined) return known;
+    if (!/^[0-9a-f]{64}$/.test(id)) refuseEntry(key, `lies in a pack with the bad id '${id}'`);
+    const added = this.#packs.size;
+    this.#packs.set(id, added);
+    this.#packEnds[added] = 0;
+    return added;
+  }
+}
+
+function isMerkle(id: ContentId): boolean {
+  return id.startsWith('merkle:');
+}
+
+function formOf(entry: Entry): number {
+  if (entry.kind === 'symlink') return FORM.symlink;
+  switch (entry.address.kind) {
+    case 'none':
+      return FORM.empty;
+    case 'whole':
+      return FORM.whole;
+    case 'packed':
+      return FORM.packed;
+    case 'extents':
+      return FORM.extents;
+  }
+}
+
+function hasExtras(entry: Entry): boolean {
+  if (entry.metadata !== undefined && Object.keys(entry.metadata).length > 0) return true;
+  return entry.kind === 'file' && (entry.contentType !== undefined || entry.etag !== undefined);
+}
+
+/** Returns how many bytes it wrote, which is what extras weigh. */
+function writeExtras(writer: ByteWriter, entry: Entry): number {
+  const start = writer.length;
+  const contentType = entry.kind === 'file' ? entry.contentType : undefined;
+  const etag = entry.kind === 'file' ? entry.etag : undefined;
+  const pairs = Object.entries(entry.metadata ?? {});
+  writer.reserve(1);
+  writer.u8(
+    (contentType !== undefined ? EXTRA.contentType : 0) |
+      (etag !== undefined ? EXTRA.etag : 0) |
+      (pairs.length > 0 ? EXTRA.metadata : 0),
+  );
+  if (contentType !== undefined) writer.text(contentType, Buffer.byteLength(contentType));
+  if (etag !== undefined) writer.text(etag, Buffer.byteLength(etag));
+  if (pairs.length > 0) {
+    const sorted = pairs
+      .map(([name, value]) => ({ order: keyFromText(name), name, value }))
+      .sort((a, b) => (a.order < b.order ? -1 : 1));
+    writer.reserve(METADATA_PAIR_BYTES);
+    writer.uvarint(sorted.length);
+    for (const { name, value } of sorted) {
+      writer.text(name, Buffer.byteLength(name));
+      writer.text(value, Buffer.byteLength(value));
+    }
+  }
+  return writer.length - start;
+}

@@ -1,0 +1,195 @@
+import { isPromise } from '../util/async.js';
+import { TarnError } from '../util/errors.js';
+import type { Entry, KeyedEntry, Totals } from '../model/entry.js';
+import type { NodeId } from '../model/ids.js';
+import type { Key } from '../model/path.js';
+import { keyToText } from '../model/path.js';
+import { LeafEncoder } from './encode.js';
+import { corruptNode } from './decode.js';
+import type { Pointer } from './encode.js';
+import type { WriteContext } from './level.js';
+import { innerLevel, Level } from './level.js';
+import type { LeafNode, TreeNode } from './node.js';
+import type { Nodes } from './nodes.js';
+import { SaveQueue } from './save-queue.js';
+import { prefixEnd } from './tree.js';
+
+export interface WrittenTree {
+  readonly id: NodeId;
+  readonly totals: Totals;
+}
+
+/** Items in key order, in arrays of any length so that they come cheaply. */
+export type Batches<T> = Iterable<readonly T[]> | AsyncIterable<readonly T[]>;
+
+/**
+ * A change of a tree. In order of key or prefix; a prefix may be followed by edits of keys that
+ * start with it, also by the prefix itself as a key.
+ */
+export type Edit =
+  | { readonly kind: 'put'; readonly key: Key; readonly entry: Entry }
+  /** Removing a key that is not there changes nothing. */
+  | { readonly kind: 'remove'; readonly key: Key }
+  /** Removes every key that starts with `prefix`. */
+  | { readonly kind: 'remove-prefix'; readonly prefix: Key };
+
+/**
+ * Writes the tree of `batches`. Every node is saved when it resolves. Memory: a batch, a node for
+ * each level, and the nodes on their way to the store.
+ * @throws TarnError invalid (an entry breaks a rule, keys do not ascend), aborted, and what the
+ * store throws
+ */
+export async function buildTree(
+  nodes: Nodes,
+  batches: Batches<KeyedEntry>,
+  signal?: AbortSignal,
+): Promise<WrittenTree> {
+  const context = { nodes, saves: new SaveQueue(nodes.store, signal), signal };
+  return settle(context, async () => {
+    const leaves = leafLevel(context);
+    for await (const batch of batches) {
+      for (const { key, entry } of batch) {
+        leaves.append(key, entry);
+        if (context.saves.full) await context.saves.room();
+      }
+      context.saves.check();
+    }
+    return finishTree(context, leaves);
+  });
+}
+
+/**
+ * Writes the tree that `edits` make of the tree `root`; it has the id that buildTree would give it.
+ * Nodes that no edit touches are neither loaded nor saved. Memory as for buildTree.
+ * @throws TarnError invalid (as buildTree, or edits out of order), aborted, not-found, corrupt, and
+ * what the store throws
+ */
+export async function editTree(
+  nodes: Nodes,
+  root: NodeId,
+  edits: Batches<Edit>,
+  signal?: AbortSignal,
+): Promise<WrittenTree> {
+  const context = { nodes, saves: new SaveQueue(nodes.store, signal), signal };
+  return settle(context, async () => {
+    const leaves = oldLevels(context, await nodes.load(root, signal));
+    const order = new EditOrder();
+    for await (const batch of edits) {
+      for (const edit of batch) {
+        order.check(edit);
+        const applied = applyEdit(leaves, edit);
+        if (isPromise(applied)) await applied;
+        if (context.saves.full) await context.saves.room();
+      }
+      context.saves.check();
+    }
+    return finishTree(context, leaves);
+  });
+}
+
+/** Never leaves a save running behind the caller's back, also when `write` fails. */
+async function settle(
+  context: WriteContext,
+  write: () => Promise<WrittenTree>,
+): Promise<WrittenTree> {
+  try {
+    return await write();
+  } finally {
+    await context.saves.idle();
+  }
+}
+
+function applyEdit(leaves: Level<Entry>, edit: Edit): void | Promise<void> {
+  switch (edit.kind) {
+    case 'put': {
+      const { key, entry } = edit;
+      const put = (): void => {
+        leaves.drop(key);
+        leaves.append(key, entry);
+      };
+      const advanced = leaves.advance(key);
+      return isPromise(advanced) ? advanced.then(put) : put();
+    }
+    case 'remove': {
+      const { key } = edit;
+      const advanced = leaves.advance(key);
+      return isPromise(advanced) ? advanced.then(() => leaves.drop(key)) : leaves.drop(key);
+    }
+    case 'remove-prefix': {
+      const { prefix } = edit;
+      return Promise.resolve(leaves.advance(prefix)).then(() =>
+        leaves.dropUntil(prefixEnd(prefix)),
+      );
+    }
+  }
+}
+
+class EditOrder {
+  #last: Edit | undefined;
+
+  check(edit: Edit): void {
+    const last = this.#last;
+    this.#last = edit;
+    if (last === undefined) return;
+    const [before, here] = [placeOf(last), placeOf(edit)];
+    if (before < here) return;
+    if (before === here && last.kind === 'remove-prefix' && edit.kind !== 'remove-prefix') return;
+    throw new TarnError(
+      'invalid',
+      `an edit of '${keyToText(here)}' follows one of '${keyToText(before)}': ` +
+        'edits must come in key order, one for each key',
+    );
+  }
+}
+
+function placeOf(edit: Edit): Key {
+  return edit.kind === 'remove-prefix' ? edit.prefix : edit.key;
+}
+
+function leafLevel(context: WriteContext, oldAbove?: Level<Pointer>): Level<Entry> {
+  return new Level(context, 0, new LeafEncoder(), narrowLeaf, oldAbove);
+}
+
+function narrowLeaf(node: TreeNode): LeafNode {
+  if (node.kind !== 'leaf') throw corruptNode(node.id, 'it stands where a leaf must be');
+  return node;
+}
+
+function oldLevels(context: WriteContext, root: TreeNode): Level<Entry> {
+  if (root.level === 0) {
+    const leaves = leafLevel(context);
+    leaves.startAt(root);
+    return leaves;
+  }
+  let above = innerLevel(context, root.level);
+  above.startAt(root);
+  for (let level = root.level - 1; level > 0; level--) above = innerLevel(context, level, above);
+  return leafLevel(context, above);
+}
+
+/** Ends the levels from the leaves up, until one holds a single pointer: that to the root. */
+async function finishTree(context: WriteContext, leaves: Level<Entry>): Promise<WrittenTree> {
+  await leaves.copyRest();
+  leaves.finish();
+  for (let level = leaves.above; level !== undefined; level = level.above) {
+    await level.copyRest();
+    const root = level.onlyItem;
+    if (root !== undefined) {
+      await context.saves.drain();
+      return lowestSingle(context, root);
+    }
+    level.finish();
+  }
+  const id = context.saves.add(new LeafEncoder().finish().bytes, () => false);
+  await context.saves.drain();
+  return { id, totals: { entries: 0, bytes: 0 } };
+}
+
+/** An old node that is all that is left of its level may have a single child. */
+async function lowestSingle(context: WriteContext, root: Pointer): Promise<WrittenTree> {
+  const { nodes, signal } = context;
+  const totals = { entries: root.entries, bytes: root.bytes };
+  let node = await nodes.load(root.id, signal);
+  while (node.kind === 'inner' && node.count === 1) node = await nodes.child(node, 0, signal);
+  return { id: node.id, totals };
+}

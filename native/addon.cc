@@ -1,0 +1,76 @@
+// What the addon exports; the interface is stated in src/mount/native/addon.ts.
+#include <napi.h>
+#include <unistd.h>
+
+#include "mount.h"
+#include "session_object.h"
+#include "task.h"
+
+namespace tarn {
+namespace {
+
+Napi::Value OpenDeviceCall(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), OpenDevice());
+}
+
+Napi::Value MountDirectCall(const Napi::CallbackInfo& info) {
+  const int device = info[0].As<Napi::Number>().Int32Value();
+  const std::string source = info[1].As<Napi::String>().Utf8Value();
+  const std::string directory = info[2].As<Napi::String>().Utf8Value();
+  const std::string options = info[3].As<Napi::String>().Utf8Value();
+  return Napi::Value(
+      info.Env(),
+      RunTask(
+          info.Env(), [=] { return MountDirect(device, source, directory, options); }, nullptr));
+}
+
+Napi::Value UnmountDirectCall(const Napi::CallbackInfo& info) {
+  const std::string directory = info[0].As<Napi::String>().Utf8Value();
+  const bool detach = info[1].As<Napi::Boolean>().Value();
+  return Napi::Value(
+      info.Env(),
+      RunTask(info.Env(), [=] { return UnmountDirect(directory, detach); }, nullptr));
+}
+
+Napi::Value SocketPairCall(const Napi::CallbackInfo& info) {
+  int sockets[2];
+  const int error = SocketPair(sockets);
+  if (error != 0) return Napi::Number::New(info.Env(), error);
+  Napi::Array out = Napi::Array::New(info.Env(), 2);
+  for (uint32_t i = 0; i < 2; i++) out.Set(i, Napi::Number::New(info.Env(), sockets[i]));
+  return out;
+}
+
+Napi::Value ReceiveDescriptorCall(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(),
+                           ReceiveDescriptor(info[0].As<Napi::Number>().Int32Value()));
+}
+
+void CloseDescriptorCall(const Napi::CallbackInfo& info) {
+  close(info[0].As<Napi::Number>().Int32Value());
+}
+
+Napi::Value HasAdminCapabilityCall(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), HasAdminCapability());
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("openDevice", Napi::Function::New(env, OpenDeviceCall));
+  exports.Set("mountDirect", Napi::Function::New(env, MountDirectCall));
+  exports.Set("unmountDirect", Napi::Function::New(env, UnmountDirectCall));
+  exports.Set("socketPair", Napi::Function::New(env, SocketPairCall));
+  exports.Set("receiveDescriptor", Napi::Function::New(env, ReceiveDescriptorCall));
+  exports.Set("closeDescriptor", Napi::Function::New(env, CloseDescriptorCall));
+  exports.Set("hasAdminCapability", Napi::Function::New(env, HasAdminCapabilityCall));
+  exports.Set("Session", SessionObject::Define(env));
+  return exports;
+}
+
+}  // namespace
+}  // namespace tarn
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return tarn::Init(env, exports);
+}
+
+NODE_API_MODULE(tarn_fuse, InitAddon)

@@ -1,0 +1,201 @@
+#include "session_object.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "mount.h"
+#include "task.h"
+
+namespace tarn {
+namespace {
+
+// Numbers a request takes in the records, in the order of RECORD in src/mount/native/addon.ts.
+constexpr size_t kRecordNumbers = 9;
+// Bytes kept for the name of each record, in the order of the records.
+constexpr size_t kNameSlot = wire::kNameMax + 1;
+
+uint64_t Number(const Napi::Value& value) {
+  return static_cast<uint64_t>(value.As<Napi::Number>().Int64Value());
+}
+
+void WriteRecord(const Queued& item, double* record, uint8_t* name, size_t name_start) {
+  record[0] = item.opcode;
+  record[1] = static_cast<double>(item.unique);
+  record[2] = static_cast<double>(item.nodeid);
+  record[3] = static_cast<double>(item.fh);
+  record[4] = static_cast<double>(item.offset);
+  record[5] = item.size;
+  record[6] = item.pid;
+  record[7] = static_cast<double>(name_start);
+  record[8] = static_cast<double>(name_start + item.name_length);
+  std::memcpy(name, item.name, item.name_length);
+}
+
+}  // namespace
+
+Napi::Function SessionObject::Define(Napi::Env env) {
+  return DefineClass(env, "Session",
+                     {
+                         InstanceMethod("start", &SessionObject::Start),
+                         InstanceMethod("stop", &SessionObject::Stop),
+                         InstanceMethod("reply", &SessionObject::Reply),
+                         InstanceMethod("replyBytes", &SessionObject::ReplyBytes),
+                         InstanceMethod("replyOpen", &SessionObject::ReplyOpen),
+                         InstanceMethod("grant", &SessionObject::Grant),
+                         InstanceMethod("counters", &SessionObject::Counters),
+                     });
+}
+
+SessionObject::SessionObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<SessionObject>(info), env_(info.Env()) {
+  const Napi::Object given = info[0].As<Napi::Object>();
+  SessionOptions options;
+  options.device = given.Get("device").As<Napi::Number>().Int32Value();
+  options.threads = given.Get("threads").As<Napi::Number>().Uint32Value();
+  options.frozen = given.Get("frozen").As<Napi::Boolean>().Value();
+  options.passthrough = given.Get("passthrough").As<Napi::Boolean>().Value();
+
+  auto records = given.Get("records").As<Napi::Float64Array>();
+  auto names = given.Get("names").As<Napi::Uint8Array>();
+  auto reply = given.Get("reply").As<Napi::Uint8Array>();
+  records_ = records.Data();
+  names_ = names.Data();
+  records_max_ =
+      std::min(records.ElementLength() / kRecordNumbers, names.ElementLength() / kNameSlot);
+  reply_ = reply.Data();
+  reply_bytes_ = reply.ElementLength();
+  buffers_ = Napi::Persistent(given);
+
+  napi_value name;
+  napi_create_string_utf8(env_, "tarn.fuse", NAPI_AUTO_LENGTH, &name);
+  const napi_status status =
+      napi_create_threadsafe_function(env_, given.Get("onBatch"), nullptr, name, 0, 1, nullptr,
+                                      nullptr, this, OnWake, &wake_);
+  if (status != napi_ok) {
+    Napi::Error::New(env_, "no thread-safe function").ThrowAsJavaScriptException();
+    return;
+  }
+  session_ = std::make_shared<Session>(
+      options, [wake = wake_] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
+  // Registered after the thread-safe function so that it runs before that one's own end.
+  napi_add_env_cleanup_hook(env_, OnExit, this);
+}
+
+SessionObject::~SessionObject() {
+  if (session_) session_->Stop();
+  LetGo();
+}
+
+Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
+  directory_ = info[0].As<Napi::String>().Utf8Value();
+  helper_ = info[1].As<Napi::String>().Utf8Value();
+  running_ = session_->Start();
+  if (running_) Ref();
+  return Napi::Boolean::New(info.Env(), running_);
+}
+
+Napi::Value SessionObject::Stop(const Napi::CallbackInfo& info) {
+  // Kept alive until the threads are gone and the promise is settled.
+  Ref();
+  return Napi::Value(info.Env(), RunTask(
+                                     info.Env(),
+                                     [session = session_] {
+                                       session->Stop();
+                                       return 0;
+                                     },
+                                     [this] {
+                                       const bool ran = running_;
+                                       LetGo();
+                                       if (ran) Unref();
+                                       Unref();
+                                     }));
+}
+
+void SessionObject::LetGo() {
+  if (wake_ == nullptr) return;
+  running_ = false;
+  if (session_) session_->Close();
+  napi_remove_env_cleanup_hook(env_, OnExit, this);
+  napi_release_threadsafe_function(wake_, napi_tsfn_release);
+  wake_ = nullptr;
+}
+
+// The process or the worker ends while mounted: nobody could answer any more, so the mount goes.
+void SessionObject::OnExit(void* data) {
+  SessionObject* self = static_cast<SessionObject*>(data);
+  const bool ended = !self->running_ || self->session_->ended();
+  self->session_->Stop();
+  self->session_->Close();
+  if (ended) return;
+  if (self->helper_.empty()) {
+    UnmountDirect(self->directory_, true);
+  } else {
+    DetachByHelper(self->helper_, self->directory_);
+  }
+}
+
+void SessionObject::OnWake(napi_env env, napi_value callback, void* context, void*) {
+  SessionObject* self = static_cast<SessionObject*>(context);
+  if (env == nullptr || self->wake_ == nullptr) return;
+  size_t count = 0;
+  const bool more = self->session_->Drain(self->records_max_, [&](const Queued& item) {
+    const size_t start = count * kNameSlot;
+    WriteRecord(item, self->records_ + count * kRecordNumbers, self->names_ + start, start);
+    count++;
+  });
+  if (more) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
+  if (count == 0) return;
+  napi_value undefined;
+  napi_value argument;
+  napi_get_undefined(env, &undefined);
+  napi_create_uint32(env, static_cast<uint32_t>(count), &argument);
+  napi_call_function(env, undefined, callback, 1, &argument, nullptr);
+}
+
+// (unique, errno, bytes of the shared reply buffer)
+Napi::Value SessionObject::Reply(const Napi::CallbackInfo& info) {
+  const size_t length = std::min<size_t>(info[2].As<Napi::Number>().Uint32Value(), reply_bytes_);
+  const int error = info[1].As<Napi::Number>().Int32Value();
+  return Napi::Number::New(info.Env(), session_->Reply(Number(info[0]), error, reply_, length));
+}
+
+// (unique, bytes, length)
+Napi::Value SessionObject::ReplyBytes(const Napi::CallbackInfo& info) {
+  auto bytes = info[1].As<Napi::Uint8Array>();
+  const size_t length =
+      std::min<size_t>(info[2].As<Napi::Number>().Uint32Value(), bytes.ElementLength());
+  return Napi::Number::New(info.Env(),
+                           session_->Reply(Number(info[0]), 0, bytes.Data(), length));
+}
+
+// (unique, handle, inode, fd or -1, offset, length, exact, verified)
+Napi::Value SessionObject::ReplyOpen(const Napi::CallbackInfo& info) {
+  Backing backing;
+  backing.fd = info[3].As<Napi::Number>().Int32Value();
+  backing.offset = Number(info[4]);
+  backing.length = Number(info[5]);
+  backing.exact = info[6].As<Napi::Boolean>().Value();
+  backing.verified = info[7].As<Napi::Boolean>().Value();
+  return Napi::Number::New(
+      info.Env(),
+      session_->ReplyOpen(Number(info[0]), Number(info[1]), Number(info[2]), backing));
+}
+
+// (handle, start, end)
+void SessionObject::Grant(const Napi::CallbackInfo& info) {
+  session_->Grant(Number(info[0]), Number(info[1]), Number(info[2]));
+}
+
+Napi::Value SessionObject::Counters(const Napi::CallbackInfo& info) {
+  const struct Counters& counters = session_->counters();
+  Napi::Object out = Napi::Object::New(info.Env());
+  const auto set = [&](const char* name, uint64_t value) {
+    out.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
+  };
+  set("nativeReads", counters.native_reads);
+  set("passthroughOpens", counters.passthrough_opens);
+  set("malformed", counters.malformed);
+  return out;
+}
+
+}  // namespace tarn

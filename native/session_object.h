@@ -1,0 +1,51 @@
+// A Session as JavaScript sees it; the interface is stated in src/mount/native/addon.ts.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+
+#include "session.h"
+
+namespace tarn {
+
+class SessionObject : public Napi::ObjectWrap<SessionObject> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit SessionObject(const Napi::CallbackInfo& info);
+  ~SessionObject() override;
+
+ private:
+  Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value Stop(const Napi::CallbackInfo& info);
+  Napi::Value Reply(const Napi::CallbackInfo& info);
+  Napi::Value ReplyBytes(const Napi::CallbackInfo& info);
+  Napi::Value ReplyOpen(const Napi::CallbackInfo& info);
+  void Grant(const Napi::CallbackInfo& info);
+  Napi::Value Counters(const Napi::CallbackInfo& info);
+
+  static void OnWake(napi_env env, napi_value callback, void* context, void* data);
+  static void OnExit(void* self);
+  // The last step of every way to stop, on the JavaScript thread; does nothing twice.
+  void LetGo();
+
+  napi_env env_;
+  std::shared_ptr<Session> session_;
+  napi_threadsafe_function wake_ = nullptr;
+
+  // Memory shared with JavaScript, kept alive by the references.
+  double* records_ = nullptr;
+  size_t records_max_ = 0;
+  uint8_t* names_ = nullptr;
+  uint8_t* reply_ = nullptr;
+  size_t reply_bytes_ = 0;
+  Napi::ObjectReference buffers_;
+
+  // While it runs: what the end of the environment has to unmount.
+  bool running_ = false;
+  std::string directory_;
+  std::string helper_;
+};
+
+}  // namespace tarn

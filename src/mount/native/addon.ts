@@ -1,0 +1,109 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { TarnError } from '../../util/errors.js';
+
+/** What native/addon.cc exports. Errno numbers are positive, zero is success. */
+export interface Addon {
+  /** A descriptor of /dev/fuse, or a negative errno. */
+  openDevice(): number;
+  mountDirect(device: number, source: string, directory: string, options: string): Promise<number>;
+  unmountDirect(directory: string, detach: boolean): Promise<number>;
+  /** Two connected sockets, close-on-exec; or an errno. */
+  socketPair(): [number, number] | number;
+  /** The descriptor that was sent on `socket`, or a negative errno; does not wait. */
+  receiveDescriptor(socket: number): number;
+  closeDescriptor(descriptor: number): void;
+  /** CAP_SYS_ADMIN: may mount by itself and use passthrough. */
+  hasAdminCapability(): boolean;
+  readonly Session: new (options: SessionOptions) => NativeSession;
+}
+
+export interface SessionOptions {
+  /** Taken over, also when the constructor throws nothing and nothing is ever started. */
+  readonly device: number;
+  readonly threads: number;
+  readonly frozen: boolean;
+  readonly passthrough: boolean;
+  /** Where a batch of requests is put, RECORD.numbers for each. */
+  readonly records: Float64Array;
+  /** Where their names are put, RECORD.nameBytes for each. */
+  readonly names: Uint8Array;
+  /** Where replies are taken from. */
+  readonly reply: Uint8Array;
+  /** Requests are in `records` and `names` until it returns. Must not throw. */
+  readonly onBatch: (count: number) => void;
+}
+
+/** One connection to the kernel; calls after `stop` do nothing. */
+export interface NativeSession {
+  /**
+   * Starts the reader threads. When the process or worker ends without `stop`, `directory` is
+   * detached: by `helper` if one is named, else directly. False when no thread could be started.
+   */
+  start(directory: string, helper: string): boolean;
+  /** Ends the connection: what is unanswered or still open gets ENOTCONN. */
+  stop(): Promise<number>;
+  /** Sends an errno, or the first `length` bytes of the reply buffer. Returns 0 or an errno. */
+  reply(unique: number, errno: number, length: number): number;
+  replyBytes(unique: number, bytes: Uint8Array, length: number): number;
+  /** Answers OPEN and remembers the backing (`fd` -1 for none; stays the caller's). */
+  replyOpen(
+    unique: number,
+    handle: number,
+    inode: number,
+    fd: number,
+    offset: number,
+    length: number,
+    exact: boolean,
+    verified: boolean,
+  ): number;
+  grant(handle: number, start: number, end: number): void;
+  counters(): NativeCounters;
+}
+
+export interface NativeCounters {
+  /** READs answered without JavaScript. */
+  readonly nativeReads: number;
+  readonly passthroughOpens: number;
+  /** Requests that did not decode. */
+  readonly malformed: number;
+}
+
+/** Where a request's numbers lie in its record; `session_object.cc` writes them in this order. */
+export const RECORD = {
+  opcode: 0,
+  unique: 1,
+  nodeid: 2,
+  /** Of INTERRUPT the request it is about; of INIT 1 if passthrough was agreed on. */
+  handle: 3,
+  /** Of INIT the bytes in the largest READ. */
+  offset: 4,
+  /** Of INIT and of the end an errno. */
+  size: 5,
+  /** Of INIT the kernel's minor protocol version. */
+  pid: 6,
+  nameStart: 7,
+  nameEnd: 8,
+  numbers: 9,
+  nameBytes: 256,
+} as const;
+
+const BUILT = fileURLToPath(
+  new URL('../../../native/build/Release/tarn_fuse.node', import.meta.url),
+);
+
+let loaded: Addon | undefined;
+
+/** @throws TarnError unsupported when the addon was not built */
+export function loadAddon(): Addon {
+  if (loaded !== undefined) return loaded;
+  try {
+    loaded = createRequire(import.meta.url)(BUILT) as Addon;
+    return loaded;
+  } catch (error) {
+    throw new TarnError('unsupported', `the native driver is not built (${BUILT})`, {
+      cause: error,
+      hint: "install a C++ compiler ('apt-get install g++ make python3') and run 'npm run build:native'",
+    });
+  }
+}

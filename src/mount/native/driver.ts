@@ -1,0 +1,202 @@
+import { access, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { asTarnError, TarnError } from '../../util/errors.js';
+import type { Filesystem } from '../../vfs/filesystem.js';
+import type { Driver, Mounted, MountOptions } from '../driver.js';
+import { errnoName } from '../errno.js';
+import { checkMountPoint } from '../mount-point.js';
+import { listMounts } from '../mounts.js';
+import { loadAddon, type Addon } from './addon.js';
+import { Connection, type Agreed } from './connection.js';
+import { hasHelper, HELPER, HELPER_HINT, mountByHelper, unmountByHelper } from './fusermount.js';
+
+const DEVICE = '/dev/fuse';
+const DEVICE_HINT =
+  "load it with 'modprobe fuse' as root; in a container start it with --device /dev/fuse";
+
+/**
+ * Window of the kernel's sequential read-ahead, in KiB. Its default of 128 would make eight requests
+ * of each 1 MiB; a few requests at a time keep all reader threads busy.
+ */
+const READ_AHEAD_KIB = 4096;
+const THREADS_MAX = 4;
+
+/** Speaks the kernel's protocol on /dev/fuse through the addon in native/. */
+export class NativeDriver implements Driver {
+  readonly name = 'native';
+
+  async unavailable(): Promise<string | undefined> {
+    if (process.platform !== 'linux') return 'the native driver works on Linux only';
+    try {
+      const addon = loadAddon();
+      await access(DEVICE).catch(() => {
+        throw new TarnError('unsupported', `${DEVICE} does not exist`, { hint: DEVICE_HINT });
+      });
+      if (addon.hasAdminCapability() || hasHelper()) return undefined;
+      return `mounting needs root or the program ${HELPER}: ${HELPER_HINT}`;
+    } catch (error) {
+      const { message, hint } = asTarnError(error);
+      return hint === undefined ? message : `${message}: ${hint}`;
+    }
+  }
+
+  async mount(filesystem: Filesystem, given: string, options: MountOptions): Promise<Mounted> {
+    const addon = loadAddon();
+    const directory = await checkMountPoint(given);
+    const asRoot = addon.hasAdminCapability();
+    const open = asRoot ? mountAsRoot : mountAsUser;
+    const connection = await open(addon, filesystem, directory, options);
+    const mounted = new NativeMount(addon, connection, directory, asRoot);
+    try {
+      await mounted.ready();
+    } catch (error) {
+      await mounted.unmount({ force: true }).catch(options.onFault);
+      throw error;
+    }
+    return mounted;
+  }
+}
+
+function connect(
+  addon: Addon,
+  filesystem: Filesystem,
+  device: number,
+  options: MountOptions,
+): Connection {
+  return new Connection(addon, filesystem, {
+    device,
+    threads: Math.min(THREADS_MAX, Math.max(2, availableParallelism())),
+    passthrough: options.noPassthrough !== true && addon.hasAdminCapability(),
+    uid: options.uid,
+    gid: options.gid,
+    onFault: options.onFault,
+  });
+}
+
+async function mountAsRoot(
+  addon: Addon,
+  filesystem: Filesystem,
+  directory: string,
+  options: MountOptions,
+): Promise<Connection> {
+  const device = addon.openDevice();
+  if (device < 0) {
+    throw new TarnError('unsupported', `${DEVICE} cannot be opened: ${errnoName(-device)}`, {
+      hint: DEVICE_HINT,
+    });
+  }
+  const connection = connect(addon, filesystem, device, options);
+  // The mode bits decide who may read what, as on a disk: root's mounts are everybody's.
+  const data = 'rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other';
+  const source = escapeSource(filesystem.sourceName);
+  const error = await addon.mountDirect(device, source, directory, data);
+  if (error !== 0) {
+    await connection.close();
+    throw new TarnError('denied', `mounting on ${directory} failed: ${errnoName(error)}`, {
+      hint: 'mounting needs CAP_SYS_ADMIN; in a container start it with --cap-add SYS_ADMIN',
+    });
+  }
+  connection.start(directory, '');
+  return connection;
+}
+
+async function mountAsUser(
+  addon: Addon,
+  filesystem: Filesystem,
+  directory: string,
+  options: MountOptions,
+): Promise<Connection> {
+  const wanted = [
+    'ro',
+    'nosuid',
+    'nodev',
+    'default_permissions',
+    'subtype=tarn',
+    `fsname=${escapeSource(filesystem.sourceName)}`,
+    ...(options.allowOther ? ['allow_other'] : []),
+  ];
+  const device = await mountByHelper(addon, directory, wanted.join(','));
+  const connection = connect(addon, filesystem, device, options);
+  connection.start(directory, HELPER);
+  return connection;
+}
+
+/** Everything but what a URL may hold plainly as %XX, so that no mount table has to escape it. */
+function escapeSource(name: string): string {
+  return name.replace(/[^A-Za-z0-9._~:/@+=-]/gu, (char) => encodeURIComponent(char));
+}
+
+class NativeMount implements Mounted {
+  readonly directory: string;
+  readonly ended: Promise<void>;
+  readonly #addon: Addon;
+  readonly #connection: Connection;
+  readonly #asRoot: boolean;
+  #agreed: Agreed | undefined;
+
+  constructor(addon: Addon, connection: Connection, directory: string, asRoot: boolean) {
+    this.directory = directory;
+    this.ended = connection.ended;
+    this.#addon = addon;
+    this.#connection = connection;
+    this.#asRoot = asRoot;
+  }
+
+  get features(): Readonly<Record<string, string | number | boolean>> {
+    const { nativeReads, passthroughOpens } = this.#connection.counters();
+    return {
+      protocol: `7.${this.#agreed?.minor ?? 0}`,
+      passthrough: this.#agreed?.passthrough ?? false,
+      readBytesMax: this.#agreed?.readBytesMax ?? 0,
+      mountedBy: this.#asRoot ? 'root' : HELPER,
+      nativeReads,
+      passthroughOpens,
+    };
+  }
+
+  async ready(): Promise<void> {
+    this.#agreed = await this.#connection.agreed;
+    if (this.#asRoot) await this.#widenReadAhead();
+  }
+
+  async unmount(options: { readonly force?: boolean } = {}): Promise<void> {
+    const force = options.force === true;
+    if (this.#asRoot) await this.#unmountAsRoot(force);
+    else await this.#unmountAsUser(force);
+    await this.#connection.close();
+  }
+
+  async #unmountAsRoot(force: boolean): Promise<void> {
+    const error = await this.#addon.unmountDirect(this.directory, force);
+    if (error === 0) return;
+    const name = errnoName(error);
+    if (name === 'EBUSY') throw busy(this.directory);
+    // Not a mount point any more: someone else has unmounted it.
+    if (name === 'EINVAL' || name === 'ENOENT') return;
+    throw new TarnError('io', `${this.directory} was not unmounted: ${name}`);
+  }
+
+  async #unmountAsUser(force: boolean): Promise<void> {
+    const mounts = await listMounts();
+    if (!mounts.some((mount) => mount.directory === this.directory)) return;
+    await unmountByHelper(this.directory, { detach: force });
+  }
+
+  /** A nicety: reading works without it. */
+  async #widenReadAhead(): Promise<void> {
+    const here = (await listMounts()).findLast((mount) => mount.directory === this.directory);
+    if (here === undefined) return;
+    const file = `/sys/class/bdi/${here.device}/read_ahead_kb`;
+    await writeFile(file, String(READ_AHEAD_KIB)).catch(() => undefined);
+  }
+}
+
+function busy(directory: string): TarnError {
+  return new TarnError(
+    'busy',
+    `${directory} is in use: a program has a file or folder open there`,
+    {
+      hint: `close it ('fuser -vm ${directory}' names it), or unmount with --force`,
+    },
+  );
+}

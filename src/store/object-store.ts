@@ -66,6 +66,11 @@ export interface ObjectInfo {
 export interface Upload {
   write(bytes: Uint8Array): Promise<void>;
   /** Makes it durable under `key`; an object that is there already is kept and this one dropped. */
-  finish(key: string): Promise<ObjectInfo>;
+  finish(key: string): Promise<UploadedObject>;
   abort(): Promise<void>;
+}
+
+export interface UploadedObject extends ObjectInfo {
+  /** False when an object was there already: its bytes are not the ones just written. */
+  readonly created: boolean;
 }

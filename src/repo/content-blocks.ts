@@ -1,0 +1,123 @@
+import { LRUCache } from 'lru-cache';
+import { BLOCK_BYTES, contentHash } from '../model/ids.js';
+import type { ContentId, Hash } from '../model/ids.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { isPromise } from '../util/async.js';
+import { TarnError } from '../util/errors.js';
+import { cutPieces, readPieces } from './content-pieces.js';
+import type { Piece } from './content-pieces.js';
+import { hashBytes, shortObject, wrongBytes } from './content-verify.js';
+import { manifestKey } from './layout.js';
+import { blockHash, decodeManifest, manifestBytes } from './manifest.js';
+import type { Manifest } from './manifest.js';
+
+/** Holds the manifest of a file of 2 TiB; a longer one's is loaded for each block. */
+const MANIFEST_CACHE_BYTES_MAX = 67_108_864;
+const BLOCK_CACHE_BYTES_MAX = 8_388_608;
+
+/** What a block is read from: one content and where its bytes lie. */
+export interface BlockSource {
+  readonly id: ContentId;
+  readonly size: number;
+  readonly pieces: readonly Piece[];
+}
+
+/**
+ * Verified blocks of any content. A block is read and hashed once for all who ask meanwhile, and
+ * the last few are kept for readers that take a block in small steps.
+ */
+export class VerifiedBlocks {
+  readonly #objects: ObjectStore;
+  readonly #manifests = new LRUCache<ContentId, Manifest>({
+    maxSize: MANIFEST_CACHE_BYTES_MAX,
+    sizeCalculation: (manifest) => manifest.blocks.length,
+  });
+  readonly #loadingManifests = new Map<ContentId, Promise<Manifest>>();
+  readonly #blocks = new LRUCache<string, Uint8Array>({
+    maxSize: BLOCK_CACHE_BYTES_MAX,
+    sizeCalculation: (block) => block.length,
+  });
+  readonly #loadingBlocks = new Map<string, Promise<Uint8Array>>();
+
+  constructor(objects: ObjectStore) {
+    this.#objects = objects;
+  }
+
+  /** What block `index` must hash to. */
+  async expected(id: ContentId, size: number, index: number): Promise<Hash> {
+    if (size <= BLOCK_BYTES) return contentHash(id);
+    const manifest = this.#manifests.get(id) ?? (await this.#manifest(id, size));
+    if (manifest.size === size) return blockHash(manifest, index);
+    const key = manifestKey(id);
+    throw new TarnError(
+      'corrupt',
+      `an entry of ${size} bytes names manifest '${key}', which is of ${manifest.size} bytes`,
+    );
+  }
+
+  /**
+   * Block `index`, verified. Shared: not to be changed.
+   * @param keep whether the block will be asked for again soon
+   */
+  async block(source: BlockSource, index: number, keep: boolean): Promise<Uint8Array> {
+    // Also by size: an entry that lies about it must not be served from what a true one left.
+    const name = `${index}/${source.size}/${source.id}`;
+    const kept = this.#blocks.get(name);
+    if (kept !== undefined) return kept;
+    let loading = this.#loadingBlocks.get(name);
+    if (loading === undefined) {
+      loading = this.#load(source, index).finally(() => this.#loadingBlocks.delete(name));
+      this.#loadingBlocks.set(name, loading);
+    }
+    const block = await loading;
+    if (keep) this.#blocks.set(name, block);
+    return block;
+  }
+
+  async #load(source: BlockSource, index: number): Promise<Uint8Array> {
+    const { id, size } = source;
+    const start = index * BLOCK_BYTES;
+    const pieces = cutPieces(source.pieces, start, Math.min(size, start + BLOCK_BYTES));
+    const [expected, block] = await Promise.all([
+      this.expected(id, size, index),
+      readPieces(this.#objects, pieces),
+    ]);
+    const hashing = hashBytes(block);
+    const actual = isPromise(hashing) ? await hashing : hashing;
+    if (actual === expected) return block;
+    throw wrongBytes(whereOf(pieces), rangesOf(pieces), actual, expected);
+  }
+
+  /** @param size that the file is thought to have */
+  #manifest(id: ContentId, size: number): Promise<Manifest> {
+    let loading = this.#loadingManifests.get(id);
+    if (loading === undefined) {
+      loading = this.#loadManifest(id, size).finally(() => this.#loadingManifests.delete(id));
+      this.#loadingManifests.set(id, loading);
+    }
+    return loading;
+  }
+
+  async #loadManifest(id: ContentId, size: number): Promise<Manifest> {
+    const key = manifestKey(id);
+    const length = manifestBytes(size);
+    // One byte more than it may have, so that a longer one is noticed without reading it all.
+    const bytes = await this.#objects.get(key, { range: { offset: 0, length: length + 1 } });
+    if (bytes.length < length) throw shortObject(key, length, bytes.length);
+    const hashing = hashBytes(bytes);
+    const actual = isPromise(hashing) ? await hashing : hashing;
+    if (actual !== contentHash(id)) throw wrongBytes(key, 'its bytes', actual, contentHash(id));
+    const manifest = decodeManifest(bytes, key);
+    this.#manifests.set(id, manifest);
+    return manifest;
+  }
+}
+
+function whereOf(pieces: readonly Piece[]): string {
+  return [...new Set(pieces.map(({ object }) => object))].join("', '");
+}
+
+function rangesOf(pieces: readonly Piece[]): string {
+  const ranges = pieces.map(({ offset, length }) => `${offset} to ${offset + length - 1}`);
+  return `bytes ${ranges.join(', ')}`;
+}

@@ -1,0 +1,72 @@
+import type { FileEntry } from '../model/entry.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { TarnError } from '../util/errors.js';
+import { shortObject } from './content-verify.js';
+import { packKey, wholeKey } from './layout.js';
+
+/** A run of a file's bytes in an object. */
+export interface Piece {
+  readonly object: string;
+  /** From the start of the object. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Where a file's bytes lie, in order. */
+export function piecesOf(entry: FileEntry): Piece[] {
+  const { address, content, size } = entry;
+  switch (address.kind) {
+    case 'none':
+      return [];
+    case 'whole':
+      return [{ object: wholeKey(content), offset: 0, length: size }];
+    case 'packed':
+      return [{ object: packKey(address.pack), offset: address.offset, length: size }];
+    case 'extents':
+      return address.extents.map(({ source, offset, length }) => ({
+        object: source.kind === 'pack' ? packKey(source.pack) : wholeKey(source.content),
+        offset,
+        length,
+      }));
+  }
+}
+
+/** The parts of `pieces` that make up bytes [start, end) of the file. */
+export function cutPieces(pieces: readonly Piece[], start: number, end: number): Piece[] {
+  const cut: Piece[] = [];
+  let at = 0;
+  for (const { object, offset, length } of pieces) {
+    const from = Math.max(start, at);
+    const to = Math.min(end, at + length);
+    if (from < to) cut.push({ object, offset: offset + from - at, length: to - from });
+    at += length;
+  }
+  return cut;
+}
+
+/**
+ * The pieces' bytes, one after the other, unverified but complete.
+ * @throws TarnError not-found, corrupt (an object is too short), io
+ */
+export async function readPieces(
+  objects: ObjectStore,
+  pieces: readonly Piece[],
+): Promise<Uint8Array> {
+  const [first] = pieces;
+  if (first !== undefined && pieces.length === 1) return readPiece(objects, first);
+  return Buffer.concat(await Promise.all(pieces.map((piece) => readPiece(objects, piece))));
+}
+
+async function readPiece(objects: ObjectStore, piece: Piece): Promise<Uint8Array> {
+  const { object, offset, length } = piece;
+  const bytes = await objects.get(object, { range: { offset, length } });
+  if (bytes.length === length) return bytes;
+  throw shortObject(object, offset + length, offset + bytes.length);
+}
+
+/** @throws TarnError corrupt when an entry's address cannot hold its bytes */
+export function checkPieces(pieces: readonly Piece[], size: number): void {
+  const total = pieces.reduce((sum, { length }) => sum + length, 0);
+  if (total === size) return;
+  throw new TarnError('corrupt', `an entry of ${size} bytes has an address of ${total} bytes`);
+}

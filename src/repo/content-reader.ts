@@ -1,0 +1,133 @@
+import { BLOCK_BYTES, contentHash, contentIdOf } from '../model/ids.js';
+import type { ContentId } from '../model/ids.js';
+import type { FileEntry } from '../model/entry.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import { TarnError } from '../util/errors.js';
+import type { Backing, Content } from './content.js';
+import { VerifiedBlocks } from './content-blocks.js';
+import type { BlockSource } from './content-blocks.js';
+import { LocalFiles, PARALLEL_BLOCKS } from './content-file.js';
+import type { LocalFile } from './content-file.js';
+import { checkPieces, piecesOf } from './content-pieces.js';
+import type { VerifiedStamps } from './content-stamps.js';
+
+/**
+ * Opens files of a repository for reading. Nothing that an opened file gives out is unverified: a
+ * block is checked by its hash before a byte of it is handed on.
+ */
+export class ContentReader {
+  readonly #objects: ObjectStore;
+  readonly #blocks: VerifiedBlocks;
+  readonly #files: LocalFiles;
+
+  /** @param stamps of this machine's object files; without them each process verifies anew */
+  constructor(objects: ObjectStore, stamps?: VerifiedStamps) {
+    this.#objects = objects;
+    this.#blocks = new VerifiedBlocks(objects);
+    this.#files = new LocalFiles(this.#blocks, stamps);
+  }
+
+  /**
+   * Reads nothing yet: a missing object is found by the first read.
+   * @throws TarnError corrupt when the entry contradicts itself
+   */
+  open(entry: FileEntry): Content {
+    const { content: id, size } = entry;
+    const pieces = piecesOf(entry);
+    checkPieces(pieces, size);
+    if (size > 0 && contentIdOf(size, contentHash(id)) !== id) {
+      throw new TarnError('corrupt', `an entry of ${size} bytes has the content id '${id}'`);
+    }
+    const source = { id, size, pieces };
+    const [first] = pieces;
+    if (entry.address.kind === 'whole' && first !== undefined) {
+      const path = this.#objects.localPath?.(first.object);
+      if (path !== undefined) return new FileContent(source, this.#files.acquire(source, path));
+    }
+    return new BlockContent(source, this.#blocks);
+  }
+}
+
+/** A content that is a local object file. */
+class FileContent implements Content {
+  readonly id: ContentId;
+  readonly size: number;
+  #file: LocalFile | undefined;
+
+  constructor({ id, size }: BlockSource, file: LocalFile) {
+    this.id = id;
+    this.size = size;
+    this.#file = file;
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    const end = Math.min(this.size, offset + length);
+    if (offset >= end) return new Uint8Array(0);
+    return unlessAborted(this.#opened().read(offset, end, signal), signal);
+  }
+
+  backing(): Promise<Backing> {
+    return this.#opened().backing();
+  }
+
+  close(): void {
+    this.#file?.release();
+    this.#file = undefined;
+  }
+
+  #opened(): LocalFile {
+    if (this.#file !== undefined) return this.#file;
+    throw new TarnError('internal', `content ${this.id} is closed`);
+  }
+}
+
+/** A content that lies in parts of objects, or not on this machine. */
+class BlockContent implements Content {
+  readonly id: ContentId;
+  readonly size: number;
+  readonly #source: BlockSource;
+  readonly #blocks: VerifiedBlocks;
+
+  constructor(source: BlockSource, blocks: VerifiedBlocks) {
+    this.id = source.id;
+    this.size = source.size;
+    this.#source = source;
+    this.#blocks = blocks;
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    const end = Math.min(this.size, offset + length);
+    if (offset >= end) return new Uint8Array(0);
+    const out = Buffer.allocUnsafe(end - offset);
+    const last = Math.floor((end - 1) / BLOCK_BYTES);
+    for (let index = Math.floor(offset / BLOCK_BYTES); index <= last; index += PARALLEL_BLOCKS) {
+      throwIfAborted(signal);
+      const group: Promise<void>[] = [];
+      for (let i = index; i <= Math.min(last, index + PARALLEL_BLOCKS - 1); i += 1) {
+        group.push(this.#fill(i, out, offset));
+      }
+      await unlessAborted(Promise.all(group), signal);
+    }
+    return out;
+  }
+
+  backing(): undefined {
+    return undefined;
+  }
+
+  close(): void {}
+
+  /** Copies what block `index` has of the bytes from `start` into `out`. */
+  async #fill(index: number, out: Buffer, start: number): Promise<void> {
+    const blockStart = index * BLOCK_BYTES;
+    const blockEnd = Math.min(this.size, blockStart + BLOCK_BYTES);
+    const from = Math.max(start, blockStart);
+    const to = Math.min(start + out.length, blockEnd);
+    const inPart = from > blockStart || to < blockEnd;
+    const block = await this.#blocks.block(this.#source, index, inPart);
+    out.set(block.subarray(from - blockStart, to - blockStart), from - start);
+  }
+}

@@ -1,0 +1,235 @@
+import { stat } from 'node:fs/promises';
+import { BLOCK_BYTES } from '../model/ids.js';
+import type { Hash, PackId } from '../model/ids.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import type { MaybePromise } from '../util/async.js';
+import { asTarnError, TarnError } from '../util/errors.js';
+import type { ContentIndex, IndexedContent } from './content-index.js';
+import { readLarge, RING_BLOCKS } from './content-large.js';
+import type { LargeContent, LargeSource } from './content-large.js';
+import { fileIdentity } from './content-stamps.js';
+import type { VerifiedStamps } from './content-stamps.js';
+import { manifestKey, packKey, wholeKey } from './layout.js';
+import { putNamed } from './objects.js';
+import { PACK_BUFFER_BYTES, PackBuilder } from './pack-builder.js';
+import type { StoredContent } from './pack-builder.js';
+
+export type { StoredContent } from './pack-builder.js';
+
+/** Packs that wait to be stored while one more is filled. */
+const WAITING_PACKS_MAX = 2;
+/** Large objects whose last sync goes on while others are read. */
+const FINISHING_MAX = 4;
+/** Small contents between two turns of the event loop, without which nothing waiting gets on. */
+const TURN_CONTENTS = 64;
+
+/**
+ * Stores files' bytes: small ones in packs in the order they come, each larger one as an object of
+ * its own. Contents are announced only when they are durable. Meant for a worker thread: it hashes
+ * on the calling thread. A fault ends the writer: every later call throws it, then call abort().
+ */
+export class ContentWriter<T> {
+  readonly #objects: ObjectStore;
+  readonly #index: ContentIndex | undefined;
+  readonly #onStored: (batch: StoredContent<T>[]) => Promise<void> | void;
+  readonly #stamps: VerifiedStamps | undefined;
+
+  readonly #stop = new AbortController();
+  #failure: TarnError | undefined;
+  /** Stores packs and announces, one after the other; never rejects. */
+  #queue: Promise<void> = Promise.resolve();
+  readonly #finishing = new Set<Promise<void>>();
+  /** Of packs that are full, the oldest first. */
+  readonly #storing: Promise<void>[] = [];
+  #sinceTurn = 0;
+
+  #pack: PackBuilder<T>;
+  readonly #freeBuffers: Buffer[] = [];
+  readonly #freeRings: Buffer[][] = [];
+  /** Of packs that the index names: whether they are there as it says. */
+  readonly #present = new Map<PackId, Promise<boolean>>();
+
+  /**
+   * @param index without one, equal contents are stored once only within a pack
+   * @param onStored called with durable contents, never twice at a time
+   * @param stamps told of local object files whose bytes were hashed as they were written
+   */
+  constructor(
+    objects: ObjectStore,
+    index: ContentIndex | undefined,
+    onStored: (batch: StoredContent<T>[]) => Promise<void> | void,
+    stamps?: VerifiedStamps,
+  ) {
+    this.#objects = objects;
+    this.#index = index;
+    this.#onStored = onStored;
+    this.#stamps = stamps;
+    this.#pack = this.#newPack();
+  }
+
+  /**
+   * Takes a file of at most BLOCK_BYTES; the bytes are copied. A returned promise must be awaited
+   * before the next call.
+   */
+  addSmall(bytes: Uint8Array, tag: T): MaybePromise<void> {
+    this.#check();
+    if (bytes.length > BLOCK_BYTES) {
+      throw new TarnError('internal', `${bytes.length} bytes are not a small content`);
+    }
+    if (!this.#pack.fits(bytes.length)) this.#closePack();
+    this.#pack.add(bytes, tag);
+    if (this.#storing.length >= WAITING_PACKS_MAX) return this.#untilPackStored();
+    this.#sinceTurn += 1;
+    if (this.#sinceTurn < TURN_CONTENTS) return;
+    this.#sinceTurn = 0;
+    if (this.#storing.length > 0 || this.#finishing.size > 0) return turn();
+  }
+
+  /**
+   * Takes a file of any size in one pass; what is read until its end is its content. Resolves when
+   * the source was read; the object's last sync may go on.
+   */
+  async addLarge(source: LargeSource, tag: T, signal?: AbortSignal): Promise<void> {
+    this.#check();
+    const stop = this.#stop.signal;
+    const either = signal === undefined ? stop : AbortSignal.any([signal, stop]);
+    throwIfAborted(either);
+    while (this.#finishing.size >= FINISHING_MAX) {
+      await unlessAborted(Promise.race(this.#finishing), either);
+    }
+    const ring = this.#freeRings.pop() ?? newRing();
+    try {
+      const read = await readLarge(source, ring, () => this.#objects.upload(stop), either);
+      if (read instanceof Uint8Array) await this.addSmall(read, tag);
+      else if (this.#failure === undefined) this.#finishLater(read, tag);
+      else await read.upload.abort();
+      this.#check();
+    } finally {
+      this.#freeRings.push(ring);
+    }
+  }
+
+  /** Resolves when everything added is durable and was announced. */
+  async flush(signal?: AbortSignal): Promise<void> {
+    this.#check();
+    if (!this.#pack.isEmpty) this.#closePack();
+    await unlessAborted(this.#settled(), signal);
+    this.#check();
+  }
+
+  /** Gives up what is not stored yet; resolves when nothing goes on any more. */
+  async abort(): Promise<void> {
+    this.#failure ??= new TarnError('aborted', 'interrupted before it was done');
+    this.#stop.abort(this.#failure);
+    await this.#settled();
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.all(this.#finishing);
+    await this.#queue;
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Runs `work` after all that was queued before it; its fault ends the writer. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#attempt(work));
+    return this.#queue;
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) return;
+    try {
+      await work();
+    } catch (error) {
+      this.#failure ??= asTarnError(error, 'storing contents');
+    }
+  }
+
+  #newPack(): PackBuilder<T> {
+    return new PackBuilder<T>(this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(PACK_BUFFER_BYTES));
+  }
+
+  #closePack(): void {
+    const pack = this.#pack;
+    this.#pack = this.#newPack();
+    const storing = this.#enqueue(() => this.#storePack(pack)).then(() => {
+      void this.#storing.shift();
+      this.#freeBuffers.push(pack.buffer);
+    });
+    this.#storing.push(storing);
+  }
+
+  async #untilPackStored(): Promise<void> {
+    while (this.#storing.length >= WAITING_PACKS_MAX) await this.#storing[0];
+    this.#check();
+  }
+
+  async #storePack(pack: PackBuilder<T>): Promise<void> {
+    const known = await this.#known(pack.hashes);
+    const sealed = pack.seal(known);
+    if (sealed !== undefined) {
+      await putNamed(this.#objects, packKey(sealed.id), sealed.bytes, this.#stop.signal);
+      this.#index?.add(sealed.id, sealed.bytes.length, sealed.contents);
+    }
+    await this.#onStored(pack.stored(known, sealed));
+  }
+
+  /** Of these contents, those that lie in a pack which is really there. */
+  async #known(hashes: readonly Hash[]): Promise<Map<Hash, IndexedContent>> {
+    const found = this.#index?.find(hashes) ?? new Map<Hash, IndexedContent>();
+    for (const [hash, place] of found) {
+      if (!(await this.#isPresent(place))) found.delete(hash);
+    }
+    return found;
+  }
+
+  #isPresent({ pack, packBytes }: IndexedContent): Promise<boolean> {
+    let present = this.#present.get(pack);
+    if (present === undefined) {
+      present = this.#objects.head(packKey(pack), this.#stop.signal).then((info) => {
+        if (info?.size === packBytes) return true;
+        this.#index?.drop(pack);
+        return false;
+      });
+      this.#present.set(pack, present);
+    }
+    return present;
+  }
+
+  #finishLater(large: LargeContent, tag: T): void {
+    const finishing = this.#attempt(() => this.#finishLarge(large, tag)).then(() => {
+      this.#finishing.delete(finishing);
+    });
+    this.#finishing.add(finishing);
+  }
+
+  async #finishLarge(large: LargeContent, tag: T): Promise<void> {
+    const { id, size, manifest, upload } = large;
+    const key = wholeKey(id);
+    const [object] = await Promise.all([
+      upload.finish(key),
+      putNamed(this.#objects, manifestKey(id), manifest, this.#stop.signal),
+    ]);
+    if (object.created) await this.#stamp(key);
+    const stored = { tag, size, content: id, address: { kind: 'whole' } } as const;
+    await this.#enqueue(async () => this.#onStored([stored]));
+  }
+
+  async #stamp(key: string): Promise<void> {
+    const path = this.#objects.localPath?.(key);
+    if (path === undefined || this.#stamps === undefined) return;
+    this.#stamps.set(path, fileIdentity(await stat(path, { bigint: true })));
+  }
+}
+
+function newRing(): Buffer[] {
+  return Array.from({ length: RING_BLOCKS }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

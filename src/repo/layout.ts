@@ -1,0 +1,25 @@
+import { contentHash } from '../model/ids.js';
+import type { CommitId, ContentId, Hash, NodeId, PackId } from '../model/ids.js';
+
+/** Where each object lies in a storage namespace; repo/FORMAT.md, Layout. */
+
+/** Says that a namespace is a repository, and in which format. */
+export const REPOSITORY_KEY = 'tarn.json';
+
+export const nodeKey = (id: NodeId): string => sharded('nodes', id);
+export const commitKey = (id: CommitId): string => sharded('commits', id);
+export const packKey = (id: PackId): string => sharded('packs', id);
+export const manifestKey = (id: ContentId): string => sharded('manifests', contentHash(id));
+/** The object that holds all bytes of one content. */
+export const wholeKey = (id: ContentId): string => sharded('files', contentHash(id));
+
+/** The prefix of keys of commits whose id starts with `digits`. */
+export function commitPrefix(digits: string): string {
+  return digits.length <= 2 ? `commits/${digits}` : `commits/${digits.slice(0, 2)}/${digits}`;
+}
+
+export const PACKS_PREFIX = 'packs/';
+
+function sharded(kind: string, hash: Hash): string {
+  return `${kind}/${hash.slice(0, 2)}/${hash}`;
+}

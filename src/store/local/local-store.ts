@@ -1,0 +1,267 @@
+import { mkdir, readdir, readFile, rename, stat, unlink, link } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { throwIfAborted } from '../../util/abort.js';
+import { asTarnError, TarnError } from '../../util/errors.js';
+import { readAt } from '../../util/files.js';
+import { checkKey, checkPrefix, isKey, RESERVED } from '../keys.js';
+import type {
+  GetOptions,
+  ListOptions,
+  ObjectInfo,
+  ObjectStore,
+  PutOptions,
+  Upload,
+  UploadedObject,
+} from '../object-store.js';
+import { Directories } from './directories.js';
+import { OpenFiles } from './open-files.js';
+import { replaceIfMatch } from './replace.js';
+import { cleanTemps, tempName } from './temp-files.js';
+import { etagOf, PendingFile } from './write-file.js';
+
+const OPEN_FILES_MAX = 64;
+
+/**
+ * Objects as files of one directory. An object is written under a temporary name in `tmp/`, synced,
+ * moved to its name, and its directory synced, so that a crash leaves it whole or not there at all.
+ */
+export class LocalStore implements ObjectStore {
+  readonly url: string;
+  readonly #directories = new Directories();
+  readonly #openFiles = new OpenFiles(OPEN_FILES_MAX);
+
+  private constructor(directory: string) {
+    this.url = directory;
+  }
+
+  /**
+   * Opens the store in a directory that exists, and clears what killed writers left in it.
+   * @throws TarnError not-found, not-directory, io
+   */
+  static async open(directory: string): Promise<LocalStore> {
+    const path = resolve(directory);
+    try {
+      if (!(await stat(path)).isDirectory()) {
+        throw new TarnError('not-directory', `'${path}' is not a directory`);
+      }
+      await cleanTemps(join(path, RESERVED));
+    } catch (error) {
+      throw asTarnError(error, `opening the object store in '${path}'`);
+    }
+    return new LocalStore(path);
+  }
+
+  /** Opens the store after making its directory where there is none. */
+  static async create(directory: string): Promise<LocalStore> {
+    const path = resolve(directory);
+    try {
+      await mkdir(path, { recursive: true });
+      await new Directories().sync(dirname(path));
+    } catch (error) {
+      throw asTarnError(error, `making the directory '${path}'`);
+    }
+    return LocalStore.open(path);
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
+    const path = this.localPath(key);
+    const { range, signal } = options;
+    throwIfAborted(signal);
+    try {
+      if (range === undefined) return await readFile(path, signal === undefined ? {} : { signal });
+      return await this.#openFiles.use(path, (fd, size) => {
+        const length = Math.max(0, Math.min(range.length, size - range.offset));
+        return readAt(fd, range.offset, length);
+      });
+    } catch (error) {
+      throw this.#explain(error, key, 'reading');
+    }
+  }
+
+  async put(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<ObjectInfo> {
+    const path = this.localPath(key);
+    const { signal, ifMatch, ifNoneMatch } = options;
+    throwIfAborted(signal);
+    if (ifNoneMatch !== undefined && (await this.#settled(path))) throw this.#conflict(key);
+    const file = await this.#newFile();
+    try {
+      await file.write(bytes);
+      const info = await file.complete();
+      throwIfAborted(signal);
+      await this.#directories.ensure(dirname(path));
+      if (ifMatch !== undefined) {
+        if (!replaceIfMatch(this.url, file.path, path, ifMatch)) throw this.#conflict(key);
+      } else if (ifNoneMatch === undefined) {
+        await rename(file.path, path);
+      } else if (!(await linkNew(file.path, path))) {
+        await this.#directories.sync(dirname(path));
+        throw this.#conflict(key);
+      }
+      this.#openFiles.forget(path);
+      await this.#directories.sync(dirname(path));
+      return { key, ...info };
+    } catch (error) {
+      throw this.#explain(error, key, 'writing');
+    } finally {
+      await file.discard();
+    }
+  }
+
+  async upload(signal?: AbortSignal): Promise<Upload> {
+    throwIfAborted(signal);
+    const file = await this.#newFile();
+    return {
+      write: async (bytes) => {
+        throwIfAborted(signal);
+        try {
+          await file.write(bytes);
+        } catch (error) {
+          throw asTarnError(error, `writing an object in '${this.url}'`);
+        }
+      },
+      finish: async (key) => {
+        try {
+          throwIfAborted(signal);
+          return await this.#finish(file, key);
+        } catch (error) {
+          throw this.#explain(error, key, 'writing');
+        } finally {
+          await file.discard();
+        }
+      },
+      abort: () => file.discard(),
+    };
+  }
+
+  async head(key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
+    const path = this.localPath(key);
+    throwIfAborted(signal);
+    try {
+      return await headFile(key, path);
+    } catch (error) {
+      throw this.#explain(error, key, 'looking up');
+    }
+  }
+
+  async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
+    checkPrefix(prefix);
+    yield* this.#walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, options);
+  }
+
+  async delete(key: string, signal?: AbortSignal): Promise<void> {
+    const path = this.localPath(key);
+    throwIfAborted(signal);
+    this.#openFiles.forget(path);
+    try {
+      await unlink(path);
+      await this.#directories.sync(dirname(path));
+    } catch (error) {
+      if (!isMissing(error)) throw this.#explain(error, key, 'deleting');
+    }
+  }
+
+  localPath(key: string): string {
+    checkKey(key);
+    return `${this.url}/${key}`;
+  }
+
+  async close(): Promise<void> {
+    this.#openFiles.close();
+  }
+
+  async #newFile(): Promise<PendingFile> {
+    const directory = join(this.url, RESERVED);
+    try {
+      await this.#directories.ensure(directory);
+      return await PendingFile.create(join(directory, tempName()));
+    } catch (error) {
+      throw asTarnError(error, `writing an object in '${this.url}'`);
+    }
+  }
+
+  async #finish(file: PendingFile, key: string): Promise<UploadedObject> {
+    const path = this.localPath(key);
+    const info = await file.complete();
+    await this.#directories.ensure(dirname(path));
+    const created = await linkNew(file.path, path);
+    await this.#directories.sync(dirname(path));
+    if (created) return { key, ...info, created };
+    const kept = await headFile(key, path);
+    return { key, ...(kept ?? info), created };
+  }
+
+  /** Whether the object is there, and then durable: whoever made it may not have got so far. */
+  async #settled(path: string): Promise<boolean> {
+    if ((await headFile('', path)) === undefined) return false;
+    await this.#directories.sync(dirname(path));
+    return true;
+  }
+
+  async *#walk(base: string, prefix: string, options: ListOptions): AsyncIterable<ObjectInfo> {
+    const { after = '', signal } = options;
+    throwIfAborted(signal);
+    for (const key of await this.#children(base)) {
+      if (key.endsWith('/')) {
+        const holdsPrefix = key.startsWith(prefix) || prefix.startsWith(key);
+        const holdsLater = key > after || after.startsWith(key);
+        if (holdsPrefix && holdsLater) yield* this.#walk(key, prefix, options);
+      } else if (key.startsWith(prefix) && key > after && isKey(key)) {
+        const info = await this.head(key, signal);
+        if (info !== undefined) yield info;
+      }
+    }
+  }
+
+  /** What lies directly below `base`, sub-directories with a final `/`, in the order of their keys. */
+  async #children(base: string): Promise<string[]> {
+    try {
+      const found = await readdir(join(this.url, base), { withFileTypes: true });
+      const keys = found.map((child) => `${base}${child.name}${child.isDirectory() ? '/' : ''}`);
+      return keys.filter((key) => key !== `${RESERVED}/`).sort();
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw asTarnError(error, `listing '${base}' in '${this.url}'`);
+    }
+  }
+
+  #conflict(key: string): TarnError {
+    return new TarnError('conflict', `object '${key}' in '${this.url}' is not as expected`);
+  }
+
+  #explain(error: unknown, key: string, doing: string): TarnError {
+    if (isMissing(error)) {
+      return new TarnError('not-found', `object '${key}' is missing in '${this.url}'`, {
+        cause: error,
+      });
+    }
+    return asTarnError(error, `${doing} object '${key}' in '${this.url}'`);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+async function headFile(key: string, path: string): Promise<ObjectInfo | undefined> {
+  try {
+    const found = await stat(path, { bigint: true });
+    if (!found.isFile()) return undefined;
+    const etag = etagOf(found.ino, found.size, found.mtimeNs);
+    return { key, size: Number(found.size), etag };
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** False when the name is taken. */
+async function linkNew(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}

@@ -1,7 +1,7 @@
 import type { EntryAttributes } from '../model/cursor.js';
 import type { Entry } from '../model/entry.js';
 import type { Key } from '../model/path.js';
-import { keyFromBytes, PATH_BYTES_MAX } from '../model/path.js';
+import { PATH_BYTES_MAX } from '../model/path.js';
 import type { NodeId, PackId } from '../model/ids.js';
 import { HASH_BYTES } from '../model/ids.js';
 import { ByteReader } from './bytes.js';
@@ -37,7 +37,10 @@ export abstract class NodeBase<T> {
   readonly firstKey: Key;
   readonly lastKey: Key;
   protected readonly offsets: Uint32Array;
-  protected readonly reader: ByteReader;
+  /** Every use sets its position first, and ends before anyone else can start one. */
+  readonly reader: ByteReader;
+  /** Bytes that all keys have in common. */
+  readonly #commonLength: number;
 
   constructor(parts: NodeParts) {
     this.id = parts.id;
@@ -50,6 +53,7 @@ export abstract class NodeBase<T> {
     this.reader = new ByteReader(parts.bytes);
     this.firstKey = this.count === 0 ? ('' as Key) : this.keyAt(0);
     this.lastKey = this.count === 0 ? ('' as Key) : this.keyAt(this.count - 1);
+    this.#commonLength = commonLength(this.firstKey, this.lastKey);
   }
 
   /** Bytes of memory, for the cache's bound. */
@@ -69,6 +73,13 @@ export abstract class NodeBase<T> {
 
   /** The index of the first item whose key is at least `key`; `count` when there is none. */
   lowerBound(key: Key): number {
+    const first = this.firstKey;
+    const common = this.#commonLength;
+    for (let i = 0; i < common; i++) {
+      if (i === key.length) return 0;
+      const difference = first.charCodeAt(i) - key.charCodeAt(i);
+      if (difference !== 0) return difference > 0 ? 0 : this.count;
+    }
     let low = 0;
     let high = Math.ceil(this.count / RESTART_INTERVAL);
     while (low < high) {
@@ -89,7 +100,7 @@ export abstract class NodeBase<T> {
     const length = reader.uvarint();
     const start = reader.position;
     const shorter = Math.min(length, key.length);
-    for (let i = 0; i < shorter; i++) {
+    for (let i = this.#commonLength; i < shorter; i++) {
       const difference = (this.bytes[start + i] ?? 0) - key.charCodeAt(i);
       if (difference !== 0) return difference;
     }
@@ -101,14 +112,16 @@ export abstract class NodeBase<T> {
     const { bytes, reader } = this;
     const end = Math.min(this.count, start + RESTART_INTERVAL);
     /** How many bytes `key` has in common with the item before. */
-    let matched = 0;
+    let matched = this.#commonLength;
     for (let index = start; index < end; index++) {
       reader.position = this.offsetOf(index);
       const shared = reader.uvarint();
+      /** A restart point is written whole; what all keys have in common need not be compared. */
+      const skipped = index === start ? matched : 0;
       if (shared > matched) continue;
-      if (shared < matched) return index;
-      const length = reader.uvarint();
-      const suffix = reader.position;
+      if (shared + skipped < matched) return index;
+      const length = reader.uvarint() - skipped;
+      const suffix = reader.position + skipped;
       let same = 0;
       while (
         same < length &&
@@ -123,6 +136,13 @@ export abstract class NodeBase<T> {
     }
     return end;
   }
+}
+
+function commonLength(a: string, b: string): number {
+  const shorter = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < shorter && a.charCodeAt(length) === b.charCodeAt(length)) length++;
+  return length;
 }
 
 export class LeafNode extends NodeBase<Entry> {
@@ -247,8 +267,8 @@ export class KeyWalker {
   /** Where the value of the item starts in the node's bytes. */
   valueOffset = 0;
 
-  moveTo(node: TreeNode | NodeBase<unknown>, index: number): void {
-    this.#reader = new ByteReader(node.bytes);
+  moveTo(node: NodeBase<unknown>, index: number): void {
+    this.#reader = node.reader;
     const restart = index - (index % RESTART_INTERVAL);
     for (let i = restart; i <= index; i++) this.stepTo(node.offsetOf(i));
   }
@@ -269,7 +289,7 @@ export class KeyWalker {
   }
 
   key(): Key {
-    return (this.#key ??= keyFromBytes(this.#scratch.subarray(0, this.#length)));
+    return (this.#key ??= this.#scratch.toString('latin1', 0, this.#length) as Key);
   }
 }
 

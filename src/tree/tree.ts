@@ -51,8 +51,7 @@ export class Tree {
 
   /** How many keys are less than `key`. */
   rank(key: Key, signal?: AbortSignal): MaybePromise<number> {
-    const before = this.#before(this.#root, key, 0, 0, signal);
-    return isPromise(before) ? before.then(({ entries }) => entries) : before.entries;
+    return this.#rank(this.#root, key, 0, signal);
   }
 
   /** The entry that has `ordinal` entries in front of it; undefined past the end. */
@@ -85,6 +84,29 @@ export class Tree {
       }
       const child = this.#nodes.child(node, index, signal);
       if (isPromise(child)) return child.then((loaded) => this.#get(loaded, key, signal));
+      node = child;
+    }
+  }
+
+  /** Entries in front of `key`, where `from` has `before` before it. */
+  #rank(
+    from: TreeNode,
+    key: Key,
+    before: number,
+    signal: AbortSignal | undefined,
+  ): MaybePromise<number> {
+    let node = from;
+    let sum = before;
+    for (;;) {
+      const index = node.lowerBound(key);
+      if (node.kind === 'leaf') return sum + index;
+      sum += node.entriesBefore(index);
+      if (index === node.count) return sum;
+      const child = this.#nodes.child(node, index, signal);
+      if (isPromise(child)) {
+        const upTo = sum;
+        return child.then((loaded) => this.#rank(loaded, key, upTo, signal));
+      }
       node = child;
     }
   }

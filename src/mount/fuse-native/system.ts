@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process';
+import { access, readFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { TarnError } from '../../util/errors.js';
+
+/** How often the table of mounts is looked at, since the package does not say when libfuse ends. */
+const WATCH_MS = 500;
+
+const run = promisify(execFile);
+
+/** What forbids this user to mount, and how to change it. */
+export async function whyNoRights(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    await access('/dev/fuse');
+  } catch {
+    return '/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device (--device /dev/fuse --cap-add SYS_ADMIN)';
+  }
+  if (process.getuid?.() === 0 || (await findProgram('fusermount')) !== undefined) return undefined;
+  return 'the program fusermount is missing: apt-get install fuse3, or mount as root';
+}
+
+/** @throws TarnError busy, io */
+export async function unmountDirectory(directory: string, force: boolean): Promise<void> {
+  const [program, ...args] = await unmountCommand(force);
+  try {
+    await run(program, [...args, directory], { env: { ...process.env, LC_ALL: 'C' } });
+  } catch (cause) {
+    const { stderr = '' } = cause as { stderr?: string };
+    if (!(await isMounted(directory))) return;
+    if (/busy/i.test(stderr)) {
+      throw new TarnError(
+        'busy',
+        `${directory} is in use: a file in it is open, or a shell is there`,
+        {
+          cause,
+          hint: 'close what uses it (fuser -vm shows it), or unmount with force',
+        },
+      );
+    }
+    throw new TarnError('io', `${program} could not unmount ${directory}: ${stderr.trim()}`, {
+      cause,
+    });
+  }
+}
+
+/** Resolves when `directory` is a mount no longer, or when `signal` says that we know it is not. */
+export async function waitUntilGone(directory: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && (await isMounted(directory))) {
+    try {
+      await delay(WATCH_MS, undefined, { signal, ref: false });
+    } catch {
+      return;
+    }
+  }
+}
+
+async function unmountCommand(force: boolean): Promise<readonly [string, ...string[]]> {
+  if (process.platform === 'darwin') {
+    return force ? ['diskutil', 'unmount', 'force'] : ['umount'];
+  }
+  // -f has the kernel fail what waits on us, -l takes the mount out of sight at once.
+  if (process.getuid?.() === 0) return force ? ['umount', '-f', '-l'] : ['umount'];
+  const program = (await findProgram('fusermount3')) ?? 'fusermount';
+  return force ? [program, '-u', '-z'] : [program, '-u'];
+}
+
+async function isMounted(directory: string): Promise<boolean> {
+  if (process.platform === 'linux') {
+    const table = await readFile('/proc/self/mountinfo', 'utf8');
+    const escaped = directory.replace(/[ \t\n\\]/g, octal);
+    return table.split('\n').some((line) => line.split(' ')[4] === escaped);
+  }
+  const { stdout } = await run('mount', []);
+  return stdout.includes(` on ${directory} (`);
+}
+
+/** As the kernel writes odd bytes of a path in its table. */
+function octal(char: string): string {
+  return `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`;
+}
+
+async function findProgram(name: string): Promise<string | undefined> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(folder, name);
+    try {
+      await access(path);
+      return path;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}

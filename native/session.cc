@@ -149,6 +149,11 @@ void Session::Run() {
 
 bool Session::ReadOne(uint8_t* request, ReadBuffer* data, int* why) {
   const ssize_t length = read(device_, request, wire::kRequestBytesMax);
+  if (length == 0) {
+    // Not from /dev/fuse; what stands in for it in tests was closed.
+    *why = ENODEV;
+    return false;
+  }
   if (length < 0) {
     // ENOENT: the request was interrupted before we had it.
     if (errno == EINTR || errno == EAGAIN || errno == ENOENT) return true;
@@ -308,7 +313,7 @@ void Session::Enqueue(const Request& request) {
   item.offset = request.offset;
   item.size = request.size;
   item.name_length = static_cast<uint32_t>(request.name.size());
-  std::memcpy(item.name, request.name.data(), request.name.size());
+  if (!request.name.empty()) std::memcpy(item.name, request.name.data(), request.name.size());
   Push(item);
 }
 

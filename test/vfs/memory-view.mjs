@@ -2,7 +2,7 @@
 // mounts can use it without a build.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -203,7 +203,10 @@ class MemoryContent {
     const exact = kind === 'exact';
     const offset = exact ? 0 : GRANTED_OFFSET;
     const path = join(this.#view.scratch(), `${this.id.slice(7)}-${kind}`);
-    writeFileSync(path, Buffer.concat([Buffer.alloc(offset, '#'), this.#bytes]));
+    // Once: writing again would cut the file short under those who have it open.
+    if (!existsSync(path)) {
+      writeFileSync(path, Buffer.concat([Buffer.alloc(offset, '#'), this.#bytes]));
+    }
     return { fd: openSync(path, 'r'), offset, exact, verified: exact };
   }
 }

@@ -1,8 +1,8 @@
-import { constants } from 'node:fs';
-import { access, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { TarnError } from '../../util/errors.js';
 import type { Filesystem } from '../../vfs/filesystem.js';
 import type { Driver, Mounted, MountOptions } from '../driver.js';
+import { checkMountPoint } from '../mount-point.js';
 import { FilesystemOperations } from './operations.js';
 import { loadFuse, type Fuse, type FuseOptions } from './package.js';
 import { unmountDirectory, waitUntilGone, whyNoRights } from './system.js';
@@ -19,8 +19,8 @@ const SOURCE_CHARS_MAX = 512;
  *
  * It lives in the main thread only, because the package runs on the default event loop.
  */
-export const fuseNativeDriver: Driver = {
-  name: 'fuse-native',
+export class FuseNativeDriver implements Driver {
+  readonly name = 'fuse-native';
 
   async unavailable(): Promise<string | undefined> {
     try {
@@ -30,14 +30,14 @@ export const fuseNativeDriver: Driver = {
       return `${error.message}: ${error.hint ?? ''}`;
     }
     return whyNoRights();
-  },
+  }
 
   async mount(filesystem: Filesystem, directory: string, options: MountOptions): Promise<Mounted> {
     const why = await this.unavailable();
     if (why !== undefined) throw new TarnError('unsupported', why);
     return FuseNativeMount.start(filesystem, await mountPoint(directory), options);
-  },
-};
+  }
+}
 
 class FuseNativeMount implements Mounted {
   readonly directory: string;
@@ -109,17 +109,9 @@ function fuseOptionsOf(filesystem: Filesystem, options: MountOptions): FuseOptio
   };
 }
 
-async function mountPoint(directory: string): Promise<string> {
-  try {
-    const path = await realpath(directory);
-    await access(`${path}/.`, constants.F_OK);
-    return path;
-  } catch (cause) {
-    throw new TarnError('invalid', `${directory} is not a directory that can be mounted on`, {
-      cause,
-      hint: `create it first: mkdir -p ${directory}`,
-    });
-  }
+/** Other systems have no table of mounts to check against; the package refuses what it must. */
+function mountPoint(directory: string): Promise<string> {
+  return process.platform === 'linux' ? checkMountPoint(directory) : realpath(directory);
 }
 
 function mountFault(directory: string, options: MountOptions, cause: Error): TarnError {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { access, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { TarnError } from '../../util/errors.js';
+import { listMounts } from '../mounts.js';
 
 /** How often the table of mounts is looked at, since the package does not say when libfuse ends. */
 const WATCH_MS = 500;
@@ -69,17 +70,10 @@ async function unmountCommand(force: boolean): Promise<readonly [string, ...stri
 
 async function isMounted(directory: string): Promise<boolean> {
   if (process.platform === 'linux') {
-    const table = await readFile('/proc/self/mountinfo', 'utf8');
-    const escaped = directory.replace(/[ \t\n\\]/g, octal);
-    return table.split('\n').some((line) => line.split(' ')[4] === escaped);
+    return (await listMounts()).some((mount) => mount.directory === directory);
   }
   const { stdout } = await run('mount', []);
   return stdout.includes(` on ${directory} (`);
-}
-
-/** As the kernel writes odd bytes of a path in its table. */
-function octal(char: string): string {
-  return `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`;
 }
 
 async function findProgram(name: string): Promise<string | undefined> {

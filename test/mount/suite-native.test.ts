@@ -1,0 +1,9 @@
+import { runFilesystemSuite } from '../suites/filesystem.js';
+import { ServedMount } from './served.js';
+
+for (const backing of ['none', 'exact', 'granted'] as const) {
+  runFilesystemSuite(`native, backing ${backing}`, async (files) => {
+    const served = await ServedMount.start('native', files, { view: { backing } });
+    return { directory: served.directory, teardown: () => served.stop() };
+  });
+}

@@ -229,7 +229,7 @@ export class LocalStore implements ObjectStore {
   }
 
   #explain(error: unknown, key: string, doing: string): TarnError {
-    if (isMissing(error)) {
+    if (isMissing(error) || (error as NodeJS.ErrnoException | undefined)?.code === 'EISDIR') {
       return new TarnError('not-found', `object '${key}' is missing in '${this.url}'`, {
         cause: error,
       });

@@ -8,6 +8,7 @@ import { ByteReader, fromZigzag, NodeFault } from './bytes.js';
 import {
   EXTRA,
   EXTRAS_UNKNOWN,
+  FILE_MODE_DEFAULT,
   FLAG_EXTRAS,
   FLAG_MODE,
   FLAG_NSEC,
@@ -24,6 +25,7 @@ import {
   PACK_END_MAX,
   RESTART_INTERVAL,
   SOURCE,
+  SYMLINK_MODE_DEFAULT,
   TARGET_BYTES_MAX,
   VERSION,
 } from './format.js';
@@ -31,9 +33,9 @@ import type { TreeNode } from './node.js';
 import { InnerNode, LeafNode } from './node.js';
 
 /**
- * Decodes a node whose bytes hash to `id`, and checks all that reading it relies on: bounds, key
- * order and shortest front-coding, the rules of entries, pack rows, sums. What it does not check is
- * what only the tree around a node can tell (verifyTree does).
+ * Decodes a node whose bytes hash to `id`, and checks it whole: only the canonical bytes of entries
+ * that keep the rules are accepted, so reading the node cannot fail. What is left to verifyTree is
+ * where nodes end, which depends on the tree around them.
  * @throws TarnError corrupt naming the node; unsupported when a newer tarn wrote it
  */
 export function decodeNode(id: NodeId, bytes: Uint8Array): TreeNode {
@@ -173,7 +175,12 @@ function readLeaf(id: NodeId, reader: ByteReader, header: Header): LeafNode {
   if (Math.abs(mtimeBase) > MTIME_SEC_MAX) {
     throw new NodeFault('its base of modification times is out of range');
   }
-  reader.skip(packs * HASH_BYTES);
+  const packIds = new Set<string>();
+  for (let i = 0; i < packs; i++) {
+    const start = reader.skip(HASH_BYTES);
+    packIds.add(reader.bytes.toString('latin1', start, start + HASH_BYTES));
+  }
+  if (packIds.size !== packs) throw new NodeFault('it names a pack twice');
   const offsets = new Uint32Array(count);
   const keys = new KeyChecker(reader);
   const values = new EntryChecker(reader, packs, mtimeBase);
@@ -220,8 +227,10 @@ class EntryChecker {
     if (Math.abs(mtimeSec) > MTIME_SEC_MAX || (index === 0 && mtimeSec !== this.#mtimeBase)) {
       throw new NodeFault('a modification time is out of range');
     }
-    if ((flags & FLAG_MODE) !== 0 && reader.u16() > MODE_MAX) {
-      throw new NodeFault('a mode is out of range');
+    if ((flags & FLAG_MODE) !== 0) {
+      const mode = reader.u16();
+      const isDefault = mode === (form === FORM.symlink ? SYMLINK_MODE_DEFAULT : FILE_MODE_DEFAULT);
+      if (mode > MODE_MAX || isDefault) throw new NodeFault('a mode is out of range');
     }
     if ((flags & FLAG_NSEC) !== 0) {
       const nsec = reader.u32();

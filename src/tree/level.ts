@@ -122,7 +122,7 @@ export class Level<T> {
         await this.#oldAbove?.dropUntil(end);
         if (!(await this.#load())) return;
       }
-      const old = this.#old as NodeBase<T> | undefined;
+      const old = this.#old;
       if (old === undefined) return;
       const index = end === undefined ? old.count : Math.max(this.#index, old.lowerBound(end));
       if (index < old.count) {

@@ -10,7 +10,10 @@ import { hashOf, packOf } from './fixtures.js';
 const keyByte = fc.constantFrom('a', 'b', '/', '\x00', '\x7f', '\x80', '\xfe', '\xff');
 
 export const anyKey: fc.Arbitrary<Key> = fc.oneof(
-  { weight: 6, arbitrary: fc.array(keyByte, { minLength: 1, maxLength: 9 }).map((b) => b.join('')) },
+  {
+    weight: 6,
+    arbitrary: fc.array(keyByte, { minLength: 1, maxLength: 9 }).map((b) => b.join('')),
+  },
   { weight: 3, arbitrary: fc.nat(400).map((n) => `run/frame-${String(n).padStart(6, '0')}`) },
   { weight: 1, arbitrary: fc.nat(9).map((n) => `dir-${n}/`) },
   { weight: 1, arbitrary: fc.nat(255).map((n) => 'x'.repeat(1023) + String.fromCharCode(n)) },
@@ -72,9 +75,9 @@ const anySize = fc.oneof(
 const anyPlace: fc.Arbitrary<{ size: number; address: Address }> = fc.oneof(
   fc.constant({ size: 0, address: { kind: 'none' } as const }),
   anySize.map((size) => ({ size, address: { kind: 'whole' } as const })),
-  fc.tuple(anySize, anyPack, fc.constantFrom(0, 4096, PACK_END_MAX - 2 ** 40)).map(
-    ([size, pack, offset]) => ({ size, address: { kind: 'packed', pack, offset } as const }),
-  ),
+  fc
+    .tuple(anySize, anyPack, fc.constantFrom(0, 4096, PACK_END_MAX - 2 ** 40))
+    .map(([size, pack, offset]) => ({ size, address: { kind: 'packed', pack, offset } as const })),
   anyExtents.map((extents) => ({
     size: extents.reduce((sum, { length }) => sum + length, 0),
     address: { kind: 'extents', extents } as const,
@@ -82,7 +85,12 @@ const anyPlace: fc.Arbitrary<{ size: number; address: Address }> = fc.oneof(
 );
 
 const anyFile = fc
-  .tuple(fc.record(base), anyPlace, anyHash, fc.record({ contentType: label, etag: label, metadata }))
+  .tuple(
+    fc.record(base),
+    anyPlace,
+    anyHash,
+    fc.record({ contentType: label, etag: label, metadata }),
+  )
   .map(([common, { size, address }, hash, extras]) => ({
     kind: 'file',
     ...common,

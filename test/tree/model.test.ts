@@ -55,10 +55,11 @@ function anyEdits(entries: ReadonlyMap<Key, Entry>): fc.Arbitrary<Edit[]> {
   const anyPlace =
     present.length === 0
       ? anyKey
-      : fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...present) }, { weight: 1, arbitrary: anyKey });
-  const anyPrefix = fc
-    .tuple(anyPlace, fc.nat(12))
-    .map(([k, length]) => k.slice(0, length) as Key);
+      : fc.oneof(
+          { weight: 3, arbitrary: fc.constantFrom(...present) },
+          { weight: 1, arbitrary: anyKey },
+        );
+  const anyPrefix = fc.tuple(anyPlace, fc.nat(12)).map(([k, length]) => k.slice(0, length) as Key);
   const spare = anyEntries(1, 8).map((map) => [...map.values()][0] as Entry);
   const edit = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('put'), key: anyPlace, entry: spare }) },
@@ -138,15 +139,19 @@ async function walk(tree: Tree): Promise<KeyedEntry[]> {
 describe('an edited tree', () => {
   it('is the tree that is built of what it holds', async () => {
     await fc.assert(
-      fc.asyncProperty(anyChange, fc.integer({ min: 1, max: 9 }), async ([entries, edits], size) => {
-        const store = new MemoryNodes();
-        const old = await buildTree(nodesOver(store, SMALL), [sorted(entries)]);
-        const edited = await editTree(nodesOver(store, SMALL), old.id, batched(edits, size));
-        const after = sorted(applied(entries, edits));
-        const built = await buildTree(nodesOver(new MemoryNodes(), SMALL), [after]);
-        expect(edited).toEqual(built);
-        expect(await walk(await Tree.open(nodesOver(store, SMALL), edited.id))).toEqual(after);
-      }),
+      fc.asyncProperty(
+        anyChange,
+        fc.integer({ min: 1, max: 9 }),
+        async ([entries, edits], size) => {
+          const store = new MemoryNodes();
+          const old = await buildTree(nodesOver(store, SMALL), [sorted(entries)]);
+          const edited = await editTree(nodesOver(store, SMALL), old.id, batched(edits, size));
+          const after = sorted(applied(entries, edits));
+          const built = await buildTree(nodesOver(new MemoryNodes(), SMALL), [after]);
+          expect(edited).toEqual(built);
+          expect(await walk(await Tree.open(nodesOver(store, SMALL), edited.id))).toEqual(after);
+        },
+      ),
       { ...RUNS, numRuns: 400 },
     );
   });

@@ -12,13 +12,15 @@ import type { MemoryViewOptions } from '../vfs/memory-view.mjs';
 export interface ServeOptions {
   readonly view?: MemoryViewOptions;
   readonly mount?: Partial<Pick<MountOptions, 'noPassthrough' | 'allowOther'>>;
-  readonly sourceName?: string;
+  /** Where to mount instead of a new directory; it is left alone afterwards. */
+  readonly on?: string;
 }
 
 /** A mount of a memory view, served by a child process. */
 export class ServedMount {
   readonly directory: string;
   readonly #scratch: string;
+  readonly #own: boolean;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #lines: Interface;
   readonly #said: string[] = [];
@@ -41,8 +43,9 @@ export class ServedMount {
 
   private constructor(driver: DriverName, files: readonly FileSpec[], options: ServeOptions) {
     this.#scratch = mkdtempSync(join(tmpdir(), 'tarn-served-'));
-    this.directory = join(this.#scratch, 'mount');
-    mkdirSync(this.directory);
+    this.#own = options.on === undefined;
+    this.directory = options.on ?? join(this.#scratch, 'mount');
+    if (this.#own) mkdirSync(this.directory);
     const spec = join(this.#scratch, 'spec.json');
     const packed = files.map(({ bytes, ...file }) => ({
       ...file,
@@ -71,7 +74,7 @@ export class ServedMount {
   }
 
   /** Sends a command and gives the line that answers it. */
-  async ask(command: 'unmount' | 'force' | 'reads'): Promise<string> {
+  async ask(command: 'unmount' | 'force' | 'remount' | 'reads'): Promise<string> {
     this.#child.stdin.write(`${command}\n`);
     return this.line(command);
   }
@@ -84,7 +87,12 @@ export class ServedMount {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
         throw new Error(`the child ended without saying '${start}': ${this.#errors}`);
       }
-      await Promise.race([once(this.#lines, 'line'), once(this.#child, 'close')]);
+      const heard = new AbortController();
+      const lines = once(this.#lines, 'line', { signal: heard.signal });
+      const closed = once(this.#child, 'close', { signal: heard.signal });
+      await Promise.race([lines, closed]);
+      heard.abort();
+      await Promise.allSettled([lines, closed]);
     }
   }
 
@@ -97,7 +105,7 @@ export class ServedMount {
       await closed;
       clearTimeout(killer);
     }
-    if (isMounted(this.directory)) execFileSync('umount', ['-l', this.directory]);
+    if (this.#own && isMounted(this.directory)) execFileSync('umount', ['-l', this.directory]);
     rmSync(this.#scratch, { recursive: true });
   }
 }

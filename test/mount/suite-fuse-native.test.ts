@@ -1,3 +1,4 @@
+import { runFrozenMountSuite } from '../suites/filesystem-mount.js';
 import { runFilesystemSuite } from '../suites/filesystem.js';
 import { ServedMount } from './served.js';
 
@@ -11,3 +12,5 @@ for (const backing of ['none', 'exact', 'granted'] as const) {
     { inodesInListings: true },
   );
 }
+
+runFrozenMountSuite('fuse-native');

@@ -1,3 +1,4 @@
+import { runFrozenMountSuite } from '../suites/filesystem-mount.js';
 import { runFilesystemSuite } from '../suites/filesystem.js';
 import { ServedMount } from './served.js';
 
@@ -7,3 +8,5 @@ for (const backing of ['none', 'exact', 'granted'] as const) {
     return { directory: served.directory, teardown: () => served.stop() };
   });
 }
+
+runFrozenMountSuite('native');

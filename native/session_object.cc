@@ -42,6 +42,7 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                          InstanceMethod("replyBytes", &SessionObject::ReplyBytes),
                          InstanceMethod("replyOpen", &SessionObject::ReplyOpen),
                          InstanceMethod("grant", &SessionObject::Grant),
+                         InstanceMethod("abandon", &SessionObject::Abandon),
                          InstanceMethod("counters", &SessionObject::Counters),
                      });
 }
@@ -95,8 +96,8 @@ Napi::Value SessionObject::Start(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionObject::Stop(const Napi::CallbackInfo& info) {
-  // Kept alive until the threads are gone and the promise is settled.
-  Ref();
+  // Kept alive until the threads are gone; a running session was so from its start.
+  if (!running_) Ref();
   return Napi::Value(info.Env(), RunTask(
                                      info.Env(),
                                      [session = session_] {
@@ -104,9 +105,7 @@ Napi::Value SessionObject::Stop(const Napi::CallbackInfo& info) {
                                        return 0;
                                      },
                                      [this] {
-                                       const bool ran = running_;
                                        LetGo();
-                                       if (ran) Unref();
                                        Unref();
                                      }));
 }
@@ -120,17 +119,22 @@ void SessionObject::LetGo() {
   wake_ = nullptr;
 }
 
-// The process or the worker ends while mounted: nobody could answer any more, so the mount goes.
-void SessionObject::OnExit(void* data) {
-  SessionObject* self = static_cast<SessionObject*>(data);
-  const bool ended = !self->running_ || self->session_->ended();
-  self->session_->Stop();
-  self->session_->Close();
-  if (ended) return;
-  if (self->helper_.empty()) {
-    UnmountDirect(self->directory_, true);
+// The worker, or the process without process.exit(), ends.
+void SessionObject::OnExit(void* data) { static_cast<SessionObject*>(data)->GiveUp(); }
+
+void SessionObject::Abandon(const Napi::CallbackInfo&) { GiveUp(); }
+
+// Nobody will answer any more, so a mount that still exists goes.
+void SessionObject::GiveUp() {
+  const bool mounted = running_ && !session_->ended();
+  running_ = false;
+  session_->Stop();
+  session_->Close();
+  if (!mounted) return;
+  if (helper_.empty()) {
+    UnmountDirect(directory_, true);
   } else {
-    DetachByHelper(self->helper_, self->directory_);
+    DetachByHelper(helper_, directory_);
   }
 }
 

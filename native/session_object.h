@@ -23,10 +23,12 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value ReplyBytes(const Napi::CallbackInfo& info);
   Napi::Value ReplyOpen(const Napi::CallbackInfo& info);
   void Grant(const Napi::CallbackInfo& info);
+  void Abandon(const Napi::CallbackInfo& info);
   Napi::Value Counters(const Napi::CallbackInfo& info);
 
   static void OnWake(napi_env env, napi_value callback, void* context, void* data);
   static void OnExit(void* self);
+  void GiveUp();
   // The last step of every way to stop, on the JavaScript thread; does nothing twice.
   void LetGo();
 

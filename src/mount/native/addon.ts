@@ -37,14 +37,16 @@ export interface SessionOptions {
 /** One connection to the kernel; calls after `stop` do nothing. */
 export interface NativeSession {
   /**
-   * Starts the reader threads. When the process or worker ends without `stop`, `directory` is
-   * detached: by `helper` if one is named, else directly. False when no thread could be started.
+   * Starts the reader threads. `directory` and `helper` are for `abandon`, which is also what the
+   * end of a worker does. False when no thread could be started.
    */
   start(directory: string, helper: string): boolean;
-  /** Ends the connection: what is unanswered or still open gets ENOTCONN. */
+  /** Ends the connection: what is unanswered or still open gets ENOTCONN. To be called once. */
   stop(): Promise<number>;
   /** Sends an errno, or the first `length` bytes of the reply buffer. Returns 0 or an errno. */
   reply(unique: number, errno: number, length: number): number;
+  /** Ends the connection at once and detaches the mount: by `helper` if one is named. */
+  abandon(): void;
   replyBytes(unique: number, bytes: Uint8Array, length: number): number;
   /** Answers OPEN and remembers the backing (`fd` -1 for none; stays the caller's). */
   replyOpen(

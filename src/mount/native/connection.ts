@@ -30,6 +30,13 @@ const ENODEV = 19;
 const ECONNABORTED = 103;
 const EBADF = errnoNumber('EBADF');
 
+/** Connections that run. When the process exits, nobody could answer for their mounts. */
+const running = new Set<NativeSession>();
+
+function abandonAll(): void {
+  for (const session of running) session.abandon();
+}
+
 export interface ConnectionOptions {
   readonly device: number;
   readonly threads: number;
@@ -107,6 +114,8 @@ export class Connection {
         hint: 'raise the limit on processes (ulimit -u) and mount again',
       });
     }
+    if (running.size === 0) process.on('exit', abandonAll);
+    running.add(this.#native);
   }
 
   counters(): NativeCounters {
@@ -117,6 +126,7 @@ export class Connection {
   close(): Promise<void> {
     this.#letGo ??= (async () => {
       await this.#native.stop();
+      if (running.delete(this.#native) && running.size === 0) process.off('exit', abandonAll);
       this.#agreed.reject(new TarnError('io', 'the mount ended before it was ready'));
       this.#interrupts.endAll();
       // The kernel sends no RELEASE on a connection that was cut.

@@ -1,4 +1,4 @@
-import { access, writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { Filesystem } from '../../vfs/filesystem.js';
@@ -32,8 +32,13 @@ export class NativeDriver implements Driver {
       await access(DEVICE).catch(() => {
         throw new TarnError('unsupported', `${DEVICE} does not exist`, { hint: DEVICE_HINT });
       });
-      if (addon.hasAdminCapability() || hasHelper()) return undefined;
-      return `mounting needs root or the program ${HELPER}: ${HELPER_HINT}`;
+      if (addon.hasAdminCapability()) return undefined;
+      if (!hasHelper()) return `mounting needs root or the program ${HELPER}: ${HELPER_HINT}`;
+      await access(DEVICE, constants.R_OK | constants.W_OK).catch(() => {
+        const hint = `let root run 'chmod 666 ${DEVICE}'`;
+        throw new TarnError('denied', `${DEVICE} may not be opened by this user`, { hint });
+      });
+      return undefined;
     } catch (error) {
       const { message, hint } = asTarnError(error);
       return hint === undefined ? message : `${message}: ${hint}`;

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
+import { throwIfAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
 import type { MaybePromise } from '../util/async.js';
-import { TarnError } from '../util/errors.js';
 import type { NodeId } from '../model/ids.js';
 import { sha256 } from '../model/ids.js';
 import type { TreeShape } from './boundary.js';
@@ -64,7 +64,7 @@ export class Nodes {
   load(id: NodeId, signal?: AbortSignal): MaybePromise<TreeNode> {
     const cached = this.#cache.get(id);
     if (cached !== undefined) return cached;
-    if (signal?.aborted === true) throw abortedWhileReading();
+    throwIfAborted(signal);
     const ahead = this.#ahead.get(id);
     if (ahead !== undefined) {
       return ahead.then((node) => node ?? this.#fetch(id, signal));
@@ -134,8 +134,4 @@ function mismatch(parent: InnerNode, index: number, child: TreeNode): string | u
     return 'starts before the child in front of it ends';
   }
   return undefined;
-}
-
-export function abortedWhileReading(): TarnError {
-  return new TarnError('aborted', 'interrupted before it was done');
 }

@@ -1,9 +1,9 @@
 import type { NodeId } from '../model/ids.js';
 import { sha256 } from '../model/ids.js';
-import { TarnError } from '../util/errors.js';
+import { throwIfAborted } from '../util/abort.js';
 import type { NodeStore } from './nodes.js';
 
-/** How many nodes may be on their way to the store at once. */
+/** How many nodes may be on their way to the store before writers wait: one item ends several. */
 const SAVES_MAX = 16;
 
 /** Saves nodes side by side, so many at once. */
@@ -56,9 +56,7 @@ export class SaveQueue {
   /** @throws as room, without waiting for anything */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#signal?.aborted === true) {
-      throw new TarnError('aborted', 'interrupted before the tree was written');
-    }
+    throwIfAborted(this.#signal);
   }
 
   /** Resolves when no save is running, however they ended. */

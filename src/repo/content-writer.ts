@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { BLOCK_BYTES } from '../model/ids.js';
 import type { Hash, PackId } from '../model/ids.js';
-import type { ObjectStore } from '../store/object-store.js';
+import type { ObjectStore, Upload } from '../store/object-store.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
 import type { MaybePromise } from '../util/async.js';
 import { asTarnError, TarnError } from '../util/errors.js';
@@ -27,7 +27,8 @@ const TURN_CONTENTS = 64;
 /**
  * Stores files' bytes: small ones in packs in the order they come, each larger one as an object of
  * its own. Contents are announced only when they are durable. Meant for a worker thread: it hashes
- * on the calling thread. A fault ends the writer: every later call throws it, then call abort().
+ * on the calling thread. A fault of the store ends the writer: every later call throws it, then call
+ * abort(). A fault of a source is thrown by its own call alone.
  */
 export class ContentWriter<T> {
   readonly #objects: ObjectStore;
@@ -100,7 +101,7 @@ export class ContentWriter<T> {
     }
     const ring = this.#freeRings.pop() ?? newRing();
     try {
-      const read = await readLarge(source, ring, () => this.#objects.upload(stop), either);
+      const read = await readLarge(source, ring, () => this.#upload(), either);
       if (read instanceof Uint8Array) await this.addSmall(read, tag);
       else if (this.#failure === undefined) this.#finishLater(read, tag);
       else await read.upload.abort();
@@ -142,10 +143,26 @@ export class ContentWriter<T> {
 
   async #attempt(work: () => Promise<void>): Promise<void> {
     if (this.#failure !== undefined) return;
+    await this.#orFail(work()).catch(() => undefined);
+  }
+
+  /** An upload whose faults end the writer. */
+  async #upload(): Promise<Upload> {
+    const { signal } = this.#stop;
+    const upload = await this.#orFail(this.#objects.upload(signal));
+    return {
+      write: (bytes) => this.#orFail(upload.write(bytes)),
+      finish: (key) => this.#orFail(upload.finish(key)),
+      abort: () => upload.abort(),
+    };
+  }
+
+  async #orFail<R>(work: Promise<R>): Promise<R> {
     try {
-      await work();
+      return await work;
     } catch (error) {
       this.#failure ??= asTarnError(error, 'storing contents');
+      throw this.#failure;
     }
   }
 

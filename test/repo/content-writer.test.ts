@@ -221,6 +221,22 @@ describe('content writer', () => {
     }
   });
 
+  test('a fault of a source is its own call’s alone', async () => {
+    const announced: number[] = [];
+    const writer = new ContentWriter<number>(store, undefined, (batch) => {
+      announced.push(...batch.map(({ tag }) => tag));
+    });
+    async function* broken(): AsyncIterable<Uint8Array> {
+      yield noise(3 * BLOCK_BYTES, 1);
+      throw new TarnError('io', 'the disk of the source is broken');
+    }
+    expect((await faultOf(writer.addLarge(broken(), 1))).message).toContain('of the source');
+    await writer.addLarge(chunksOf(noise(3 * BLOCK_BYTES, 2), BLOCK_BYTES), 2);
+    await writer.flush();
+    expect(announced).toEqual([2]);
+    expect(readdirSync(join(fixture.directory, 'store', 'tmp'))).toEqual([]);
+  });
+
   test('a fault of whoever is told ends the writer', async () => {
     const writer = new ContentWriter<number>(store, undefined, async () => {
       throw new TarnError('io', 'no staging');

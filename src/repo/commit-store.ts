@@ -1,0 +1,68 @@
+import { LRUCache } from 'lru-cache';
+import type { Commit } from '../model/commit.js';
+import {
+  COMMIT_BYTES_MAX,
+  commitIdOf,
+  decodeCommit,
+  encodeCommit,
+} from '../model/commit-format.js';
+import type { CommitId } from '../model/ids.js';
+import { parseCommitId } from '../model/ids.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { commitKey, commitPrefix } from './layout.js';
+import { putNamed } from './objects.js';
+
+const CACHED_COMMITS_MAX = 1_024;
+
+/** The commits of a repository, as objects named by their hash. */
+export class CommitStore {
+  readonly #objects: ObjectStore;
+  readonly #cache = new LRUCache<CommitId, Commit>({ max: CACHED_COMMITS_MAX });
+
+  constructor(objects: ObjectStore) {
+    this.#objects = objects;
+  }
+
+  /** @throws TarnError not-found, corrupt (names the commit), unsupported, io, aborted */
+  async read(id: CommitId, signal?: AbortSignal): Promise<Commit> {
+    const cached = this.#cache.get(id);
+    if (cached !== undefined) return cached;
+    const range = { offset: 0, length: COMMIT_BYTES_MAX };
+    const bytes = await this.#objects.get(commitKey(id), {
+      range,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const commit = decodeCommit(id, bytes);
+    this.#cache.set(id, commit);
+    return commit;
+  }
+
+  /**
+   * Resolves once the commit is durable; saving it again is no error.
+   * @throws TarnError invalid, no-space, io, aborted
+   */
+  async save(commit: Commit, signal?: AbortSignal): Promise<CommitId> {
+    const bytes = encodeCommit(commit);
+    const id = commitIdOf(bytes);
+    await putNamed(this.#objects, commitKey(id), bytes, signal);
+    return id;
+  }
+
+  async has(id: CommitId, signal?: AbortSignal): Promise<boolean> {
+    return (await this.#objects.head(commitKey(id), signal)) !== undefined;
+  }
+
+  /** Ids that start with `digits`, in order, `limit` of them at most. */
+  async find(digits: string, limit: number, signal?: AbortSignal): Promise<CommitId[]> {
+    const found: CommitId[] = [];
+    const prefix = commitPrefix(digits);
+    for await (const { key } of this.#objects.list(
+      prefix,
+      signal === undefined ? {} : { signal },
+    )) {
+      found.push(parseCommitId(key.slice(key.lastIndexOf('/') + 1)));
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+}

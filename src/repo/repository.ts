@@ -1,0 +1,261 @@
+import type { Commit } from '../model/commit.js';
+import type { CommitId, NodeId } from '../model/ids.js';
+import type { RefExpression } from '../model/refs.js';
+import {
+  COMMIT_PREFIX_MIN,
+  isCommitPrefix,
+  parseRefExpression,
+  wholeCommitId,
+} from '../model/refs.js';
+import type { ObjectStore } from '../store/object-store.js';
+import type { Ref, RefChange, RefKind, RefStore } from '../store/ref-store.js';
+import { NodeCache, Nodes } from '../tree/nodes.js';
+import { Tree } from '../tree/tree.js';
+import { buildTree } from '../tree/write.js';
+import { throwIfAborted } from '../util/abort.js';
+import { TarnError } from '../util/errors.js';
+import { CommitStore } from './commit-store.js';
+import { CommitView } from './commit-view.js';
+import { ContentReader } from './content-reader.js';
+import type { VerifiedStamps } from './content-stamps.js';
+import type { LoggedCommit } from './log.js';
+import { walkHistory } from './log.js';
+import { ObjectNodeStore } from './objects.js';
+import type { Publication } from './publish.js';
+import { publish } from './publish.js';
+import { createRef, deleteRef, renameBranch } from './refs.js';
+import type { Storage } from './storage.js';
+import { createStorage, markComplete, openStorage } from './storage.js';
+import type { FrozenView } from './view.js';
+
+export interface RepositoryOptions {
+  /** Shared by the repositories of a process; without it each has a small one of its own. */
+  readonly nodeCache?: NodeCache;
+  readonly stamps?: VerifiedStamps;
+}
+
+/** What a ref expression names. */
+export interface Resolved {
+  readonly commitId: CommitId;
+  readonly commit: Commit;
+  /** Set when the expression is a bare branch: its workspace is meant, what is staged included. */
+  readonly branch?: string;
+}
+
+const OWN_CACHE_BYTES = 16_777_216;
+
+/** A named history: commits, refs, and views of them. Safe to share among concurrent calls. */
+export class Repository {
+  readonly name: string;
+  readonly objects: ObjectStore;
+  readonly nodes: Nodes;
+  readonly commits: CommitStore;
+  readonly refs: RefStore;
+  readonly #contents: ContentReader;
+
+  private constructor(name: string, storage: Storage, options: RepositoryOptions) {
+    this.name = name;
+    this.objects = storage.objects;
+    this.refs = storage.refs;
+    const cache = options.nodeCache ?? new NodeCache(OWN_CACHE_BYTES);
+    this.nodes = new Nodes(new ObjectNodeStore(this.objects), cache);
+    this.commits = new CommitStore(this.objects);
+    this.#contents = new ContentReader(this.objects, options.stamps);
+  }
+
+  /**
+   * Makes a repository with a branch `main` that has an empty first commit. One whose creation was
+   * interrupted is completed.
+   * @param storage an absolute directory or a file:// URL
+   * @param by author of the first commit
+   * @throws TarnError exists, unsupported, invalid, denied, no-space, io
+   */
+  static async create(
+    name: string,
+    storage: string,
+    by: string,
+    options: RepositoryOptions = {},
+  ): Promise<Repository> {
+    const repository = new Repository(name, await createStorage(storage), options);
+    try {
+      const { id: tree } = await buildTree(repository.nodes, []);
+      const atMs = Date.now();
+      const first: Commit = {
+        tree,
+        parents: [],
+        author: by,
+        dateMs: atMs,
+        message: 'Create the repository',
+        metadata: {},
+      };
+      const next = await repository.commits.save(first);
+      const change: RefChange = {
+        kind: 'branch',
+        name: 'main',
+        expected: undefined,
+        next,
+        by,
+        atMs,
+        why: 'repository create',
+      };
+      await repository.refs.compareAndSwap(change);
+      await markComplete(repository.objects);
+      return repository;
+    } catch (error) {
+      await repository.close();
+      throw error;
+    }
+  }
+
+  /** @throws TarnError not-found, corrupt (names the file), unsupported, denied, io */
+  static async open(
+    name: string,
+    storage: string,
+    options: RepositoryOptions = {},
+  ): Promise<Repository> {
+    return new Repository(name, await openStorage(storage), options);
+  }
+
+  /**
+   * @throws TarnError not-found, ambiguous, invalid (not an expression, or an ancestor that does not
+   *   exist), corrupt, io, aborted
+   */
+  async resolve(expression: string | RefExpression, signal?: AbortSignal): Promise<Resolved> {
+    const parsed = typeof expression === 'string' ? parseRefExpression(expression) : expression;
+    const base = await this.#resolveBase(parsed.base, signal);
+    let commitId = base.id;
+    let commit = await this.commits.read(commitId, signal);
+    for (const step of parsed.steps) {
+      const [count, parent] = step.kind === 'ancestor' ? [step.count, 1] : [1, step.number];
+      for (let i = 0; i < count && parent > 0; i += 1) {
+        throwIfAborted(signal);
+        const next = commit.parents[parent - 1];
+        if (next === undefined) throw this.#noAncestor(parsed, commitId, commit);
+        commitId = next;
+        commit = await this.commits.read(commitId, signal);
+      }
+    }
+    const isWorkspace = base.kind === 'branch' && !parsed.committed && parsed.steps.length === 0;
+    return { commitId, commit, ...(isWorkspace ? { branch: parsed.base } : {}) };
+  }
+
+  /** @throws TarnError not-found, corrupt, unsupported, io, aborted */
+  readCommit(id: CommitId, signal?: AbortSignal): Promise<Commit> {
+    return this.commits.read(id, signal);
+  }
+
+  /**
+   * The history of `from`, itself first (see walkHistory for the order).
+   * @param options.after give out only what comes after this commit
+   */
+  async *log(
+    from: CommitId,
+    options: { limit?: number; after?: CommitId; signal?: AbortSignal } = {},
+  ): AsyncIterable<LoggedCommit> {
+    const { limit = Infinity, after, signal } = options;
+    let left = limit;
+    let started = after === undefined;
+    if (left <= 0) return;
+    for await (const logged of walkHistory(from, (id) => this.commits.read(id, signal))) {
+      throwIfAborted(signal);
+      if (started) {
+        yield logged;
+        left -= 1;
+        if (left <= 0) return;
+      } else started = logged.id === after;
+    }
+  }
+
+  /** @param ref what the user called it, for messages and extended attributes */
+  async commitView(ref: string, commitId: CommitId, signal?: AbortSignal): Promise<FrozenView> {
+    const commit = await this.commits.read(commitId, signal);
+    const tree = await this.openTree(commit.tree, signal);
+    return new CommitView({ repository: this.name, ref, commitId, commit }, tree, this.#contents);
+  }
+
+  async openTree(id: NodeId, signal?: AbortSignal): Promise<Tree> {
+    return Tree.open(this.nodes, id, signal);
+  }
+
+  /** Makes a commit the new head of a branch, in the order of durability (repo/publish.ts). */
+  publish(publication: Publication, signal?: AbortSignal): Promise<CommitId> {
+    return publish(this, publication, signal);
+  }
+
+  listRefs(kind: RefKind, options?: { after?: string; signal?: AbortSignal }): AsyncIterable<Ref> {
+    return this.refs.list(kind, options);
+  }
+
+  /** @throws TarnError exists, invalid (the name), not-found (the commit) */
+  async createRef(
+    kind: RefKind,
+    name: string,
+    commit: CommitId,
+    by: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.commits.read(commit, signal);
+    await createRef(this.refs, kind, name, commit, by, signal);
+  }
+
+  /** Resolves to where it was. @throws TarnError not-found, conflict */
+  deleteRef(kind: RefKind, name: string, by: string, signal?: AbortSignal): Promise<CommitId> {
+    return deleteRef(this.refs, kind, name, by, signal);
+  }
+
+  /** What is staged on the branch is the workspace's to rename. */
+  renameBranch(from: string, to: string, by: string, signal?: AbortSignal): Promise<void> {
+    return renameBranch(this.refs, from, to, by, signal);
+  }
+
+  async close(): Promise<void> {
+    await this.refs.close();
+    await this.objects.close();
+  }
+
+  async #resolveBase(
+    base: string,
+    signal: AbortSignal | undefined,
+  ): Promise<{ id: CommitId; kind: RefKind | 'commit' }> {
+    const whole = wholeCommitId(base);
+    if (whole !== undefined) {
+      if (await this.commits.has(whole, signal)) return { id: whole, kind: 'commit' };
+      throw this.#missing(base);
+    }
+    for (const kind of ['branch', 'tag'] as const) {
+      const id = await this.refs.get(kind, base, signal);
+      if (id !== undefined) return { id, kind };
+    }
+    if (!isCommitPrefix(base)) throw this.#missing(base);
+    const [id, other] = await this.commits.find(base, 2, signal);
+    if (id === undefined) throw this.#missing(base);
+    if (other === undefined) return { id, kind: 'commit' };
+    throw new TarnError(
+      'ambiguous',
+      `more than one commit of '${this.name}' begins with '${base}'`,
+      {
+        hint: `give more digits: ${id.slice(0, base.length + 8)}… or ${other.slice(0, base.length + 8)}…`,
+      },
+    );
+  }
+
+  #missing(base: string): TarnError {
+    return new TarnError(
+      'not-found',
+      `repository '${this.name}' has no branch, tag or commit '${base}'`,
+      {
+        hint: `see 'tarn branch list ${this.name}', 'tarn tag list ${this.name}' or 'tarn log ${this.name}/main'; a commit id needs at least ${COMMIT_PREFIX_MIN} digits`,
+      },
+    );
+  }
+
+  #noAncestor(expression: RefExpression, id: CommitId, commit: Commit): TarnError {
+    const count = commit.parents.length;
+    const parents = count === 0 ? 'no parent' : count === 1 ? 'one parent' : `${count} parents`;
+    return new TarnError(
+      'not-found',
+      `'${expression.text}' goes back too far: commit ${id.slice(0, 12)} has ${parents}`,
+      { hint: `see 'tarn log ${this.name}/${expression.base}'` },
+    );
+  }
+}

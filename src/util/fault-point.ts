@@ -1,0 +1,26 @@
+/**
+ * Places where a crash would hurt most, by name. With TARN_FAULT_POINT=<name> in the environment
+ * the process kills itself with SIGKILL when it gets there, as a power cut would stop it; crash
+ * tests then look at what is left. `<name>:<n>` lets n passes go by first.
+ *
+ * Put: `put-content-stored` (bytes are durable, their rows are not staged), `put-rows-staged`.
+ * Commit, in order: `commit-start`, `commit-tree-saved`, `commit-saved`, `commit-ref-moved`,
+ * `commit-staging-cleared`.
+ */
+export type FaultPoint =
+  | 'put-content-stored'
+  | 'put-rows-staged'
+  | 'commit-start'
+  | 'commit-tree-saved'
+  | 'commit-saved'
+  | 'commit-ref-moved'
+  | 'commit-staging-cleared';
+
+const [chosen, passes = '0'] = (process.env['TARN_FAULT_POINT'] ?? '').split(':');
+let left = Number(passes);
+
+export function faultPoint(name: FaultPoint): void {
+  if (name !== chosen) return;
+  if (left === 0) process.kill(process.pid, 'SIGKILL');
+  left -= 1;
+}

@@ -1,0 +1,56 @@
+import type { Key } from '../../model/path.js';
+import type { JobOptions } from '../../util/worker.js';
+import { runJob, workerUrl } from '../../util/worker.js';
+import type { JobTarget } from './job-context.js';
+
+export interface PutInput extends JobTarget {
+  /**
+   * Absolute real paths. A single directory is put with what is below it directly below `prefix`;
+   * of several sources each keeps its own name there, and so does a file when `prefix` is a
+   * directory (it ends with `/`, is empty, or the branch has a directory of that name). Otherwise
+   * `prefix` names the file.
+   */
+  readonly sources: readonly string[];
+  readonly prefix: Key;
+  /** Without it a directory is refused. */
+  readonly recursive: boolean;
+}
+
+export interface PutProgress {
+  readonly files: number;
+  readonly bytes: number;
+  /** Path of a file that is being read. */
+  readonly current: string;
+}
+
+export interface PutNote {
+  readonly path: string;
+  readonly why: string;
+}
+
+export interface PutResult {
+  /** Files staged, or found to be as they are on the branch. */
+  readonly files: number;
+  readonly symlinks: number;
+  /** Directories that needed a marker: they are empty or have unusual rights. */
+  readonly directories: number;
+  readonly bytes: number;
+  /** What a repository does not hold: sockets, devices, pipes; at most NOTES_MAX of them listed. */
+  readonly skipped: readonly PutNote[];
+  readonly skippedCount: number;
+  /** What could not be read or named; everything else is staged. At most NOTES_MAX listed. */
+  readonly failures: readonly PutNote[];
+  readonly failureCount: number;
+}
+
+export const NOTES_MAX = 1_000;
+
+/**
+ * Reads files and folders into a repository and stages them on a branch, in a worker thread. Keeps
+ * permission bits and modification times. What is staged when it stops early stays staged, and only
+ * refers to durable contents; run again, it stores no content twice.
+ * @throws TarnError not-found (a source, the branch), is-directory, invalid, no-space, aborted, io
+ */
+export function runPut(input: PutInput, options: JobOptions<PutProgress> = {}): Promise<PutResult> {
+  return runJob(workerUrl(new URL('./put-worker.js', import.meta.url)), input, options);
+}

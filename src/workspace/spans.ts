@@ -1,0 +1,39 @@
+import type { Key } from '../model/path.js';
+import { ROOT_KEY } from '../model/path.js';
+import { prefixEnd } from '../tree/tree.js';
+
+/** Keys with `from` <= key < `to`; to the end when `to` is undefined. */
+export interface PrefixSpan {
+  readonly from: Key;
+  readonly to: Key | undefined;
+}
+
+export const WHOLE_SPAN: PrefixSpan = { from: ROOT_KEY, to: undefined };
+
+export function spanOfPrefix(prefix: Key): PrefixSpan {
+  return { from: prefix, to: prefixEnd(prefix) };
+}
+
+/**
+ * What `paths` mean: each the file of that name and all that is below it as a directory; one that
+ * ends with `/` only what is below. In key order, without overlaps.
+ */
+export function spansOfPaths(paths: readonly Key[]): PrefixSpan[] {
+  const spans = paths.flatMap((path) => {
+    if (path === ROOT_KEY || path.endsWith('/')) return [spanOfPrefix(path)];
+    return [{ from: path, to: `${path}\0` as Key }, spanOfPrefix(`${path}/` as Key)];
+  });
+  spans.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const merged: PrefixSpan[] = [];
+  for (const span of spans) {
+    const last = merged.at(-1);
+    const overlaps = last !== undefined && (last.to === undefined || span.from < last.to);
+    if (!overlaps) merged.push(span);
+    else if (isLonger(span, last)) merged[merged.length - 1] = { from: last.from, to: span.to };
+  }
+  return merged;
+}
+
+function isLonger(a: PrefixSpan, b: PrefixSpan): boolean {
+  return b.to !== undefined && (a.to === undefined || a.to > b.to);
+}

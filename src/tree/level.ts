@@ -99,6 +99,7 @@ export class Level<T> {
   /** Copies old items less than `limit`, and stands at the next one. */
   advance(limit: Key): MaybePromise<void> {
     if (this.#old !== undefined && !this.#copyItems(limit)) return;
+    if (this.#isPastEnd()) return;
     return this.#advanceOverNodes(limit);
   }
 
@@ -158,6 +159,11 @@ export class Level<T> {
       this.#step();
     }
     return true;
+  }
+
+  #isPastEnd(): boolean {
+    if (this.#old !== undefined) return false;
+    return this.#oldAbove === undefined || this.#oldAbove.#isPastEnd();
   }
 
   /** Whether the position is the last old item of the whole level. */

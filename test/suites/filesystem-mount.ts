@@ -80,7 +80,7 @@ function describeRefusals(at: At): void {
     ['setxattr', () => run('python3', ['-c', setXattr, at(NOTES)])],
   ];
   it.each(writes)(
-    'W1: Every call that would change something answers EROFS: %s',
+    'W1: Every call that would change something answers EROFS.: %s',
     async (_, act) => {
       await expect(act()).rejects.toThrow(/EROFS|Read-only file system/);
     },

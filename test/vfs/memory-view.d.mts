@@ -19,12 +19,16 @@ export interface MemoryViewOptions {
   /** exact: the whole file, verified. granted: at an offset of a file, to be verified by reading. */
   readonly backing?: 'none' | 'exact' | 'granted';
   readonly commit?: Partial<Commit>;
+  /** Called within each Content.read: may make it wait, or fail. */
+  readonly onRead?: (key: string, offset: number, signal?: AbortSignal) => Promise<void> | void;
 }
 
 export class MemoryView implements FrozenView {
   constructor(files: readonly MemoryFile[], options?: MemoryViewOptions);
   /** Contents open now. */
   readonly opened: number;
+  /** Moves of cursors so far. */
+  readonly steps: number;
   /** Every Content.read so far. */
   readonly reads: readonly {
     readonly key: string;

@@ -14,6 +14,7 @@ export class MemoryView {
   source;
   opened = 0;
   reads = [];
+  steps = 0;
   #entries;
   #bytes;
   #options;
@@ -64,7 +65,10 @@ export class MemoryView {
     return new MemoryCursor(
       this.#entries,
       (key) => this.#firstAt(key),
-      (value) => this.#answer(value),
+      (value) => {
+        this.steps += 1;
+        return this.#answer(value);
+      },
     );
   }
 
@@ -170,12 +174,14 @@ class MemoryContent {
   #bytes;
   #backing;
   #slow;
+  #onRead;
 
   constructor(view, key, entry, bytes, options) {
     this.#view = view;
     this.#key = key;
     this.#bytes = bytes;
     this.#slow = options.slow;
+    this.#onRead = options.onRead;
     this.id = entry.content;
     this.size = bytes.length;
     if (options.backing !== 'none') this.#backing = this.#makeBacking(options.backing);
@@ -185,6 +191,8 @@ class MemoryContent {
     signal?.throwIfAborted();
     if (this.closed) throw new Error(`read of ${this.#key} after close`);
     this.#view.reads.push({ key: this.#key, offset, length });
+    await this.#onRead?.(this.#key, offset, signal);
+    if (this.closed) throw new Error(`${this.#key} was closed under a read`);
     return Uint8Array.from(this.#bytes.subarray(offset, offset + length));
   }
 

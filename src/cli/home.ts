@@ -1,0 +1,11 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** TARN_HOME, or `tarn` in the user's data directory. Absolute. */
+export function homeDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  const named = env['TARN_HOME'];
+  if (named !== undefined && named !== '') return resolve(named);
+  const data = env['XDG_DATA_HOME'];
+  const base = data !== undefined && data !== '' ? data : join(homedir(), '.local', 'share');
+  return join(resolve(base), 'tarn');
+}

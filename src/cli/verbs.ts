@@ -1,0 +1,41 @@
+import type { Command } from './command.js';
+
+export interface Verb {
+  readonly name: string;
+  readonly summary: string;
+  /** A verb's file is loaded only when the verb is used: start-up time is what users wait for. */
+  load(): Promise<readonly Command[]>;
+}
+
+const verb = (
+  name: string,
+  summary: string,
+  load: () => Promise<{ commands: readonly Command[] }>,
+): Verb => ({ name, summary, load: async () => (await load()).commands });
+
+/** In the order of the help. */
+export const VERBS: readonly Verb[] = [
+  verb('repo', 'create, list, show and delete repositories', () => import('./verbs/repo.js')),
+  verb('put', 'stage files or folders on a branch', () => import('./verbs/put.js')),
+  verb('rm', 'stage the removal of files or folders', () => import('./verbs/rm.js')),
+  verb('status', 'list what is staged on a branch', () => import('./verbs/status.js')),
+  verb('commit', 'commit what is staged on a branch', () => import('./verbs/commit.js')),
+  verb('log', 'list the commits that led to a ref', () => import('./verbs/log.js')),
+  verb('show', 'show one commit', () => import('./verbs/show.js')),
+  verb('branch', 'list, create and delete branches', () => import('./verbs/branch.js')),
+  verb('tag', 'list, create and delete tags', () => import('./verbs/tag.js')),
+  verb('ls', 'list files of a moment', () => import('./verbs/ls.js')),
+  verb('cat', "print a file's bytes", () => import('./verbs/cat.js')),
+  verb('stat', 'show all that is known of a path', () => import('./verbs/stat.js')),
+  verb('du', 'count files and bytes below a path', () => import('./verbs/du.js')),
+  verb('get', 'copy files of a moment to this machine', () => import('./verbs/get.js')),
+  verb('mount', 'mount a commit as a directory', () => import('./verbs/mount.js')),
+  verb('umount', 'unmount', () => import('./verbs/umount.js')),
+  verb('mounts', 'list mounts', () => import('./verbs/mounts.js')),
+  verb('daemon', 'run, start, stop and inspect the daemon', () => import('./verbs/daemon.js')),
+  verb('doctor', 'check this machine and say what to fix', () => import('./verbs/doctor.js')),
+];
+
+export function findVerb(name: string): Verb | undefined {
+  return VERBS.find((each) => each.name === name);
+}

@@ -1,0 +1,75 @@
+import { ask, author, confirm } from '../ask.js';
+import type { Command } from '../command.js';
+import { YES_OPTION } from '../command.js';
+import { shortId } from '../format.js';
+import { BRANCH, branchOf, refIn } from '../places.js';
+
+const list: Command = {
+  name: 'branch list',
+  summary: 'List the branches of a repository',
+  positionals: [{ name: 'REPO', what: 'the repository, as drive' }],
+  options: {},
+  examples: [{ command: 'tarn branch list drive', what: 'names and newest commits' }],
+  async run(input, context) {
+    await ask(
+      context,
+      'branch.list',
+      { repository: input.positionals[0] ?? '' },
+      {
+        onRow: (row) => context.terminal.row(row, () => `${shortId(row.commit)}  ${row.name}`),
+      },
+    );
+  },
+};
+
+const create: Command = {
+  name: 'branch create',
+  summary: 'Create a branch; nothing is copied',
+  positionals: [BRANCH],
+  options: { from: { value: 'REF', what: 'where it starts, as main~1 or golden; default main' } },
+  examples: [
+    {
+      command: 'tarn branch create drive/incident-2025-06-14-8421-glare --from main',
+      what: 'a branch for an incident',
+    },
+  ],
+  async run(input, context) {
+    const { repository, branch } = branchOf(input.positionals[0] ?? '');
+    const from = refIn(repository, input.value('from') ?? 'main');
+    const made = await ask(context, 'branch.create', {
+      repository,
+      name: branch,
+      from,
+      by: author(),
+    });
+    await context.terminal.result(
+      made,
+      `created branch ${repository}/${branch} at ${shortId(made.commit)}`,
+    );
+  },
+};
+
+const remove: Command = {
+  name: 'branch delete',
+  summary: 'Delete a branch; its commits stay reachable by their ids',
+  positionals: [BRANCH],
+  options: { yes: YES_OPTION },
+  notes: ['What is staged on the branch and not committed is destroyed with it.'],
+  examples: [{ command: 'tarn branch delete drive/labels-v2 --yes', what: 'without being asked' }],
+  async run(input, context) {
+    const { repository, branch } = branchOf(input.positionals[0] ?? '');
+    const isSure = input.flag('yes');
+    await confirm(context, isSure, `delete branch '${branch}' of '${repository}'?`);
+    const gone = await ask(context, 'branch.delete', {
+      repository,
+      name: branch,
+      by: author(),
+    });
+    await context.terminal.result(
+      gone,
+      `deleted branch ${repository}/${branch} (was ${shortId(gone.commit)})`,
+    );
+  },
+};
+
+export const commands: readonly Command[] = [list, create, remove];

@@ -1,0 +1,84 @@
+import { ask, author } from '../ask.js';
+import type { Command } from '../command.js';
+import { UsageError } from '../command.js';
+import { shortId } from '../format.js';
+import { BRANCH, branchOf } from '../places.js';
+
+const commit: Command = {
+  name: 'commit',
+  summary: 'Commit what is staged on a branch, all at once',
+  positionals: [BRANCH],
+  options: {
+    message: { short: 'm', value: 'TEXT', what: 'why, at most 64 KiB (required)' },
+    meta: {
+      value: 'KEY=VALUE',
+      many: true,
+      what: 'metadata kept with the commit, such as vehicle=av-07; may be repeated, 256 keys at most',
+    },
+    path: {
+      value: 'PATH',
+      many: true,
+      what: 'commit only what lies at or below PATH, given from the root of the branch; may be repeated',
+    },
+    author: { value: 'TEXT', what: 'who, on one line; else $TARN_AUTHOR, else your user name' },
+  },
+  notes: [
+    'Prints the id of the new commit. If someone else committed to the branch in the meantime, both changes are kept, unless they touch the same paths: then nothing is lost, the paths are named and the exit code is 3.',
+  ],
+  examples: [
+    { command: "tarn commit drive/main -m 'Ingest run 8421'", what: 'all that is staged' },
+    {
+      command: "tarn commit drive/main -m 'New lens' --meta vehicle=av-07 --path calibration",
+      what: 'only below calibration, with metadata',
+    },
+  ],
+  async run(input, context) {
+    const { repository, branch } = branchOf(input.positionals[0] ?? '');
+    const message = input.value('message');
+    if (message === undefined || message.trim() === '') {
+      throw new UsageError('a commit needs a message', "say why: -m 'Ingest run 8421'");
+    }
+    const made = await ask(
+      context,
+      'commit',
+      {
+        repository,
+        branch,
+        message,
+        metadata: parseMetadata(input.values('meta')),
+        paths: input.values('path'),
+        author: input.value('author') ?? author(),
+      },
+      {
+        onProgress: ({ files }) =>
+          context.terminal.status(`${files.toLocaleString('en-US')} changes`),
+      },
+    );
+    context.terminal.clearStatus();
+    const [subject = ''] = message.split('\n');
+    await context.terminal.result(
+      made,
+      `${shortId(made.commit)} on ${repository}/${branch}: ${subject}`,
+    );
+  },
+};
+
+/** @throws UsageError */
+function parseMetadata(given: readonly string[]): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  for (const text of given) {
+    const at = text.indexOf('=');
+    if (at <= 0) {
+      const what = at === 0 ? 'has no key' : "has no '='";
+      throw new UsageError(`--meta '${text}' ${what}`, 'write --meta KEY=VALUE, as vehicle=av-07');
+    }
+    const key = text.slice(0, at);
+    if (Object.hasOwn(metadata, key)) {
+      throw new UsageError(`--meta gives '${key}' twice`, 'give each key once');
+    }
+    metadata[key] = text.slice(at + 1);
+  }
+  return metadata;
+}
+
+export const commands: readonly Command[] = [commit];

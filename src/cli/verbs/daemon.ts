@@ -1,0 +1,83 @@
+import type { DaemonStatus } from '../../daemon/protocol.js';
+import { TarnError } from '../../util/errors.js';
+import { ask, askRunning } from '../ask.js';
+import type { Command } from '../command.js';
+import { humanBytes, plural } from '../format.js';
+
+const run: Command = {
+  name: 'daemon run',
+  summary: 'Run the daemon in the foreground until it is stopped',
+  positionals: [],
+  options: {},
+  notes: ['For service managers and for watching it start; every command starts one by itself.'],
+  examples: [{ command: 'tarn daemon run', what: 'ends on Ctrl-C, after unmounting' }],
+  async run(_input, context) {
+    const { runDaemon } = await import('../../daemon/daemon.js');
+    context.terminal.note(`tarn daemon of ${context.paths.home}, pid ${process.pid}`);
+    await runDaemon(context.paths, { onReady: () => undefined, stop: context.signal });
+  },
+};
+
+const start: Command = {
+  name: 'daemon start',
+  summary: 'Start the daemon in the background, if it does not run yet',
+  positionals: [],
+  options: {},
+  examples: [{ command: 'tarn daemon start', what: 'what the first command does by itself' }],
+  async run(_input, context) {
+    const status = await ask(context, 'daemon.status', {});
+    await context.terminal.result(status, `the daemon runs, pid ${status.pid}`);
+  },
+};
+
+const stop: Command = {
+  name: 'daemon stop',
+  summary: 'Stop the daemon: it ends what it is doing and unmounts everything',
+  positionals: [],
+  options: {},
+  notes: ['What is staged stays staged. A mount in use is detached after two seconds.'],
+  examples: [{ command: 'tarn daemon stop', what: 'the next command starts a new one' }],
+  async run(_input, context) {
+    const gone = await askRunning(context, 'daemon.stop', {});
+    const text = gone === undefined ? 'no daemon was running' : `stopped, pid ${gone.pid}`;
+    await context.terminal.result({ stopped: gone !== undefined, ...gone }, text);
+  },
+};
+
+const status: Command = {
+  name: 'daemon status',
+  summary: 'Show the daemon: process, memory, mounts and what it is busy with',
+  positionals: [],
+  options: {},
+  notes: ['Exit code 1 when no daemon runs; this command starts none.'],
+  examples: [{ command: 'tarn daemon status --json', what: 'for scripts' }],
+  async run(_input, context) {
+    const found = await askRunning(context, 'daemon.status', {});
+    if (found === undefined) {
+      throw new TarnError('unavailable', `no daemon runs for '${context.paths.home}'`, {
+        hint: "'tarn daemon start' starts one, and so does any other command",
+      });
+    }
+    await context.terminal.result(found, statusText(found));
+  },
+};
+
+function statusText(found: DaemonStatus): string {
+  const lines = [
+    `pid       ${found.pid}`,
+    `version   ${found.version} (protocol ${found.protocol})`,
+    `home      ${found.home}`,
+    `uptime    ${found.uptimeSeconds} s`,
+    `memory    ${humanBytes(found.rssBytes)} (peak ${humanBytes(found.peakRssBytes)})`,
+    `mounts    ${found.mounts}`,
+    `open      ${plural(found.repositories, 'repository', 'repositories')}`,
+  ];
+  for (const job of found.jobs) {
+    lines.push(
+      `job       ${job.operation} ${job.repository}, ${job.seconds} s, ${plural(job.files, 'file')}, ${humanBytes(job.bytes)}`,
+    );
+  }
+  return lines.join('\n');
+}
+
+export const commands: readonly Command[] = [run, start, stop, status];

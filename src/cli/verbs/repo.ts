@@ -1,0 +1,106 @@
+import { resolve } from 'node:path';
+import { ask, author, confirm } from '../ask.js';
+import type { Command, Positional } from '../command.js';
+import { YES_OPTION } from '../command.js';
+import { humanBytes, plural, shortDate, shortId } from '../format.js';
+
+const NAME: Positional = {
+  name: 'NAME',
+  what: "1 to 63 lower-case letters, digits and '-', as drive",
+};
+
+const create: Command = {
+  name: 'repo create',
+  summary: 'Create a repository with a branch main and an empty first commit',
+  positionals: [NAME],
+  options: {
+    storage: {
+      value: 'URL',
+      what: 'a directory (or file:// URL) that is empty or does not exist yet; the default lies in the home directory',
+    },
+  },
+  examples: [
+    { command: 'tarn repo create drive', what: 'in the home directory' },
+    { command: 'tarn repo create drive --storage /data/drive', what: 'on another disk' },
+  ],
+  async run(input, context) {
+    const [name = ''] = input.positionals;
+    const storage = input.value('storage');
+    const made = await ask(context, 'repo.create', {
+      name,
+      by: author(),
+      ...(storage === undefined ? {} : { storage: absoluteStorage(storage) }),
+    });
+    await context.terminal.result(made, `created repository '${made.name}' in ${made.storage}`);
+  },
+};
+
+const list: Command = {
+  name: 'repo list',
+  summary: 'List the repositories of this home directory',
+  positionals: [],
+  options: {},
+  examples: [{ command: 'tarn repo list --json', what: 'one JSON object a line' }],
+  async run(_input, context) {
+    await ask(
+      context,
+      'repo.list',
+      {},
+      {
+        onRow: (row) => context.terminal.row(row, () => `${row.name}\t${row.storage}`),
+      },
+    );
+  },
+};
+
+const show: Command = {
+  name: 'repo show',
+  summary: 'Show a repository: where it lies, its branches, tags and newest commit on main',
+  positionals: [NAME],
+  options: {},
+  examples: [{ command: 'tarn repo show drive', what: 'where drive lies and how large main is' }],
+  async run(input, context) {
+    const [name = ''] = input.positionals;
+    const found = await ask(context, 'repo.show', { name });
+    const lines = [
+      `repository  ${found.name}`,
+      `storage     ${found.storage}`,
+      `refs        ${plural(found.branches, 'branch', 'branches')}, ${plural(found.tags, 'tag')}`,
+    ];
+    if (found.head !== undefined) {
+      const { commit, date, message } = found.head;
+      lines.push(
+        `main        ${shortId(commit)} ${shortDate(date)} ${message.split('\n')[0] ?? ''}`,
+      );
+      const size = `${plural(found.entries ?? 0, 'entry', 'entries')}, ${humanBytes(found.bytes ?? 0)}`;
+      lines.push(`            ${size}`);
+    }
+    await context.terminal.result(found, lines.join('\n'));
+  },
+};
+
+const remove: Command = {
+  name: 'repo delete',
+  summary: 'Delete a repository with all its history and files',
+  positionals: [NAME],
+  options: { yes: YES_OPTION },
+  notes: [
+    'Removes everything that tarn has stored for it, for good. Refused while it is mounted or something works on it.',
+  ],
+  examples: [{ command: 'tarn repo delete drive --yes', what: 'without being asked' }],
+  async run(input, context) {
+    const [name = ''] = input.positionals;
+    const found = await ask(context, 'repo.show', { name });
+    const what = `delete repository '${name}' and all of its history in ${found.storage}?`;
+    await confirm(context, input.flag('yes'), what);
+    const gone = await ask(context, 'repo.delete', { name });
+    await context.terminal.result(gone, `deleted repository '${name}'`);
+  },
+};
+
+/** A directory is named from where the user stands; the daemon stands elsewhere. */
+function absoluteStorage(storage: string): string {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(storage) ? storage : resolve(storage);
+}
+
+export const commands: readonly Command[] = [create, list, show, remove];

@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { createConnection } from 'node:net';
+import { TarnError } from '../util/errors.js';
+import { fromWireError, readFrames } from './frames.js';
+import type { Arguments, OperationName, Progress, Result, Row } from './protocol.js';
+import {
+  ANY_PROTOCOL,
+  PROTOCOL,
+  PROTOCOL_HEADER,
+  protocolRefusal,
+  VERSION,
+  VERSION_HEADER,
+} from './protocol.js';
+
+const HEADER_BYTES_MAX = 16_384;
+
+export interface CallOptions<K extends OperationName> {
+  readonly onRow?: (row: Row<K>) => Promise<void> | void;
+  readonly onBytes?: (bytes: Uint8Array) => Promise<void> | void;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there. Speaks
+ * plain HTTP/1.0 by hand: loading node:http costs a command a tenth of its time.
+ * @throws TarnError what the daemon answered; unavailable when it went away in the middle; aborted
+ */
+export async function call<K extends OperationName>(
+  socketPath: string,
+  name: K,
+  args: Arguments<K>,
+  options: CallOptions<K> = {},
+): Promise<{ result: Result<K> } | undefined> {
+  const { signal } = options;
+  const socket = await connect(socketPath, signal);
+  if (socket === undefined) return undefined;
+  const abort = (): void => void socket.destroy();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    socket.write(encodeRequest(name, args));
+    return { result: await readAnswer(socket, name, options) };
+  } catch (error) {
+    if (signal?.aborted === true) throw new TarnError('aborted', 'interrupted before it was done');
+    throw error instanceof TarnError ? error : lostConnection(error);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    socket.destroy();
+  }
+}
+
+async function connect(path: string, signal: AbortSignal | undefined): Promise<Socket | undefined> {
+  const socket = createConnection(path);
+  try {
+    await once(socket, 'connect', signal === undefined ? {} : { signal });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+    throw error;
+  }
+}
+
+function encodeRequest(name: string, args: unknown): string {
+  const body = JSON.stringify(args);
+  return [
+    `POST /v1/${name} HTTP/1.0`,
+    `${PROTOCOL_HEADER}: ${PROTOCOL}`,
+    `${VERSION_HEADER}: ${VERSION}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    '',
+    body,
+  ].join('\r\n');
+}
+
+async function readAnswer<K extends OperationName>(
+  socket: Socket,
+  name: K,
+  options: CallOptions<K>,
+): Promise<Result<K>> {
+  const chunks = socket[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>;
+  const rest = await readHeader(chunks, name);
+  for await (const part of readFrames(continued(rest, chunks))) {
+    if ('bytes' in part) {
+      await options.onBytes?.(part.bytes);
+      continue;
+    }
+    const { frame } = part;
+    if ('row' in frame) await options.onRow?.(frame.row as Row<K>);
+    else if ('progress' in frame) options.onProgress?.(frame.progress);
+    else if ('error' in frame) throw fromWireError(frame.error);
+    else return frame.done as Result<K>;
+  }
+  throw lostConnection();
+}
+
+/** Reads the answer's header, checks who speaks, and gives what came behind it. */
+async function readHeader(chunks: AsyncIterator<Buffer>, name: string): Promise<Buffer> {
+  let seen: Buffer = Buffer.alloc(0);
+  for (;;) {
+    const next = await chunks.next();
+    if (next.done === true) throw lostConnection();
+    seen = Buffer.concat([seen, next.value]);
+    const end = seen.indexOf('\r\n\r\n');
+    if (end >= 0) {
+      checkPeer(seen.toString('latin1', 0, end), name);
+      return seen.subarray(end + 4);
+    }
+    if (seen.length > HEADER_BYTES_MAX) throw new TarnError('internal', 'no daemon listens there');
+  }
+}
+
+function checkPeer(header: string, name: string): void {
+  if (ANY_PROTOCOL.has(name)) return;
+  const field = (wanted: string): string | undefined =>
+    new RegExp(`^${wanted}: *(.*?) *$`, 'im').exec(header)?.[1];
+  const refusal = protocolRefusal(
+    { protocol: PROTOCOL, version: VERSION },
+    {
+      protocol: Number(field(PROTOCOL_HEADER) ?? 0),
+      version: field(VERSION_HEADER) ?? 'of no stated version',
+    },
+  );
+  if (refusal !== undefined) throw fromWireError(refusal);
+}
+
+async function* continued(
+  first: Buffer,
+  rest: AsyncIterableIterator<Buffer>,
+): AsyncGenerator<Buffer> {
+  if (first.length > 0) yield first;
+  yield* rest;
+}
+
+function lostConnection(cause?: unknown): TarnError {
+  return new TarnError('unavailable', 'the daemon went away before it had answered', {
+    cause,
+    hint: "'tarn daemon status' says whether it runs; its log is log/daemon.jsonl in the home directory",
+  });
+}

@@ -1,0 +1,109 @@
+import { mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { SqliteVerifiedStamps } from '../cache/verified-stamps.js';
+import { NodeCache } from '../tree/nodes.js';
+import { Home, lockHome } from '../workspace/home.js';
+import type { Context } from './context.js';
+import { Jobs } from './jobs.js';
+import { Log } from './log.js';
+import { MountTable } from './mount-table.js';
+import { HANDLERS } from './operations.js';
+import type { DaemonPaths } from './paths.js';
+import { VERSION } from './protocol.js';
+import { Repositories } from './repositories.js';
+import { ControlServer } from './server.js';
+
+/** Decoded tree nodes of all repositories. */
+const NODE_CACHE_BYTES = 67_108_864;
+
+export interface RunOptions {
+  /** Called once requests are answered. */
+  readonly onReady: () => void;
+  /** Ends the daemon gracefully. */
+  readonly stop: AbortSignal;
+}
+
+/**
+ * The daemon of one home directory; resolves when it has stopped. The lock decides that it is the
+ * only one, so that what a dead predecessor left (socket, mounts, spool) is its own to clear.
+ * @throws TarnError busy when another daemon has the home; denied, corrupt, io
+ */
+export async function runDaemon(paths: DaemonPaths, options: RunOptions): Promise<void> {
+  const lock = lockHome(paths.home);
+  const log = new Log(paths.log);
+  try {
+    await serve(paths, log, options);
+  } catch (error) {
+    log.fault('daemon failed', error);
+    throw error;
+  } finally {
+    log.close();
+    lock.release();
+  }
+}
+
+async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise<void> {
+  const home = Home.open(paths.home);
+  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  clearSpool(paths.spool);
+  mkdirSync(join(paths.home, 'cache'), { recursive: true, mode: 0o700 });
+  const stamps = new SqliteVerifiedStamps(home.verifiedStampsFile());
+  const shared = { nodeCache: new NodeCache(NODE_CACHE_BYTES), stamps };
+  const repositories = new Repositories(home, shared);
+  const mounts = new MountTable(paths.mounts, log);
+  await mounts.clearDead();
+
+  let resolveStopped = (): void => undefined;
+  const stopped = new Promise<void>((resolve) => (resolveStopped = resolve));
+  let stopping: Promise<void> | undefined;
+  const stop = async (keep: AbortSignal | undefined): Promise<void> => {
+    log.info('stopping');
+    unlinkSync(paths.socket);
+    await server.stop(keep);
+    await mounts.close();
+    await repositories.close();
+    stamps.close();
+    home.close();
+  };
+  const context: Context = {
+    paths,
+    home,
+    log,
+    repositories,
+    mounts,
+    jobs: new Jobs(),
+    startedMs: Date.now(),
+    stop: (keep) => {
+      stopping ??= stop(keep).finally(resolveStopped);
+      return stopping;
+    },
+  };
+  const server = new ControlServer(context, HANDLERS);
+  await server.listen(paths.socket);
+  const stopOnSignal = (): void => void context.stop().catch((e: unknown) => log.fault('stop', e));
+  if (options.stop.aborted) stopOnSignal();
+  options.stop.addEventListener('abort', stopOnSignal, { once: true });
+  log.info('started', { pid: process.pid, version: VERSION, node: process.version });
+  options.onReady();
+  await stopped;
+  await server.closed();
+  log.info('stopped');
+}
+
+/** What was spooled for commands that have died. */
+function clearSpool(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(directory)) {
+    if (!isAlive(Number(name.split('-')[0]))) rmSync(join(directory, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

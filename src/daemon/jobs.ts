@@ -1,0 +1,42 @@
+import type { JobRow, Progress } from './protocol.js';
+
+/** How far a running job is; the runner updates it. */
+export interface Job {
+  readonly repository: string;
+  update(progress: Progress): void;
+}
+
+/** What the daemon is busy with, for `daemon status` and to keep a repository from going away. */
+export class Jobs {
+  readonly #running = new Map<number, JobRow & { startedMs: number }>();
+  #last = 0;
+
+  /** Runs `work` as a job that shows until it ends. */
+  async run<T>(operation: string, repository: string, work: (job: Job) => Promise<T>): Promise<T> {
+    this.#last += 1;
+    const id = this.#last;
+    const row = { id, operation, repository, seconds: 0, files: 0, bytes: 0 };
+    const startedMs = performance.now();
+    this.#running.set(id, { ...row, startedMs });
+    const update = ({ files, bytes }: Progress): void => {
+      this.#running.set(id, { ...row, files, bytes, startedMs });
+    };
+    try {
+      return await work({ repository, update });
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  rows(): JobRow[] {
+    const nowMs = performance.now();
+    return [...this.#running.values()].map(({ startedMs, ...row }) => ({
+      ...row,
+      seconds: Math.round((nowMs - startedMs) / 100) / 10,
+    }));
+  }
+
+  of(repository: string): JobRow[] {
+    return this.rows().filter((job) => job.repository === repository);
+  }
+}

@@ -1,0 +1,73 @@
+import type { EntryAttributes, ViewCursor } from '../model/cursor.js';
+import type { Key } from '../model/path.js';
+import { isPromise } from '../util/async.js';
+import { prefixEnd } from '../tree/tree.js';
+
+/** One line of a directory's listing. */
+export type Listed =
+  | { readonly kind: 'directory'; readonly key: Key; readonly marker: boolean }
+  | { readonly kind: 'entry'; readonly key: Key; readonly cursor: ViewCursor };
+
+/** A listing gives way to others this often, so that the kernel is answered meanwhile. */
+const YIELD_EVERY = 2_000;
+
+/**
+ * What lies directly below `prefix` (empty or ending with `/`), in key order; sub-directories are
+ * sought over, not walked. The marker of `prefix` itself is left out.
+ */
+export async function* listDirectory(
+  cursor: ViewCursor,
+  prefix: Key,
+  signal: AbortSignal,
+): AsyncGenerator<Listed> {
+  let more = await cursor.seek(prefix);
+  for (let count = 1; more && cursor.key.startsWith(prefix); count += 1) {
+    if (count % YIELD_EVERY === 0) await giveWay(signal);
+    const { key } = cursor;
+    const slash = key.indexOf('/', prefix.length);
+    if (key === prefix && prefix !== '') {
+      more = await step(cursor);
+    } else if (slash < 0) {
+      yield { kind: 'entry', key, cursor };
+      more = await step(cursor);
+    } else {
+      const directory = key.slice(0, slash + 1) as Key;
+      yield { kind: 'directory', key: directory, marker: key === directory };
+      const end = prefixEnd(directory);
+      more = end !== undefined && (await cursor.seek(end));
+    }
+  }
+}
+
+/** Every entry whose key starts with `prefix`, in key order. */
+export async function* listAll(
+  cursor: ViewCursor,
+  prefix: Key,
+  signal: AbortSignal,
+): AsyncGenerator<Key> {
+  let more = await cursor.seek(prefix);
+  for (let count = 1; more && cursor.key.startsWith(prefix); count += 1) {
+    if (count % YIELD_EVERY === 0) await giveWay(signal);
+    yield cursor.key;
+    more = await step(cursor);
+  }
+}
+
+/** Whether any key starts with `prefix`. */
+export async function hasBelow(cursor: ViewCursor, prefix: Key): Promise<boolean> {
+  return (await cursor.seek(prefix)) && cursor.key.startsWith(prefix);
+}
+
+export function emptyAttributes(): EntryAttributes {
+  return { kind: 'file', size: 0, mtimeSec: 0, mtimeNsec: 0, mode: 0 };
+}
+
+async function step(cursor: ViewCursor): Promise<boolean> {
+  const moved = cursor.next();
+  return isPromise(moved) ? await moved : moved;
+}
+
+async function giveWay(signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,49 @@
+import type { Key } from '../model/path.js';
+import { parsePrefix } from '../model/path.js';
+import type { Repository } from '../repo/repository.js';
+import type { View } from '../repo/view.js';
+import { TarnError } from '../util/errors.js';
+import type { Context } from './context.js';
+import type { Place } from './protocol.js';
+
+/** An opened place: the view of its ref, and its path as a key. */
+export interface Moment {
+  readonly repository: Repository;
+  readonly view: View;
+  readonly key: Key;
+}
+
+/**
+ * A bare branch is seen with what is staged on it, everything else as committed.
+ * @throws TarnError not-found, ambiguous, invalid, corrupt, io, aborted
+ */
+export async function openMoment(
+  context: Context,
+  place: Place,
+  signal: AbortSignal,
+): Promise<Moment> {
+  const key = parsePrefix(place.path);
+  const repository = await context.repositories.open(place.repository);
+  const { commitId, branch } = await repository.resolve(place.ref, signal);
+  if (branch === undefined) {
+    return { repository, view: await repository.commitView(place.ref, commitId, signal), key };
+  }
+  const workspace = await context.repositories.workspace(place.repository, branch);
+  return { repository, view: await workspace.view(signal), key };
+}
+
+/** The place as messages name it. */
+export function placeName({ repository, ref, path }: Place): string {
+  return path === '' ? `${repository}/${ref}` : `${repository}/${ref}/${path}`;
+}
+
+export function nothingThere(place: Place): TarnError {
+  return new TarnError('not-found', `there is nothing at '${placeName(place)}'`, {
+    hint: `see what there is with 'tarn ls ${place.repository}/${place.ref}'`,
+  });
+}
+
+/** `raw/run` to `raw/run/`; the root stays empty. */
+export function directoryPrefix(key: Key): Key {
+  return key === '' || key.endsWith('/') ? key : (`${key}/` as Key);
+}

@@ -1,0 +1,174 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Driver, DriverName, Mounted } from '../mount/driver.js';
+import { isDeadMount, listTarnMounts, removeDeadMount } from '../mount/mounts.js';
+import type { FrozenView } from '../repo/view.js';
+import { asTarnError, TarnError } from '../util/errors.js';
+import { FrozenFilesystem } from '../vfs/frozen-filesystem.js';
+import type { Log } from './log.js';
+import type { MountArguments, MountRow } from './protocol.js';
+
+interface Live {
+  readonly row: MountRow;
+  readonly mounted: Mounted;
+}
+
+/** How long a mount in use may keep a stopping daemon waiting. */
+const STOP_GRACE_MS = 2_000;
+const STOP_RETRY_MS = 100;
+
+/** What this daemon has mounted; a file beside the socket remembers it for the next daemon. */
+export class MountTable {
+  readonly #file: string;
+  readonly #log: Log;
+  readonly #live = new Map<string, Live>();
+  /** Directories being mounted right now. */
+  readonly #pending = new Set<string>();
+
+  constructor(file: string, log: Log) {
+    this.#file = file;
+    this.#log = log;
+  }
+
+  rows(): MountRow[] {
+    return [...this.#live.values()].map(({ row, mounted }) => ({
+      ...row,
+      features: mounted.features,
+    }));
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** @throws TarnError busy, unsupported, denied, not-empty, … */
+  async mount(view: FrozenView, args: MountArguments): Promise<MountRow> {
+    const { directory } = args;
+    if (this.#live.has(directory) || this.#pending.has(directory)) {
+      throw new TarnError('busy', `'${directory}' is being used by another mount`, {
+        hint: `run 'tarn umount ${directory}' first`,
+      });
+    }
+    this.#pending.add(directory);
+    try {
+      const driver = await loadDriver(args.driver);
+      const reason = await driver.unavailable();
+      if (reason !== undefined) throw unavailableDriver(driver.name, reason);
+      const mounted = await driver.mount(new FrozenFilesystem(view), directory, {
+        allowOther: args.allowOther,
+        uid: process.getuid?.() ?? 0,
+        gid: process.getgid?.() ?? 0,
+        onFault: (error) => this.#log.fault('mount fault', error, { directory }),
+      });
+      return this.#add(view, args, mounted);
+    } finally {
+      this.#pending.delete(directory);
+    }
+  }
+
+  /** @throws TarnError not-found, busy */
+  async unmount(directory: string, force: boolean): Promise<MountRow> {
+    const live = this.#live.get(directory);
+    if (live === undefined) {
+      throw new TarnError('not-found', `this daemon has nothing mounted on '${directory}'`);
+    }
+    await live.mounted.unmount({ force });
+    await live.mounted.ended;
+    return live.row;
+  }
+
+  /** Waits a while for mounts in use, then detaches them. */
+  async close(): Promise<void> {
+    const deadlineMs = performance.now() + STOP_GRACE_MS;
+    await Promise.all(
+      [...this.#live.keys()].map((directory) => this.#close(directory, deadlineMs)),
+    );
+  }
+
+  /** Takes away what an earlier daemon of this home, killed, has left mounted. */
+  async clearDead(): Promise<void> {
+    const recorded = new Set(this.#recorded());
+    for (const { directory } of await listTarnMounts()) {
+      if (!recorded.has(directory) || !(await isDeadMount(directory))) continue;
+      try {
+        await removeDeadMount(directory);
+        this.#log.warn('dead mount removed', { directory });
+      } catch (error) {
+        this.#log.fault('dead mount stays', error, { directory });
+      }
+    }
+    this.#record();
+  }
+
+  #add(view: FrozenView, args: MountArguments, mounted: Mounted): MountRow {
+    const { directory } = args;
+    const { repository, ref, commitId } = view.source;
+    const row: MountRow = {
+      directory,
+      repository,
+      ref,
+      commit: commitId,
+      driver: args.driver,
+      state: 'mounted',
+      since: new Date().toISOString(),
+    };
+    this.#live.set(directory, { row, mounted });
+    this.#record();
+    this.#log.info('mounted', { ...row, features: mounted.features });
+    void mounted.ended.then(() => {
+      this.#live.delete(directory);
+      this.#record();
+      this.#log.info('unmounted', { directory });
+    });
+    return { ...row, features: mounted.features };
+  }
+
+  async #close(directory: string, deadlineMs: number): Promise<void> {
+    for (;;) {
+      const force = performance.now() >= deadlineMs;
+      try {
+        await this.unmount(directory, force);
+        return;
+      } catch (error) {
+        const { kind } = asTarnError(error);
+        if (kind === 'not-found') return;
+        if (force || kind !== 'busy') {
+          this.#log.fault('unmount failed', error, { directory });
+          if (force) return;
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, STOP_RETRY_MS));
+    }
+  }
+
+  #recorded(): string[] {
+    try {
+      const parsed: unknown = JSON.parse(readFileSync(this.#file, 'utf8'));
+      return Array.isArray(parsed) ? parsed.filter((each) => typeof each === 'string') : [];
+    } catch {
+      // Missing at the first start; a damaged one only means that no mount is known to be ours.
+      return [];
+    }
+  }
+
+  #record(): void {
+    const temporary = `${this.#file}.new`;
+    writeFileSync(temporary, JSON.stringify([...this.#live.keys()]), { mode: 0o600 });
+    renameSync(temporary, this.#file);
+  }
+}
+
+async function loadDriver(name: DriverName): Promise<Driver> {
+  switch (name) {
+    case 'native':
+      return new (await import('../mount/native/driver.js')).NativeDriver();
+    case 'fuse-native':
+      return new (await import('../mount/fuse-native/driver.js')).FuseNativeDriver();
+  }
+}
+
+function unavailableDriver(name: DriverName, reason: string): TarnError {
+  const other = name === 'native' ? "; or try '--driver fuse-native'" : '';
+  return new TarnError('unsupported', `the ${name} driver cannot mount here: ${reason}`, {
+    hint: `'tarn doctor' checks all that mounting needs${other}`,
+  });
+}

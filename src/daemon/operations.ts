@@ -1,0 +1,44 @@
+import type { Handlers } from './operation.js';
+import { branchCreate, branchDelete, branchList } from './operations/branch.js';
+import { cat } from './operations/cat.js';
+import { commit } from './operations/commit.js';
+import { daemonStatus, daemonStop } from './operations/daemon.js';
+import { doctorRepository } from './operations/doctor.js';
+import { get } from './operations/get.js';
+import { log, show } from './operations/history.js';
+import { du, ls, stat } from './operations/list.js';
+import { mount, mounts, umount } from './operations/mount.js';
+import { put } from './operations/put.js';
+import { repoCreate, repoDelete, repoList, repoShow } from './operations/repo.js';
+import { rm, status } from './operations/staging.js';
+import { tagCreate, tagDelete, tagList } from './operations/tag.js';
+
+export const HANDLERS: Handlers = {
+  'repo.create': repoCreate,
+  'repo.list': repoList,
+  'repo.show': repoShow,
+  'repo.delete': repoDelete,
+  'branch.list': branchList,
+  'branch.create': branchCreate,
+  'branch.delete': branchDelete,
+  'tag.list': tagList,
+  'tag.create': tagCreate,
+  'tag.delete': tagDelete,
+  put,
+  rm,
+  status,
+  commit,
+  ls,
+  stat,
+  du,
+  cat,
+  get,
+  log,
+  show,
+  mount,
+  umount,
+  mounts,
+  'daemon.status': daemonStatus,
+  'daemon.stop': daemonStop,
+  'doctor.repository': doctorRepository,
+};

@@ -1,0 +1,48 @@
+import { keyToText, ROOT_KEY } from '../../model/path.js';
+import { asTarnError } from '../../util/errors.js';
+import { listUnmountable } from '../../vfs/names.js';
+import { fields, text } from '../arguments.js';
+import type { OperationHandler } from '../operation.js';
+
+/** Paths named in one answer; all are counted. */
+const SHOWN_MAX = 20;
+
+/** Reads each branch's newest commit from end to end, without the bytes of files. */
+export const doctorRepository: OperationHandler<'doctor.repository'> = {
+  read: fields({ name: text }),
+  run: async ({ repositories }, { name }, output, signal) => {
+    const { storage } = repositories.known(name);
+    const repository = await repositories.open(name);
+    await output.row({ check: `repository ${name}`, state: 'ok', detail: `opens, in ${storage}` });
+    for await (const { name: branch, commit } of repository.listRefs('branch', { signal })) {
+      const check = `branch ${branch}`;
+      try {
+        const view = await repository.commitView(branch, commit, signal);
+        let hidden = 0;
+        for await (const { key, why } of listUnmountable(view, signal)) {
+          hidden += 1;
+          if (hidden > SHOWN_MAX) continue;
+          const path = keyToText(key);
+          await output.row({
+            check,
+            state: 'warn',
+            detail: `'${path}' is not shown in a mount: ${why}`,
+          });
+        }
+        const { entries } = await view.totals(ROOT_KEY, signal);
+        const shown = hidden === 0 ? 'all can be mounted' : `${hidden} cannot be shown in a mount`;
+        await output.row({
+          check,
+          state: 'ok',
+          detail: `${entries} entries are readable, ${shown}`,
+        });
+      } catch (error) {
+        signal.throwIfAborted();
+        const { message, hint } = asTarnError(error);
+        const fix = hint === undefined ? {} : { fix: hint };
+        await output.row({ check, state: 'fail', detail: message, ...fix });
+      }
+    }
+    return {};
+  },
+};

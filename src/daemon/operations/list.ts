@@ -1,0 +1,156 @@
+import type { Entry } from '../../model/entry.js';
+import { entrySize } from '../../model/entry.js';
+import type { Key } from '../../model/path.js';
+import { keyToText } from '../../model/path.js';
+import type { View } from '../../repo/view.js';
+import { flag, fields, text } from '../arguments.js';
+import { emptyAttributes, hasBelow, listAll, listDirectory } from '../listing.js';
+import type { Listed } from '../listing.js';
+import { directoryPrefix, nothingThere, openMoment } from '../moment.js';
+import type { OperationHandler } from '../operation.js';
+import type { Output } from '../output.js';
+import type { ListRow } from '../protocol.js';
+import { attributesRow, entryRow, isoTime, octal } from '../rows.js';
+
+const PLACE = { repository: text, ref: text, path: text };
+
+export const ls: OperationHandler<'ls'> = {
+  read: fields({ ...PLACE, recursive: flag, long: flag }),
+  run: async (context, args, output, signal) => {
+    const { view, key } = await openMoment(context, args, signal);
+    const prefix = directoryPrefix(key);
+    const isDirectory = await hasBelow(view.cursor(signal), prefix);
+    const entry = isDirectory || key.endsWith('/') ? undefined : await fileAt(view, key, signal);
+    if (entry !== undefined) {
+      await output.row(entryRow(keyToText(key), entry));
+    } else if (isDirectory) {
+      if (args.recursive) await listRecursively(view, prefix, output, signal);
+      else await listOne(view, prefix, args.long, output, signal);
+    } else if (key !== '') {
+      throw nothingThere(args);
+    }
+    return {};
+  },
+};
+
+export const stat: OperationHandler<'stat'> = {
+  read: fields(PLACE),
+  run: async (context, args, _output, signal) => {
+    const { view, key } = await openMoment(context, args, signal);
+    const { repository, ref, commitId: commit } = view.source;
+    const source = { repository, ref, commit };
+    const entry = key.endsWith('/') ? undefined : await fileAt(view, key, signal);
+    if (entry !== undefined) {
+      return { ...entryRow(keyToText(key), entry), ...source, ...details(entry) };
+    }
+    const prefix = directoryPrefix(key);
+    if (key !== '' && !(await hasBelow(view.cursor(signal), prefix))) throw nothingThere(args);
+    return { ...(await directoryRow(view, prefix, true, true, signal)), ...source };
+  },
+};
+
+export const du: OperationHandler<'du'> = {
+  read: fields(PLACE),
+  run: async (context, args, _output, signal) => {
+    const { view, key } = await openMoment(context, args, signal);
+    const path = keyToText(key);
+    const entry = key.endsWith('/') ? undefined : await fileAt(view, key, signal);
+    const below = await view.totals(directoryPrefix(key), signal);
+    if (entry === undefined && below.entries === 0 && key !== '') throw nothingThere(args);
+    if (entry === undefined) return { path, ...below };
+    return { path, entries: below.entries + 1, bytes: below.bytes + entrySize(entry) };
+  },
+};
+
+async function fileAt(view: View, key: Key, signal: AbortSignal): Promise<Entry | undefined> {
+  return key === '' ? undefined : view.get(key, signal);
+}
+
+async function listRecursively(
+  view: View,
+  prefix: Key,
+  output: Output<ListRow>,
+  signal: AbortSignal,
+): Promise<void> {
+  const cursor = view.cursor(signal);
+  const attributes = emptyAttributes();
+  for await (const key of listAll(cursor, prefix, signal)) {
+    cursor.attributes(attributes);
+    await output.row(rowOf(key, cursor.entry.bind(cursor), attributes));
+  }
+}
+
+/** A symlink's row needs its target, which only the whole entry tells. */
+function rowOf(
+  key: Key,
+  entry: () => Entry,
+  attributes: ReturnType<typeof emptyAttributes>,
+): ListRow {
+  const isMarker = key.endsWith('/') && attributes.kind === 'file' && attributes.size === 0;
+  const path = keyToText(key);
+  if (attributes.kind === 'symlink') return entryRow(path, entry());
+  const row = attributesRow(isMarker ? path.slice(0, -1) : path, attributes);
+  return isMarker ? { ...row, kind: 'directory' } : row;
+}
+
+async function listOne(
+  view: View,
+  prefix: Key,
+  long: boolean,
+  output: Output<ListRow>,
+  signal: AbortSignal,
+): Promise<void> {
+  const attributes = emptyAttributes();
+  for await (const listed of listDirectory(view.cursor(signal), prefix, signal)) {
+    await output.row(await listedRow(view, listed, long, attributes, signal));
+  }
+}
+
+async function listedRow(
+  view: View,
+  listed: Listed,
+  long: boolean,
+  attributes: ReturnType<typeof emptyAttributes>,
+  signal: AbortSignal,
+): Promise<ListRow> {
+  if (listed.kind === 'directory') {
+    return directoryRow(view, listed.key, listed.marker, long, signal);
+  }
+  const { cursor, key } = listed;
+  cursor.attributes(attributes);
+  return rowOf(key, () => cursor.entry(), attributes);
+}
+
+async function directoryRow(
+  view: View,
+  prefix: Key,
+  mayHaveMarker: boolean,
+  long: boolean,
+  signal: AbortSignal,
+): Promise<ListRow> {
+  const row: ListRow = { path: keyToText(prefix).replace(/\/$/, ''), kind: 'directory' };
+  if (!long) return row;
+  const marker = mayHaveMarker && prefix !== '' ? await view.get(prefix, signal) : undefined;
+  const { entries, bytes } = await view.totals(prefix, signal);
+  return {
+    ...row,
+    size: bytes,
+    entries: entries - (marker === undefined ? 0 : 1),
+    ...(marker === undefined
+      ? {}
+      : { mtime: isoTime(marker.mtimeSec, marker.mtimeNsec), mode: octal(marker.mode) }),
+  };
+}
+
+function details(entry: Entry): Partial<Awaited<ReturnType<typeof stat.run>>> {
+  const { metadata } = entry;
+  const shared = metadata === undefined ? {} : { metadata };
+  if (entry.kind === 'symlink') return shared;
+  const { content, contentType, etag } = entry;
+  return {
+    ...shared,
+    content,
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(etag === undefined ? {} : { etag }),
+  };
+}

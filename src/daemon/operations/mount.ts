@@ -1,0 +1,33 @@
+import { fields, flag, oneOf, text } from '../arguments.js';
+import type { OperationHandler } from '../operation.js';
+
+export const mount: OperationHandler<'mount'> = {
+  read: fields({
+    repository: text,
+    ref: text,
+    directory: text,
+    driver: oneOf('native', 'fuse-native'),
+    allowOther: flag,
+  }),
+  run: async ({ repositories, mounts }, args, _output, signal) => {
+    const repository = await repositories.open(args.repository);
+    const { commitId } = await repository.resolve(args.ref, signal);
+    return mounts.mount(await repository.commitView(args.ref, commitId, signal), args);
+  },
+};
+
+export const umount: OperationHandler<'umount'> = {
+  read: fields({ directory: text, force: flag }),
+  run: async ({ mounts }, { directory, force }, output) => {
+    await output.row(await mounts.unmount(directory, force));
+    return { unmounted: 1 };
+  },
+};
+
+export const mounts: OperationHandler<'mounts'> = {
+  read: fields({}),
+  run: async (context, _args, output) => {
+    for (const row of context.mounts.rows()) await output.row(row);
+    return {};
+  },
+};

@@ -1,0 +1,68 @@
+import { parseRepositoryName } from '../../model/address.js';
+import { ROOT_KEY } from '../../model/path.js';
+import { TarnError } from '../../util/errors.js';
+import { fields, text } from '../arguments.js';
+import type { OperationHandler } from '../operation.js';
+import type { RepositoryDetails } from '../protocol.js';
+import { commitRow } from '../rows.js';
+
+export const repoCreate: OperationHandler<'repo.create'> = {
+  read: fields({ name: text, by: text }, { storage: text }),
+  run: async ({ repositories, log }, { name, storage, by }) => {
+    const made = await repositories.create(parseRepositoryName(name), storage, by);
+    log.info('repository created', { ...made });
+    return made;
+  },
+};
+
+export const repoList: OperationHandler<'repo.list'> = {
+  read: fields({}),
+  run: async ({ repositories }, _args, output) => {
+    for (const known of repositories.list()) await output.row(known);
+    return {};
+  },
+};
+
+export const repoShow: OperationHandler<'repo.show'> = {
+  read: fields({ name: text }),
+  run: async ({ repositories }, { name }, _output, signal) => {
+    const known = repositories.known(parseRepositoryName(name));
+    const repository = await repositories.open(name);
+    let branches = 0;
+    let tags = 0;
+    let head: Pick<RepositoryDetails, 'head' | 'entries' | 'bytes'> = {};
+    for await (const ref of repository.listRefs('branch', { signal })) {
+      branches += 1;
+      if (ref.name !== 'main') continue;
+      const view = await repository.commitView('main', ref.commit, signal);
+      const totals = await view.totals(ROOT_KEY, signal);
+      head = { head: commitRow(ref.commit, view.source.commit), ...totals };
+    }
+    for await (const { kind } of repository.listRefs('tag', { signal })) {
+      if (kind === 'tag') tags += 1;
+    }
+    return { ...known, branches, tags, ...head };
+  },
+};
+
+export const repoDelete: OperationHandler<'repo.delete'> = {
+  read: fields({ name: text }),
+  run: async ({ repositories, mounts, jobs, log }, { name }) => {
+    repositories.known(parseRepositoryName(name));
+    const mounted = mounts.rows().find((row) => row.repository === name);
+    if (mounted !== undefined) {
+      throw new TarnError('busy', `repository '${name}' is mounted on '${mounted.directory}'`, {
+        hint: `run 'tarn umount ${mounted.directory}' first`,
+      });
+    }
+    const [job] = jobs.of(name);
+    if (job !== undefined) {
+      throw new TarnError('busy', `a ${job.operation} works on repository '${name}'`, {
+        hint: 'wait for it to end, or interrupt it',
+      });
+    }
+    const gone = await repositories.delete(name);
+    log.info('repository deleted', { ...gone });
+    return { ...gone, deleted: true };
+  },
+};

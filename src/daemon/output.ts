@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { TarnError } from '../util/errors.js';
+import { encodeFrame, toWireError } from './frames.js';
+import type { Progress } from './protocol.js';
+
+/** Rows are gathered into writes of about this many characters. */
+const BATCH_CHARS = 32_768;
+/** Least time between two progress frames. */
+const PROGRESS_INTERVAL_MS = 100;
+
+/** The stream an operation answers with. Awaiting a call is what keeps a slow reader's rows few. */
+export class Output<Row> {
+  readonly #response: ServerResponse;
+  readonly #signal: AbortSignal;
+  #batch = '';
+  #progressMs = 0;
+
+  constructor(response: ServerResponse, signal: AbortSignal) {
+    this.#response = response;
+    this.#signal = signal;
+  }
+
+  row(row: Row): Promise<void> | undefined {
+    this.#batch += encodeFrame({ row });
+    return this.#batch.length >= BATCH_CHARS ? this.flush() : undefined;
+  }
+
+  /** Raw bytes; they are the stream's until the promise resolves. */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    this.#batch += encodeFrame({ bytes: bytes.length });
+    await this.flush();
+    await this.#write(bytes);
+  }
+
+  /** At most some a second, and none while the reader is behind. */
+  progress(progress: Progress): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#progressMs < PROGRESS_INTERVAL_MS || this.#response.writableNeedDrain) return;
+    this.#progressMs = nowMs;
+    this.#response.write(encodeFrame({ progress }));
+  }
+
+  async flush(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = '';
+    if (batch !== '') await this.#write(batch);
+  }
+
+  async done(result: unknown): Promise<void> {
+    this.#batch += encodeFrame({ done: result });
+    await this.flush();
+    this.#response.end();
+  }
+
+  /** Ends the stream with `error`; what was sent before it was true. */
+  fail(error: TarnError): void {
+    this.#response.end(this.#batch + encodeFrame({ error: toWireError(error) }));
+  }
+
+  async #write(data: Uint8Array | string): Promise<void> {
+    this.#signal.throwIfAborted();
+    if (this.#response.write(data)) return;
+    await once(this.#response, 'drain', { signal: this.#signal });
+  }
+}

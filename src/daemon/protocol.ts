@@ -1,0 +1,303 @@
+import type { ErrorKind } from '../util/errors.js';
+import type { PutResult } from '../workspace/jobs/put.js';
+
+/**
+ * What the command line and the daemon say to each other: `POST /v1/<operation>` with a JSON object
+ * as body over a unix socket, answered by a stream of frames (frames.ts). This file is the whole
+ * vocabulary. Rows and results are what `--json` prints, so they carry dates as ISO 8601 text,
+ * sizes in bytes, modes as octal text and paths as text.
+ */
+export const PROTOCOL = 1;
+export const VERSION = '0.1.0';
+
+export const PROTOCOL_HEADER = 'tarn-protocol';
+export const VERSION_HEADER = 'tarn-version';
+
+/** Longest request body. */
+export const BODY_BYTES_MAX = 4 * 1_048_576;
+
+/** One line of an answer; `bytes` is followed by that many raw bytes. */
+export type Frame =
+  | { readonly row: unknown }
+  | { readonly progress: Progress }
+  | { readonly bytes: number }
+  | { readonly done: unknown }
+  | { readonly error: WireError };
+
+export interface WireError {
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export interface Progress {
+  readonly files: number;
+  readonly bytes: number;
+  readonly totalFiles?: number;
+  readonly current?: string;
+}
+
+/** Each operation's arguments, the rows it streams and what it ends with. */
+export interface Operations {
+  'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
+  'repo.list': Operation<NoArguments, RepositoryRow, Nothing>;
+  'repo.show': Operation<{ name: string }, never, RepositoryDetails>;
+  'repo.delete': Operation<{ name: string }, never, RepositoryRow & { deleted: true }>;
+
+  'branch.list': Operation<{ repository: string }, RefRow, Nothing>;
+  'branch.create': Operation<CreateRef, never, RefRow>;
+  'branch.delete': Operation<DeleteRef, never, RefRow>;
+  'tag.list': Operation<{ repository: string }, RefRow, Nothing>;
+  'tag.create': Operation<CreateRef, never, RefRow>;
+  'tag.delete': Operation<DeleteRef, never, RefRow>;
+
+  put: Operation<PutArguments, never, PutResult>;
+  rm: Operation<RemoveArguments, never, { removed: number }>;
+  status: Operation<{ repository: string; branch: string }, ChangeRow, StatusResult>;
+  commit: Operation<CommitArguments, never, CommitRow>;
+
+  ls: Operation<Place & { recursive: boolean; long: boolean }, ListRow, Nothing>;
+  stat: Operation<Place, never, StatResult>;
+  du: Operation<Place, never, { path: string; entries: number; bytes: number }>;
+  cat: Operation<Place & { start?: number; end?: number }, never, { bytes: number }>;
+  get: Operation<Place & { recursive: boolean }, GetRow, { files: number; bytes: number }>;
+  log: Operation<LogArguments, CommitRow, Nothing>;
+  show: Operation<{ repository: string; ref: string }, never, ShowResult>;
+
+  mount: Operation<MountArguments, never, MountRow>;
+  umount: Operation<{ directory: string; force: boolean }, MountRow, { unmounted: number }>;
+  mounts: Operation<NoArguments, MountRow, Nothing>;
+
+  'daemon.status': Operation<NoArguments, never, DaemonStatus>;
+  'daemon.stop': Operation<NoArguments, never, { pid: number }>;
+  'doctor.repository': Operation<{ name: string }, CheckRow, Nothing>;
+}
+
+export type OperationName = keyof Operations;
+export type Arguments<K extends OperationName> = Operations[K]['args'];
+export type Row<K extends OperationName> = Operations[K]['row'];
+export type Result<K extends OperationName> = Operations[K]['result'];
+
+interface Operation<A, R, D> {
+  readonly args: A;
+  readonly row: R;
+  readonly result: D;
+}
+
+export type NoArguments = Record<never, never>;
+export type Nothing = Record<never, never>;
+
+/** A place in a repository; `path` may be empty (the root) and may end with `/`. */
+export interface Place {
+  readonly repository: string;
+  readonly ref: string;
+  readonly path: string;
+}
+
+export interface CreateRef {
+  readonly repository: string;
+  readonly name: string;
+  /** A ref expression. */
+  readonly from: string;
+  readonly by: string;
+}
+
+export interface DeleteRef {
+  readonly repository: string;
+  readonly name: string;
+  readonly by: string;
+}
+
+export interface PutArguments {
+  readonly repository: string;
+  readonly branch: string;
+  /** Where to; empty is the root, a final `/` means "into". */
+  readonly path: string;
+  /** Absolute, real paths of files or folders on this machine. */
+  readonly sources: readonly string[];
+  readonly recursive: boolean;
+}
+
+export interface Problem {
+  readonly path: string;
+  readonly why: string;
+}
+
+export interface RemoveArguments {
+  readonly repository: string;
+  readonly branch: string;
+  readonly paths: readonly string[];
+  readonly recursive: boolean;
+}
+
+export interface CommitArguments {
+  readonly repository: string;
+  readonly branch: string;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly paths: readonly string[];
+  readonly author: string;
+}
+
+export interface LogArguments {
+  readonly repository: string;
+  readonly ref: string;
+  /** Most commits to give; absent for all. */
+  readonly limit?: number;
+}
+
+export interface MountArguments {
+  readonly repository: string;
+  readonly ref: string;
+  /** Absolute, real path of an existing empty directory that the command line has checked. */
+  readonly directory: string;
+  readonly driver: 'native' | 'fuse-native';
+  readonly allowOther: boolean;
+}
+
+export interface RepositoryRow {
+  readonly name: string;
+  readonly storage: string;
+}
+
+export interface RepositoryDetails extends RepositoryRow {
+  readonly branches: number;
+  readonly tags: number;
+  /** The newest commit of `main`, if there is such a branch. */
+  readonly head?: CommitRow;
+  readonly entries?: number;
+  readonly bytes?: number;
+}
+
+export interface RefRow {
+  readonly name: string;
+  readonly commit: string;
+}
+
+export interface ChangeRow {
+  readonly path: string;
+  readonly change: 'added' | 'changed' | 'removed';
+  readonly size?: number;
+}
+
+export interface StatusResult {
+  readonly branch: string;
+  readonly base: string;
+  readonly added: number;
+  readonly changed: number;
+  readonly removed: number;
+}
+
+export interface CommitRow {
+  readonly commit: string;
+  readonly tree: string;
+  readonly parents: readonly string[];
+  readonly author: string;
+  readonly date: string;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface ShowResult extends CommitRow {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly branches: readonly string[];
+  readonly tags: readonly string[];
+}
+
+export type EntryKind = 'file' | 'symlink' | 'directory';
+
+export interface ListRow {
+  readonly path: string;
+  readonly kind: EntryKind;
+  /** Of a directory, and only in a long listing: the bytes of all below it. */
+  readonly size?: number;
+  /** Of a directory in a long listing: how many files and symlinks lie below it. */
+  readonly entries?: number;
+  readonly mtime?: string;
+  readonly mode?: string;
+  readonly target?: string;
+}
+
+export interface StatResult extends ListRow {
+  readonly repository: string;
+  readonly ref: string;
+  readonly commit: string;
+  readonly content?: string;
+  readonly contentType?: string;
+  readonly etag?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Before a file's bytes: what to make; `size` bytes follow for a file. */
+export interface GetRow {
+  /** Relative to what was asked for; empty for a single file. */
+  readonly path: string;
+  readonly kind: EntryKind;
+  readonly size: number;
+  readonly mode: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  readonly target?: string;
+}
+
+export interface MountRow {
+  readonly directory: string;
+  readonly repository: string;
+  readonly ref: string;
+  readonly commit: string;
+  readonly driver: string;
+  readonly state: 'mounted' | 'dead';
+  readonly since?: string;
+  readonly features?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface DaemonStatus {
+  readonly pid: number;
+  readonly version: string;
+  readonly protocol: number;
+  readonly home: string;
+  readonly uptimeSeconds: number;
+  readonly rssBytes: number;
+  readonly peakRssBytes: number;
+  readonly mounts: number;
+  readonly repositories: number;
+  readonly jobs: readonly JobRow[];
+}
+
+export interface JobRow {
+  readonly id: number;
+  readonly operation: string;
+  readonly repository: string;
+  readonly seconds: number;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export interface CheckRow {
+  readonly check: string;
+  readonly state: 'ok' | 'warn' | 'fail';
+  readonly detail: string;
+  readonly fix?: string;
+}
+
+/** Asked for whatever the protocol of the other side, so that two versions can always part. */
+export const ANY_PROTOCOL: ReadonlySet<string> = new Set(['daemon.status', 'daemon.stop']);
+
+/** Why a peer of another protocol is refused; undefined for the same one. */
+export function protocolRefusal(
+  client: { protocol: number; version: string },
+  daemon: { protocol: number; version: string },
+): WireError | undefined {
+  if (client.protocol === daemon.protocol) return undefined;
+  const older = client.protocol < daemon.protocol ? 'this command line' : 'the running daemon';
+  const hint =
+    client.protocol < daemon.protocol
+      ? `run the tarn ${daemon.version} that started the daemon, or 'tarn daemon stop' and this command again`
+      : "run 'tarn daemon stop' (it unmounts), then this command again: it starts the newer daemon";
+  return {
+    kind: 'unsupported',
+    message: `${older} is the older one: the command line is tarn ${client.version} (protocol ${client.protocol}), the daemon tarn ${daemon.version} (protocol ${daemon.protocol})`,
+    hint,
+  };
+}

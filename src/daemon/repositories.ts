@@ -1,0 +1,111 @@
+import type { VerifiedStamps } from '../repo/content-stamps.js';
+import { Repository } from '../repo/repository.js';
+import { deleteStorage } from '../repo/storage.js';
+import type { NodeCache } from '../tree/nodes.js';
+import type { Home, KnownRepository } from '../workspace/home.js';
+import { Staging } from '../workspace/staging.js';
+import { Workspace } from '../workspace/workspace.js';
+
+export interface Shared {
+  readonly nodeCache: NodeCache;
+  readonly stamps: VerifiedStamps;
+}
+
+interface Opened {
+  readonly repository: Repository;
+  readonly staging: Staging;
+  readonly workspaces: Map<string, Workspace>;
+}
+
+/** The repositories of the home, each opened once and kept open. */
+export class Repositories {
+  readonly #home: Home;
+  readonly #shared: Shared;
+  readonly #open = new Map<string, Promise<Opened>>();
+
+  constructor(home: Home, shared: Shared) {
+    this.#home = home;
+    this.#shared = shared;
+  }
+
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  list(): KnownRepository[] {
+    return this.#home.repositories();
+  }
+
+  /** @throws TarnError not-found */
+  known(name: string): KnownRepository {
+    return this.#home.repository(name);
+  }
+
+  /** @throws TarnError not-found, corrupt, unsupported, io */
+  async open(name: string): Promise<Repository> {
+    return (await this.#opened(name)).repository;
+  }
+
+  /** @throws TarnError as open; a branch that does not exist shows when it is used */
+  async workspace(name: string, branch: string): Promise<Workspace> {
+    const { repository, staging, workspaces } = await this.#opened(name);
+    const known = workspaces.get(branch);
+    if (known !== undefined) return known;
+    const workspace = new Workspace(repository, staging, branch);
+    workspaces.set(branch, workspace);
+    return workspace;
+  }
+
+  /** The name is taken last, so that a creation cut short can be run again. */
+  async create(name: string, storage: string | undefined, by: string): Promise<KnownRepository> {
+    const known = { name, storage: storage ?? this.#home.defaultStorage(name) };
+    if (this.list().some((each) => each.name === name)) this.#home.addRepository(known);
+    const made = await Repository.create(name, known.storage, by, this.#shared);
+    await made.close();
+    this.#home.addRepository(known);
+    return known;
+  }
+
+  /** Deletes what is stored, then the name. A storage that is gone already is no obstacle. */
+  async delete(name: string): Promise<KnownRepository> {
+    const known = this.#home.repository(name);
+    await this.#close(name);
+    await deleteStorage(known.storage);
+    this.#home.removeRepository(name);
+    return known;
+  }
+
+  async close(): Promise<void> {
+    for (const name of [...this.#open.keys()]) await this.#close(name);
+  }
+
+  #opened(name: string): Promise<Opened> {
+    const opened = this.#open.get(name);
+    if (opened !== undefined) return opened;
+    const opening = this.#openAnew(name);
+    this.#open.set(name, opening);
+    opening.catch(() => this.#open.delete(name));
+    return opening;
+  }
+
+  async #openAnew(name: string): Promise<Opened> {
+    const { storage } = this.#home.repository(name);
+    const repository = await Repository.open(name, storage, this.#shared);
+    try {
+      const staging = new Staging(this.#home.stagingFile(name));
+      return { repository, staging, workspaces: new Map() };
+    } catch (error) {
+      await repository.close();
+      throw error;
+    }
+  }
+
+  async #close(name: string): Promise<void> {
+    const opening = this.#open.get(name);
+    this.#open.delete(name);
+    const opened = await opening?.catch(() => undefined);
+    if (opened === undefined) return;
+    opened.staging.close();
+    await opened.repository.close();
+  }
+}

@@ -1,0 +1,40 @@
+import type { EntryAttributes } from '../model/cursor.js';
+import type { Commit } from '../model/commit.js';
+import type { Entry } from '../model/entry.js';
+import { entrySize } from '../model/entry.js';
+import type { CommitRow, ListRow } from './protocol.js';
+
+export function commitRow(id: string, commit: Commit): CommitRow {
+  const { tree, parents, author, dateMs, message, metadata } = commit;
+  const date = new Date(dateMs).toISOString();
+  return { commit: id, tree, parents, author, date, message, metadata };
+}
+
+export function entryRow(path: string, entry: Entry): ListRow {
+  return {
+    path,
+    kind: entry.kind,
+    size: entrySize(entry),
+    mtime: isoTime(entry.mtimeSec, entry.mtimeNsec),
+    mode: octal(entry.mode),
+    ...(entry.kind === 'symlink' ? { target: entry.target } : {}),
+  };
+}
+
+/** What a cursor tells of an entry without decoding it. */
+export function attributesRow(path: string, attributes: EntryAttributes): ListRow {
+  const { kind, size, mtimeSec, mtimeNsec, mode } = attributes;
+  return { path, kind, size, mtime: isoTime(mtimeSec, mtimeNsec), mode: octal(mode) };
+}
+
+export function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}
+
+/** ISO 8601 with nanoseconds where there are any; a year outside of Date's range as seconds. */
+export function isoTime(seconds: number, nanoseconds: number): string {
+  const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return `@${seconds}`;
+  const whole = date.toISOString().replace(/\.\d{3}Z$/, '');
+  return nanoseconds === 0 ? `${whole}Z` : `${whole}.${String(nanoseconds).padStart(9, '0')}Z`;
+}

@@ -1,0 +1,213 @@
+import { chmod, lstat, mkdir, rename, unlink } from 'node:fs/promises';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { dirname } from 'node:path';
+import { asTarnError, TarnError } from '../util/errors.js';
+import type { Context } from './context.js';
+import type { Handlers } from './operation.js';
+import { Output } from './output.js';
+import type { OperationName } from './protocol.js';
+import {
+  ANY_PROTOCOL,
+  BODY_BYTES_MAX,
+  PROTOCOL,
+  PROTOCOL_HEADER,
+  protocolRefusal,
+  VERSION,
+  VERSION_HEADER,
+} from './protocol.js';
+
+/** Requests at once; more are refused rather than queued without end. */
+const REQUESTS_MAX = 64;
+const LAST_ANSWER_MS_MAX = 1_000;
+
+/** The control socket: HTTP/1.1 over a unix socket that only this user can reach. */
+export class ControlServer {
+  readonly #server: Server;
+  readonly #context: Context;
+  readonly #handlers: Handlers;
+  readonly #running = new Map<AbortController, Promise<void>>();
+  #stopping = false;
+
+  constructor(context: Context, handlers: Handlers) {
+    this.#context = context;
+    this.#handlers = handlers;
+    this.#server = createServer({ requestTimeout: 60_000 }, (request, response) => {
+      this.#accept(request, response);
+    });
+    this.#server.maxConnections = REQUESTS_MAX * 2;
+  }
+
+  /** Listens under another name first, so that who can see the socket can connect to it. */
+  async listen(path: string): Promise<void> {
+    await makePrivateDirectory(dirname(path));
+    const early = `${path}.${process.pid}`;
+    await unlink(early).catch(ignoreMissing);
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(early, resolve);
+    });
+    await chmod(early, 0o600);
+    await rename(early, path);
+  }
+
+  /** Takes no more requests, aborts those that run but `except`, and waits for them. */
+  async stop(except?: AbortSignal): Promise<void> {
+    this.#stopping = true;
+    this.#server.close();
+    this.#server.closeIdleConnections();
+    const waits: Promise<void>[] = [];
+    for (const [controller, ended] of this.#running) {
+      if (controller.signal === except) continue;
+      controller.abort(new TarnError('aborted', 'the daemon is stopping'));
+      waits.push(ended);
+    }
+    await Promise.all(waits);
+  }
+
+  /** Resolves once the last answer has gone out, or after a moment without it. */
+  async closed(): Promise<void> {
+    await Promise.race([
+      Promise.all(this.#running.values()),
+      new Promise((resolve) => setTimeout(resolve, LAST_ANSWER_MS_MAX).unref()),
+    ]);
+    this.#server.closeAllConnections();
+  }
+
+  #accept(request: IncomingMessage, response: ServerResponse): void {
+    const controller = new AbortController();
+    response.on('close', () => {
+      if (!response.writableFinished) controller.abort(new TarnError('aborted', 'the peer left'));
+    });
+    response.on('error', () => undefined);
+    response.setHeader(PROTOCOL_HEADER, PROTOCOL);
+    response.setHeader(VERSION_HEADER, VERSION);
+    const ended = this.#answer(request, response, controller.signal).finally(() => {
+      this.#running.delete(controller);
+    });
+    this.#running.set(controller, ended);
+  }
+
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const output = new Output<never>(response, signal);
+    try {
+      const name = this.#admit(request);
+      const body = await readBody(request, signal);
+      response.setHeader('content-type', 'application/x-ndjson');
+      await output.done(await this.#run(name, body, output, signal));
+    } catch (error) {
+      const fault = signal.aborted ? asTarnError(signal.reason) : asTarnError(error);
+      if (fault.kind === 'internal')
+        this.#context.log.fault('request', error, { url: request.url });
+      if (!response.headersSent) response.statusCode = statusOf(fault);
+      if (!response.destroyed) output.fail(fault);
+    }
+  }
+
+  /** @throws TarnError */
+  #admit(request: IncomingMessage): OperationName {
+    const name = request.url?.startsWith('/v1/') === true ? request.url.slice(4) : '';
+    const protocol = Number(request.headers[PROTOCOL_HEADER]);
+    if (!ANY_PROTOCOL.has(name)) {
+      const version = String(request.headers[VERSION_HEADER] ?? 'of no stated version');
+      const refusal = protocolRefusal(
+        { protocol: Number.isInteger(protocol) ? protocol : 0, version },
+        { protocol: PROTOCOL, version: VERSION },
+      );
+      if (refusal !== undefined) throw new TarnError(refusal.kind, refusal.message, refusal);
+    }
+    if (request.method !== 'POST' || !Object.hasOwn(this.#handlers, name)) {
+      throw new TarnError('not-found', `the daemon has no '${request.method} ${request.url}'`);
+    }
+    if (this.#stopping) {
+      throw new TarnError('unavailable', 'the daemon is stopping', { hint: 'try again' });
+    }
+    if (this.#running.size >= REQUESTS_MAX) {
+      throw new TarnError('unavailable', `the daemon runs ${REQUESTS_MAX} requests already`, {
+        hint: 'wait until some have ended and run the command again',
+      });
+    }
+    return name as OperationName;
+  }
+
+  async #run<K extends OperationName>(
+    name: K,
+    body: unknown,
+    output: Output<never>,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const handler = this.#handlers[name];
+    return handler.run(this.#context, handler.read(body), output, signal);
+  }
+}
+
+async function readBody(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    signal.throwIfAborted();
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) {
+      throw new TarnError('too-large', `a request may have ${BODY_BYTES_MAX} bytes at most`, {
+        hint: 'split the command into several, or name a folder instead of its files',
+      });
+    }
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+  } catch (error) {
+    throw new TarnError('invalid', 'the request is not JSON', { cause: error });
+  }
+}
+
+async function makePrivateDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const { uid, mode } = await lstat(path);
+  if (uid === process.getuid?.() && (mode & 0o077) === 0) return;
+  throw new TarnError('denied', `'${path}' is not private to this user`, {
+    hint: `chown it to yourself and 'chmod 700 ${path}'`,
+  });
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+function statusOf(error: TarnError): number {
+  switch (error.kind) {
+    case 'not-found':
+      return 404;
+    case 'exists':
+    case 'conflict':
+    case 'busy':
+    case 'not-empty':
+    case 'nothing-to-commit':
+      return 409;
+    case 'invalid':
+    case 'ambiguous':
+    case 'is-directory':
+    case 'not-directory':
+      return 400;
+    case 'too-large':
+      return 413;
+    case 'denied':
+    case 'read-only':
+      return 403;
+    case 'unavailable':
+    case 'aborted':
+      return 503;
+    case 'unsupported':
+      return 501;
+    case 'no-space':
+      return 507;
+    case 'corrupt':
+    case 'io':
+    case 'internal':
+      return 500;
+  }
+}

@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { TarnError } from '../util/errors.js';
+import type { CallOptions } from './client.js';
+import { call } from './client.js';
+import type { DaemonPaths } from './paths.js';
+import { fromWireError } from './frames.js';
+import type { Arguments, OperationName, Result, WireError } from './protocol.js';
+
+/** What a starting daemon writes to the pipe it was given; or `{"error":…}`. */
+export type StartReport = 'ready' | 'locked';
+/** The descriptor of that pipe in the daemon. */
+export const REPORT_FD = 3;
+
+/** A start includes clearing dead mounts and, with two commands at once, the other's start. */
+const START_MS_MAX = 20_000;
+/** How long to wait for a sign of a daemon that holds the lock, before trying anew. */
+const PEER_WAIT_MS = 500;
+const OUTPUT_BYTES_SHOWN = 2_000;
+
+/** call(), after starting the daemon of this home if none listens. */
+export async function callStarting<K extends OperationName>(
+  paths: DaemonPaths,
+  name: K,
+  args: Arguments<K>,
+  options: CallOptions<K> = {},
+): Promise<Result<K>> {
+  const deadlineMs = performance.now() + START_MS_MAX;
+  for (;;) {
+    const answer = await call(paths.socket, name, args, options);
+    if (answer !== undefined) return answer.result;
+    options.signal?.throwIfAborted();
+    if (performance.now() > deadlineMs) throw neverReady(paths);
+    await startDaemon(paths);
+  }
+}
+
+/** Starts a daemon, or waits a moment for the one that holds this home's lock. */
+export async function startDaemon(paths: DaemonPaths): Promise<StartReport> {
+  mkdirSync(paths.home, { recursive: true, mode: 0o700 });
+  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(paths.output), { recursive: true, mode: 0o700 });
+  const output = openSync(paths.output, 'a+', 0o600);
+  try {
+    const before = fstatSync(output).size;
+    const report = await spawnDaemon(paths, output);
+    if (report === undefined) throw startFailed(paths, readTail(output, before));
+    if (report === 'locked') await signOfPeer(paths);
+    return report;
+  } finally {
+    closeSync(output);
+  }
+}
+
+/** Resolves to what the daemon reported, undefined when it ended without a word. */
+async function spawnDaemon(paths: DaemonPaths, output: number): Promise<StartReport | undefined> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('main.js', import.meta.url))], {
+    cwd: '/',
+    detached: true,
+    env: { ...process.env, TARN_HOME: paths.home, TARN_REPORT_FD: String(REPORT_FD) },
+    stdio: ['ignore', output, output, 'pipe'],
+  });
+  const failed = new Promise<never>((_resolve, reject) => child.once('error', reject));
+  const pipe = child.stdio[REPORT_FD] as Readable;
+  try {
+    const text = await Promise.race([readText(pipe), failed, afterMs(START_MS_MAX, '')]);
+    if (text.startsWith('{')) throw fromWireError((JSON.parse(text) as { error: WireError }).error);
+    return text === 'ready' || text === 'locked' ? text : undefined;
+  } finally {
+    pipe.destroy();
+    child.unref();
+  }
+}
+
+async function readText(pipe: Readable): Promise<string> {
+  let text = '';
+  for await (const chunk of pipe.setEncoding('utf8')) text += String(chunk);
+  return text;
+}
+
+function afterMs<T>(ms: number, value: T): Promise<T> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms, value).unref();
+  });
+}
+
+/** Ends when something changes where the socket appears, or after a moment at the latest. */
+async function signOfPeer(paths: DaemonPaths): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const watcher = watch(dirname(paths.socket));
+    const timer = setTimeout(done, PEER_WAIT_MS);
+    function done(): void {
+      clearTimeout(timer);
+      watcher.close();
+      resolve();
+    }
+    watcher.once('change', done);
+    watcher.once('error', done);
+  });
+}
+
+function readTail(fd: number, from: number): string {
+  const size = fstatSync(fd).size;
+  const start = Math.max(from, size - OUTPUT_BYTES_SHOWN);
+  const bytes = Buffer.alloc(Math.max(0, size - start));
+  readSync(fd, bytes, 0, bytes.length, start);
+  return bytes.toString('utf8').trim();
+}
+
+function startFailed(paths: DaemonPaths, said: string): TarnError {
+  const last = said === '' ? 'it said nothing' : `it said:\n${said}`;
+  return new TarnError('unavailable', `the daemon did not start; ${last}`, {
+    hint: `see ${paths.log}, or run 'tarn daemon run' to watch it start`,
+  });
+}
+
+function neverReady(paths: DaemonPaths): TarnError {
+  return new TarnError(
+    'unavailable',
+    `a daemon holds the lock of '${paths.home}' but does not answer at '${paths.socket}'`,
+    { hint: `see ${paths.log}; if that process hangs, end it and run the command again` },
+  );
+}

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Key } from '../../src/model/path.js';
-import type { FrozenFilesystem } from '../../src/vfs/frozen-filesystem.js';
+import type { FrozenView } from '../../src/repo/view.js';
+import { FrozenFilesystem } from '../../src/vfs/frozen-filesystem.js';
 import type { Attributes, Inode } from '../../src/vfs/filesystem.js';
 import { listUnmountable } from '../../src/vfs/names.js';
 import { filesystemOf, list, NEVER, ROOT } from './helpers.js';
-import type { MemoryFile } from './memory-view.mjs';
+import { MemoryView, type MemoryFile } from './memory-view.mjs';
+import { TreeView } from './tree-view.js';
 
 /** A directory as the rules of SEMANTICS.md describe it, built without any order or seeking. */
 interface ModelDirectory {
@@ -165,20 +167,24 @@ const file = fc.record(
 const commit = fc.uniqueArray(file, { selector: (f) => f.key, maxLength: 30 });
 
 describe('FrozenFilesystem against a model', () => {
-  for (const slow of [false, true]) {
-    it(`shows any set of keys as the rules say (${slow ? 'promises' : 'at once'})`, async () => {
-      const property = fc.asyncProperty(commit, async (files) => {
-        const { filesystem, view } = filesystemOf(files, { slow });
-        const { root, hidden } = modelOf(files);
-        expect(await walk(filesystem)).toEqual(expected(root, view.source.commit.dateMs));
-        const reported: string[] = [];
-        for await (const { key } of listUnmountable(view)) reported.push(key);
-        expect(new Set(reported)).toEqual(hidden);
-        expect(reported.length).toBe(hidden.size);
-      });
-      await fc.assert(property, { numRuns: 300, seed: 20250614 });
+  const views: readonly [string, (files: readonly MemoryFile[]) => Promise<FrozenView>][] = [
+    ['at hand', async (files) => new MemoryView(files)],
+    ['as promises', async (files) => new MemoryView(files, { slow: true })],
+    ['in a tree', (files) => TreeView.over(new MemoryView(files))],
+  ];
+  it.each(views)('shows any set of keys as the rules say: entries %s', async (_, viewOf) => {
+    const property = fc.asyncProperty(commit, async (files) => {
+      const view = await viewOf(files);
+      const { root, hidden } = modelOf(files);
+      const shown = await walk(new FrozenFilesystem(view));
+      expect(shown).toEqual(expected(root, view.source.commit.dateMs));
+      const reported: string[] = [];
+      for await (const { key } of listUnmountable(view)) reported.push(key);
+      expect(new Set(reported)).toEqual(hidden);
+      expect(reported.length).toBe(hidden.size);
     });
-  }
+    await fc.assert(property, { numRuns: 300, seed: 20250614 });
+  });
 
   it('answers ESTALE, never a wrong node, for numbers that no listing gave', async () => {
     const property = fc.asyncProperty(

@@ -3,6 +3,7 @@ import type { MaybePromise } from '../util/async.js';
 import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import { BoundaryRule } from './boundary.js';
+import { corruptNode } from './decode.js';
 import type { NodeEncoder, Pointer } from './encode.js';
 import { InnerEncoder } from './encode.js';
 import type { InnerNode, NodeBase, TreeNode } from './node.js';
@@ -27,7 +28,7 @@ export interface WriteContext {
  *   the level above copies pointers to whole old nodes, which are not even loaded;
  * - the pointer to an old node whose items were taken one by one is dropped above when its last
  *   item is left behind.
- * The last old node of a level may end without the rule's leave, so while items may still follow
+ * The last old node of a level may end where the rule would not, so while items may still follow
  * it, its items are copied one by one instead of its pointer.
  */
 export class Level<T> {
@@ -227,6 +228,6 @@ export function innerLevel(
 }
 
 function narrowInner(node: TreeNode): InnerNode {
-  if (node.kind !== 'inner') throw new TypeError('a leaf stands where an inner node must be');
+  if (node.kind !== 'inner') throw corruptNode(node.id, 'it stands where an inner node must be');
   return node;
 }

@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest';
+import {
+  formatAddress,
+  parseAddress,
+  parseBranchAddress,
+  parseRefAddress,
+  parseRepositoryName,
+  parseTagAddress,
+} from '../../src/model/address.js';
+import { parseBranchName, parseRefExpression, parseTagName } from '../../src/model/refs.js';
+import { TarnError } from '../../src/util/errors.js';
+
+const HEX64 = 'ab'.repeat(32);
+
+function failure(work: () => unknown): TarnError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof TarnError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('names of refs', () => {
+  it.each(['main', '_x', '0', 'incident-2025-06-14-8421-glare', 'x'.repeat(255)])(
+    'a branch may be %s',
+    (name) => expect(parseBranchName(name)).toBe(name),
+  );
+
+  it.each(['', '-x', 'a/b', 'a.b', 'a b', 'ä', 'a@', 'a~1', 'x'.repeat(256), HEX64, 'a\n'])(
+    'a branch may not be %j',
+    (name) => expect(failure(() => parseBranchName(name)).kind).toBe('invalid'),
+  );
+
+  it.each(['prod-2025-08-15', 'v1.0.2', 'golden'])('a tag may be %s', (name) =>
+    expect(parseTagName(name)).toBe(name),
+  );
+
+  it.each(['.x', '-x', 'a/b', '', HEX64])('a tag may not be %j', (name) =>
+    expect(failure(() => parseTagName(name)).kind).toBe('invalid'),
+  );
+});
+
+describe('ref expressions', () => {
+  it('have a base, perhaps @, and steps back', () => {
+    expect(parseRefExpression('main')).toEqual({
+      text: 'main',
+      base: 'main',
+      committed: false,
+      steps: [],
+    });
+    expect(parseRefExpression('main@').committed).toBe(true);
+    expect(parseRefExpression('v1.0~2^^0~').steps).toEqual([
+      { kind: 'ancestor', count: 2 },
+      { kind: 'parent', number: 1 },
+      { kind: 'parent', number: 0 },
+      { kind: 'ancestor', count: 1 },
+    ]);
+    expect(parseRefExpression('main@~3')).toMatchObject({ committed: true, base: 'main' });
+  });
+
+  it.each(['', '@', '~1', 'main~-1', 'main@@', 'main~1@', 'a/b', 'main^x', 'a b', 'main\0'])(
+    'are not %j',
+    (text) => {
+      const error = failure(() => parseRefExpression(text));
+      expect(error.kind).toBe('invalid');
+      expect(error.hint).toContain('a ref is');
+    },
+  );
+
+  it('go back only so far', () => {
+    expect(failure(() => parseRefExpression('main~99999999999')).message).toContain('too far');
+    expect(failure(() => parseRefExpression(`main${'~'.repeat(100)}`)).kind).toBe('invalid');
+  });
+});
+
+describe('addresses', () => {
+  it.each(['tarn://drive/main/raw/run-8421', 'drive/main/raw/run-8421'])('reads %s', (text) => {
+    const address = parseAddress(text);
+    expect(address).toMatchObject({ repository: 'drive', path: 'raw/run-8421' });
+    expect(address.ref.base).toBe('main');
+  });
+
+  it('keeps a final slash, and takes a root with or without one', () => {
+    expect(parseAddress('drive/main/raw/').path).toBe('raw/');
+    expect(parseAddress('drive/main').path).toBe('');
+    expect(parseAddress('drive/main/').path).toBe('');
+  });
+
+  it('holds paths as bytes of UTF-8', () => {
+    expect(parseAddress('drive/main/ä').path).toBe('\u00c3\u00a4');
+  });
+
+  it.each([
+    ['drive', 'names no branch'],
+    ['drive/', 'names no branch'],
+    ['s3://drive/main', 'not an address of tarn'],
+    ['Drive/main', 'not a repository name'],
+    ['-drive/main', 'not a repository name'],
+    ['drive/ma in/x', 'not a ref'],
+    ['drive/main//x', 'empty component'],
+    ['drive/main/a/../b', "'..'"],
+    [`drive/main/${'x'.repeat(1025)}`, '1024'],
+    ['drive/main/a\0b', 'NUL'],
+  ])('refuses %j', (text, words) => {
+    const error = failure(() => parseAddress(text));
+    expect(error.kind).toBe('invalid');
+    expect(error.message).toContain(words);
+  });
+
+  it('says what an address looks like', () => {
+    expect(failure(() => parseAddress('drive')).hint).toContain('tarn://drive/main/raw/run-8421');
+  });
+
+  it('lets a ref stand bare where the repository is known', () => {
+    expect(parseRefAddress('main~1', 'drive')).toMatchObject({ repository: 'drive' });
+    expect(parseRefAddress('drive/main', 'other').repository).toBe('drive');
+    expect(failure(() => parseRefAddress('main')).kind).toBe('invalid');
+    expect(failure(() => parseRefAddress('drive/main/x')).message).toContain('goes on after');
+  });
+
+  it('reads branches and tags to be changed', () => {
+    expect(parseBranchAddress('tarn://drive/main')).toEqual({ repository: 'drive', branch: 'main' });
+    expect(parseTagAddress('drive/v1.0')).toEqual({ repository: 'drive', tag: 'v1.0' });
+    expect(failure(() => parseBranchAddress('drive/main~1')).message).toContain('branch name');
+  });
+
+  it('names repositories with 1 to 63 characters', () => {
+    expect(parseRepositoryName('a'.repeat(63))).toHaveLength(63);
+    for (const name of ['', 'a'.repeat(64), 'a_b', 'ä']) {
+      expect(failure(() => parseRepositoryName(name)).kind).toBe('invalid');
+    }
+  });
+
+  it('prints what it reads', () => {
+    expect(formatAddress('drive', 'main', 'raw/x')).toBe('tarn://drive/main/raw/x');
+    expect(formatAddress('drive', 'main', '')).toBe('tarn://drive/main');
+  });
+});

@@ -1,5 +1,4 @@
-import { rm } from 'node:fs/promises';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalRefStore, REFS_FILE } from '../store/local/refs.js';

@@ -25,8 +25,9 @@ async function tarn(args: string[], quiet = false): Promise<string> {
     if (!quiet) process.stdout.write(text);
   });
   child.stderr?.resume();
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  if (code !== 0 && !quiet) throw new Error(`'tarn ${args.join(' ')}' ended with code ${code}`);
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  if (code !== 0 && !quiet)
+    throw new Error(`'tarn ${args.join(' ')}' ended with code ${code ?? 'none'}`);
   return code === 0 ? output : '';
 }
 

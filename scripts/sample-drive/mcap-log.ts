@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { McapIndexedReader, McapWriter } from '@mcap/core';
-import { DURATION_S, GLARE_FROM_S, START_NS, inGlare, noise, poseAt } from './world.js';
+import { DURATION_S, START_NS, inGlare, noise, poseAt } from './world.js';
 
 const TOPICS = {
   '/imu': { schema: 'sensors/Imu', rate_hz: 100 },

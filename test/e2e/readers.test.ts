@@ -74,11 +74,10 @@ describe.each(['native', 'fuse-native'])(
 
     it('find, grep -r, md5sum and less see the same files', async () => {
       const format = '%P %y %s %m %l %T@\n';
-      const listing = await same('sh', (folder) => [
-        '-c',
-        `find "$0" -mindepth 1 ! -type d -printf '${format}' | sort`,
-        folder,
-      ]);
+      // fuse-native carries times as JavaScript dates, to the millisecond.
+      const cut = driver === 'native' ? '' : "| sed -E 's/([0-9]{3})[0-9]{7}$/\\1/'";
+      const find = `find "$0" -mindepth 1 ! -type d -printf '${format}' ${cut} | sort`;
+      const listing = await same('sh', (folder) => ['-c', find, folder]);
       expect(listing.split('\n')).toHaveLength(311);
       await same('sh', (folder) => [
         '-c',

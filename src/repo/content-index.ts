@@ -18,6 +18,8 @@ export interface ContentIndex {
   /** Forgets a pack that is gone, and what was known to be in it. */
   drop(pack: PackId): void;
   has(pack: PackId): boolean;
+  /** Lets others see what was added; until then only this index may know of it. */
+  flush(): void;
 }
 
 export interface IndexedContent {
@@ -47,6 +49,7 @@ export async function refreshContentIndex(
       if (!(error instanceof TarnError) || !SKIPPED.has(error.kind)) throw error;
     }
   }
+  index.flush();
 }
 
 const SKIPPED: ReadonlySet<string> = new Set(['invalid', 'corrupt', 'unsupported', 'not-found']);

@@ -117,6 +117,7 @@ export class ContentWriter<T> {
     if (!this.#pack.isEmpty) this.#closePack();
     await unlessAborted(this.#settled(), signal);
     this.#check();
+    this.#index?.flush();
   }
 
   /** Gives up what is not stored yet; resolves when nothing goes on any more. */

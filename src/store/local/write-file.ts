@@ -2,16 +2,11 @@ import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { ObjectInfo } from '../object-store.js';
 
-/** Bytes between syncs that run while a large object is still being written. */
-const SYNC_AHEAD_BYTES = 67_108_864;
-
 /** A file that becomes an object only under its final name, synced. */
 export class PendingFile {
   readonly path: string;
   readonly #handle: FileHandle;
   #offset = 0;
-  #unsynced = 0;
-  #syncing: Promise<void> | undefined;
 
   private constructor(path: string, handle: FileHandle) {
     this.path = path;
@@ -32,13 +27,10 @@ export class PendingFile {
       const result = await this.#handle.write(bytes, written, length, start + written);
       written += result.bytesWritten;
     }
-    this.#unsynced += bytes.length;
-    if (this.#unsynced >= SYNC_AHEAD_BYTES) this.#syncAhead();
   }
 
   /** Syncs and closes; the promise of every write has resolved. */
   async complete(): Promise<Omit<ObjectInfo, 'key'>> {
-    await this.#syncing;
     await this.#handle.sync();
     const { ino, size, mtimeNs } = await this.#handle.stat({ bigint: true });
     await this.#handle.close();
@@ -46,21 +38,8 @@ export class PendingFile {
   }
 
   async discard(): Promise<void> {
-    await this.#syncing?.catch(() => undefined);
     await this.#handle.close().catch(() => undefined);
     await unlink(this.path).catch(() => undefined);
-  }
-
-  /** Keeps the disk busy while more bytes are made, instead of leaving it all to the end. */
-  #syncAhead(): void {
-    if (this.#syncing !== undefined) return;
-    this.#unsynced = 0;
-    const syncing = this.#handle.datasync().then(() => {
-      this.#syncing = undefined;
-    });
-    // A failed sync is reported by complete(), which waits for it.
-    syncing.catch(() => undefined);
-    this.#syncing = syncing;
   }
 }
 

@@ -36,7 +36,15 @@ const commits: fc.Arbitrary<Commit> = fc.record({
   dateMs: fc.integer({ min: -8.64e15, max: 8.64e15 }).map((n) => n + 0),
   message: text,
   metadata: fc
-    .array(fc.tuple(fc.oneof(text.filter((s) => s !== ''), fc.constant('__proto__')), text))
+    .array(
+      fc.tuple(
+        fc.oneof(
+          text.filter((s) => s !== ''),
+          fc.constant('__proto__'),
+        ),
+        text,
+      ),
+    )
     .map((pairs) => Object.fromEntries(pairs) as Record<string, string>),
 });
 

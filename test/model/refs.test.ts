@@ -121,7 +121,10 @@ describe('addresses', () => {
   });
 
   it('reads branches and tags to be changed', () => {
-    expect(parseBranchAddress('tarn://drive/main')).toEqual({ repository: 'drive', branch: 'main' });
+    expect(parseBranchAddress('tarn://drive/main')).toEqual({
+      repository: 'drive',
+      branch: 'main',
+    });
     expect(parseTagAddress('drive/v1.0')).toEqual({ repository: 'drive', tag: 'v1.0' });
     expect(failure(() => parseBranchAddress('drive/main~1')).message).toContain('branch name');
   });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -90,4 +90,17 @@ export async function faultOf(work: Promise<unknown>): Promise<TarnError> {
   );
   expect(outcome).toBeInstanceOf(TarnError);
   return outcome as TarnError;
+}
+
+/**
+ * Returns once a change of `path` would get another time than its last: some kernels count file
+ * times in steps of 4 ms.
+ */
+export function untilFileClockMoves(path: string): void {
+  const last = statSync(path, { bigint: true }).ctimeNs;
+  const scratch = mkdtempSync(join(tmpdir(), 'tarn-clock-'));
+  const probe = join(scratch, 'probe');
+  do writeFileSync(probe, 'x');
+  while (statSync(probe, { bigint: true }).ctimeNs <= last);
+  rmSync(scratch, { recursive: true });
 }

@@ -11,6 +11,7 @@ import { MemoryStore } from '../../src/store/memory-store.js';
 import type { ObjectStore } from '../../src/store/object-store.js';
 import { WatchedStore } from '../store/watched-store.js';
 import { contentFixture, entryOf, faultOf, noise, storeAll } from './content-fixture.js';
+import { untilFileClockMoves } from './content-fixture.js';
 import type { ContentFixture } from './content-fixture.js';
 
 const LARGE = 5 * BLOCK_BYTES + 1234;
@@ -33,6 +34,7 @@ async function storeOne(
 /** Changes one byte of the object's file in place. */
 function flip(path: string, at: number): void {
   const bytes = readFileSync(path);
+  untilFileClockMoves(path);
   bytes[at] = (bytes[at] ?? 0) ^ 1;
   writeFileSync(path, bytes);
 }

@@ -11,6 +11,7 @@ import type { ObjectStore } from '../../src/store/object-store.js';
 import { TarnError } from '../../src/util/errors.js';
 import { WatchedStore } from '../store/watched-store.js';
 import { chunksOf, contentFixture, entryOf, faultOf, noise, storeAll } from './content-fixture.js';
+import { untilFileClockMoves } from './content-fixture.js';
 import type { ContentFixture } from './content-fixture.js';
 
 describe('content writer', () => {
@@ -165,6 +166,7 @@ describe('content writer', () => {
     const [stored] = await storeAll([bytes], store, fixture);
     const path = fixture.store.localPath(wholeKey(stored?.content ?? EMPTY_CONTENT));
     expect(fixture.stamps.get(path)).toBeDefined();
+    untilFileClockMoves(path);
     writeFileSync(path, bytes);
     const stamp = fixture.stamps.get(path);
     await storeAll([bytes], store, fixture);

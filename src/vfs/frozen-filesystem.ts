@@ -160,7 +160,7 @@ export class FrozenFilesystem implements Filesystem {
   }
 
   getxattr(inode: Inode, name: Key, signal: AbortSignal): MaybePromise<Uint8Array | Errno> {
-    if (!isOurs(name)) return 'ENODATA';
+    if (!isOurs(name)) return 'ENOTSUP';
     return andThen(this.#xattrs(inode, signal), (xattrs) =>
       typeof xattrs === 'string' ? xattrs : (xattrs.get(name) ?? 'ENODATA'),
     );

@@ -14,7 +14,10 @@ const PROVENANCE = 'user.tarn.';
 const COMMIT_METADATA = 'user.tarn.meta.';
 const ENTRY_METADATA = 'user.meta.';
 
-/** True for names that can be there at all: kernels ask for many others with every access. */
+/**
+ * True for names that can be there at all. Programs ask for others (security.selinux, POSIX ACLs)
+ * file by file, and stop when they hear that the file system does not support them.
+ */
 export function isOurs(name: Key): boolean {
   return name.startsWith('user.');
 }

@@ -12,6 +12,8 @@ import type { MemoryViewOptions } from '../vfs/memory-view.mjs';
 export interface ServeOptions {
   readonly view?: MemoryViewOptions;
   readonly mount?: Partial<Pick<MountOptions, 'noPassthrough' | 'allowOther'>>;
+  /** A file whose every read fails as corrupt. */
+  readonly corrupt?: string;
   /** Where to mount instead of a new directory; it is left alone afterwards. */
   readonly on?: string;
 }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { constants, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { DriverName } from '../../src/mount/driver.js';
 import { isMounted, mountLine, ServedMount } from '../mount/served.js';
 import { patterned, type FileSpec } from './filesystem-files.js';
@@ -10,9 +10,11 @@ import { patterned, type FileSpec } from './filesystem-files.js';
 const run = promisify(execFile);
 
 const NOTES = 'notes.txt';
+const BROKEN = 'raw/broken.bin';
 const FILES: readonly FileSpec[] = [
   { path: NOTES, bytes: 'frozen\n', contentType: 'text/plain', metadata: { sensor: 'front-left' } },
   { path: 'raw/run-8421/log.mcap', bytes: patterned(5_000_000) },
+  { path: BROKEN, bytes: patterned(70_000) },
   { path: 'latest', symlink: 'raw/run-8421' },
   // Both a file and a directory, and what no file system can name.
   { path: 'labels', bytes: 'a file beside a directory' },
@@ -32,7 +34,8 @@ export function runFrozenMountSuite(driver: DriverName): void {
     let served: ServedMount | undefined;
     const at = (path: string): string => join(served?.directory ?? '', path);
     beforeAll(async () => {
-      served = await ServedMount.start(driver, FILES, { view: { backing: 'granted' } });
+      const view = { backing: 'granted' } as const;
+      served = await ServedMount.start(driver, FILES, { view, corrupt: BROKEN });
     });
     afterAll(async () => {
       await served?.stop();
@@ -47,7 +50,14 @@ export function runFrozenMountSuite(driver: DriverName): void {
       );
       expect(await fs.readFile(at('labels~file'), 'utf8')).toBe('a file beside a directory');
       expect(await fs.readdir(at('labels'))).toEqual(['000000.json']);
-      expect(await fs.readdir(at('raw'))).toEqual(['run-8421']);
+      expect(await fs.readdir(at('raw'))).toEqual(['broken.bin', 'run-8421']);
+    });
+
+    it('answers EIO where bytes are not what they should be, tells the log, and works on', async () => {
+      await expect(fs.readFile(at(BROKEN))).rejects.toMatchObject({ code: 'EIO' });
+      await expect(run('cat', [at(BROKEN)])).rejects.toThrow('Input/output error');
+      await vi.waitFor(() => expect(served?.errors).toContain('does not hash to its name'));
+      expect(await fs.readFile(at(NOTES), 'utf8')).toBe('frozen\n');
     });
   });
 
@@ -125,7 +135,7 @@ function describeProvenance(at: At): void {
     });
   });
 
-  it('answers ENODATA for other attributes and ERANGE for too small a buffer', async () => {
+  it('answers ENODATA or ENOTSUP for other attributes and ERANGE for too small a buffer', async () => {
     const program =
       'import ctypes,os,sys,errno; c=ctypes.CDLL(None,use_errno=True); p=sys.argv[1].encode()\n' +
       'def e(r): return r if r>=0 else errno.errorcode[ctypes.get_errno()]\n' +
@@ -134,7 +144,7 @@ function describeProvenance(at: At): void {
       'e(c.getxattr(p,b"user.tarn.ref",None,0)), e(c.listxattr(p,b,4)),' +
       'e(c.getxattr(p,b"security.capability",b,4)))';
     const { stdout } = await run('python3', ['-c', program, at(NOTES)]);
-    expect(stdout.trim()).toBe('ENODATA ERANGE 15 ERANGE ENODATA');
+    expect(stdout.trim()).toBe('ENODATA ERANGE 15 ERANGE ENOTSUP');
   });
 
   it('shows the totals of the commit to statfs', async () => {

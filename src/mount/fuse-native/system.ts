@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,9 +16,15 @@ const run = promisify(execFile);
 export async function whyNoRights(): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined;
   try {
-    await access('/dev/fuse');
-  } catch {
-    return '/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device (--device /dev/fuse --cap-add SYS_ADMIN)';
+    await access('/dev/fuse', constants.R_OK | constants.W_OK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') {
+      return 'this user may not open /dev/fuse: as root, chmod 666 /dev/fuse, or mount as root';
+    }
+    return (
+      '/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the ' +
+      'device (--device /dev/fuse --cap-add SYS_ADMIN)'
+    );
   }
   if (process.getuid?.() === 0 || (await findProgram('fusermount')) !== undefined) return undefined;
   return 'the program fusermount is missing: apt-get install fuse3, or mount as root';
@@ -49,12 +56,10 @@ export async function unmountDirectory(directory: string, force: boolean): Promi
 
 /** Resolves when `directory` is a mount no longer, or when `signal` says that we know it is not. */
 export async function waitUntilGone(directory: string, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && (await isMounted(directory))) {
-    try {
-      await delay(WATCH_MS, undefined, { signal, ref: false });
-    } catch {
-      return;
-    }
+  while (!signal.aborted) {
+    // A table that cannot be read (too many open files, say) says nothing about the mount.
+    if (!(await isMounted(directory).catch(() => true))) return;
+    await delay(WATCH_MS, undefined, { signal, ref: false }).catch(() => undefined);
   }
 }
 

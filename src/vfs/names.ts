@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MaybePromise } from '../util/async.js';
 import { andThen, isPromise } from '../util/async.js';
 import type { Key } from '../model/path.js';
@@ -102,6 +103,9 @@ export interface Unmountable {
   readonly why: string;
 }
 
+/** Entries looked at between two turns of the event loop, which serves mounts meanwhile. */
+const ENTRIES_A_TURN = 5000;
+
 /** Every entry that a mount of `view` does not show; one pass over the view. */
 export async function* listUnmountable(
   view: View,
@@ -110,7 +114,8 @@ export async function* listUnmountable(
   const cursor = view.cursor(signal);
   const attributes = emptyAttributes();
   let more = await cursor.seek(ROOT_KEY);
-  while (more) {
+  for (let seen = 1; more; seen += 1) {
+    if (seen % ENTRIES_A_TURN === 0) await nextTurn(undefined, { signal });
     const key = cursor.key;
     cursor.attributes(attributes);
     const isMarker = key.endsWith('/') && attributes.kind === 'file' && attributes.size === 0;

@@ -1,4 +1,5 @@
 import { read as readDescriptor } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isPromise, type MaybePromise } from '../../util/async.js';
 import { asTarnError } from '../../util/errors.js';
 import { keyFromText, keyToBytes, keyToText, type Key } from '../../model/path.js';
@@ -25,6 +26,8 @@ const FORMAT_BITS: Readonly<Record<NodeKind, number>> = {
 /** Bytes in the unit of st_blocks. */
 const SECTOR_BYTES = 512;
 const BLOCK_BYTES = 4096;
+/** libfuse wants a whole listing at once; others are served after each so many names of it. */
+const NAMES_A_TURN = 5000;
 const UINT32_MAX = 2 ** 32 - 1;
 /** libfuse keeps 64 bits of handle, the package passes on 31 of them; 0 means none. */
 const HANDLE_MAX = 2 ** 31 - 1;
@@ -165,8 +168,15 @@ export class FilesystemOperations implements Operations {
     if (typeof opened === 'string') return opened;
     const names = new Names();
     try {
-      const errno = await this.#filesystem.readdir(opened.handle, 0, names, this.#ended.signal);
-      return errno ?? names;
+      for (;;) {
+        names.room = NAMES_A_TURN;
+        const { handle } = opened;
+        const signal = this.#ended.signal;
+        const errno = await this.#filesystem.readdir(handle, names.next, names, signal);
+        if (errno !== undefined) return errno;
+        if (names.room === NAMES_A_TURN) return names;
+        await nextTurn();
+      }
     } finally {
       this.#filesystem.releasedir(opened.handle);
     }
@@ -232,8 +242,15 @@ export class FilesystemOperations implements Operations {
 class Names implements DirectorySink {
   readonly names: string[] = [];
   readonly modes: number[] = [];
+  /** Where to go on. */
+  next = 0;
+  /** How many more are taken. */
+  room = 0;
 
-  add(name: Key, _next: number, _inode: Inode, kind: NodeKind, mode: number): boolean {
+  add(name: Key, next: number, _inode: Inode, kind: NodeKind, mode: number): boolean {
+    if (this.room === 0) return false;
+    this.room -= 1;
+    this.next = next;
     const text = keyToText(name);
     if (keyFromText(text) === name) {
       this.names.push(text);

@@ -1,3 +1,2 @@
 /** What to do about an object whose bytes are not what its name says. */
-export const CORRUPT_HINT =
-  'restore this object from a copy of the repository, or remove it and put what it held again';
+export const CORRUPT_HINT = 'restore this object from a copy of the repository';

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync } from 'node:fs';
-import { readlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { readlinkSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { LocalStore } from '../../src/store/local/local-store.js';
 import { runObjectStoreSuite } from '../suites/object-store.js';
 import { withFullDisk } from './full-disk.js';
@@ -93,6 +93,27 @@ describe('local store', () => {
     await store.get('k', { range: { offset: 0, length: 1 } });
     truncateSync(store.localPath('k'), 500);
     expect((await store.get('k', { range: { offset: 400, length: 200 } })).length).toBe(100);
+    await store.close();
+  });
+
+  test('an object that was restored by another program is read again before long', async () => {
+    const store = await LocalStore.open(directory);
+    const range = { offset: 0, length: 4 };
+    const read = async (): Promise<string> => {
+      return Buffer.from(await store.get('k', { range })).toString();
+    };
+    await store.put('k', Buffer.from('good'));
+    writeFileSync(`${store.localPath('k')}-restored`, 'good');
+    writeFileSync(store.localPath('k'), 'bad');
+    expect(await read()).toBe('bad');
+    renameSync(`${store.localPath('k')}-restored`, store.localPath('k'));
+    const later = performance.now() + 6_000;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => later);
+    try {
+      await vi.waitFor(async () => expect(await read()).toBe('good'));
+    } finally {
+      clock.mockRestore();
+    }
     await store.close();
   });
 

@@ -9,13 +9,17 @@ interface OpenFile {
   evicted: boolean;
 }
 
-/** Read descriptors kept open, so that a range of an object costs one pread. */
+/** A file that was restored from a copy is noticed after this. */
+const OPEN_MS_MAX = 5_000;
+
+/** Read descriptors kept open for a while, so that a range of an object costs one pread. */
 export class OpenFiles {
   readonly #files: LRUCache<string, OpenFile>;
 
   constructor(max: number) {
     this.#files = new LRUCache<string, OpenFile>({
       max,
+      ttl: OPEN_MS_MAX,
       dispose: (file) => {
         file.evicted = true;
         if (file.users === 0) closeSync(file.fd);

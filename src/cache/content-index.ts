@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { Hash, PackId } from '../model/ids.js';
+import { TarnError } from '../util/errors.js';
 import { guarded, openRebuildable } from './sqlite.js';
 
 const VERSION = 1;
@@ -114,8 +115,14 @@ export class SqliteContentIndex {
   }
 
   close(): void {
-    this.flush();
-    this.#database.close();
+    try {
+      this.flush();
+    } catch (error) {
+      // Closing often follows a fault, a full disk say; what was held back is in the packs.
+      if (!(error instanceof TarnError)) throw error;
+    } finally {
+      this.#database.close();
+    }
   }
 
   #findStored(hashes: readonly Hash[], found: Map<Hash, FoundContent>): void {

@@ -31,6 +31,23 @@ test('a stamp is what was set last, for this connection and the next', () => {
   other.close();
 });
 
+test('a damaged file is no error, only no stamps', () => {
+  const path = join(directory, 'stamps.db');
+  const stamps = new SqliteVerifiedStamps(path);
+  stamps.set('/a', 'one');
+  for (const file of [path, `${path}-wal`]) {
+    writeFileSync(file, Buffer.alloc(statSync(file).size, 0x5a), { flag: 'r+' });
+  }
+  const other = new SqliteVerifiedStamps(path);
+  expect(other.get('/a')).toBeUndefined();
+  other.set('/a', 'two');
+  expect(other.get('/a')).toBe('two');
+  stamps.get('/a');
+  stamps.set('/a', 'three');
+  stamps.close();
+  other.close();
+});
+
 test('a file’s identity changes with its bytes, also where its times are set back', () => {
   const path = join(directory, 'file');
   writeFileSync(path, 'one');

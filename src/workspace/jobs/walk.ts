@@ -61,7 +61,8 @@ export function* walkDirectory(
     yield { kind: 'directory', key: prefix, stats };
   }
   for (const { name, kind } of children) {
-    const childPath = `${path === '/' ? '' : path}/${name}` as DiskPath;
+    const bare = kind === 'directory' ? name.slice(0, -1) : name;
+    const childPath = `${path === '/' ? '' : path}/${bare}` as DiskPath;
     const key = `${prefix}${name}` as Key;
     const rule = brokenRule(key);
     if (rule !== undefined) yield { kind: 'failed', path: childPath, why: rule };

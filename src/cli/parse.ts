@@ -35,10 +35,34 @@ function parse(
     };
   }
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true });
+    return parseArgs({ args: joinValues(args, declared), options, allowPositionals: true });
   } catch (error) {
     throw new UsageError(parseComplaint(error), `see 'tarn ${command.name} --help'`);
   }
+}
+
+/**
+ * An option that takes a value takes what comes next, as in other programs, also when that begins
+ * with `-` (`--range -100`).
+ */
+function joinValues(args: readonly string[], declared: Readonly<Record<string, Option>>): string[] {
+  const valued = Object.entries(declared).filter(([, { value }]) => value !== undefined);
+  const joined: string[] = [];
+  for (let i = 0; i < args.length; i += 1) {
+    const arg = args[i] ?? '';
+    if (arg === '--') return [...joined, ...args.slice(i)];
+    const found = valued.find(
+      ([name, { short }]) => arg === `--${name}` || (short !== undefined && arg === `-${short}`),
+    );
+    const value = args[i + 1];
+    if (found === undefined || value === undefined) {
+      joined.push(arg);
+    } else {
+      joined.push(`--${found[0]}=${value}`);
+      i += 1;
+    }
+  }
+  return joined;
 }
 
 /** Node's words without its advice, which speaks of its own conventions. */

@@ -1,8 +1,13 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonStatus } from '../../daemon/protocol.js';
 import { TarnError } from '../../util/errors.js';
 import { ask, askRunning } from '../ask.js';
 import type { Command } from '../command.js';
 import { humanBytes, plural } from '../format.js';
+
+const END_MS_MAX = 5_000;
+const END_POLL_MS = 10;
 
 const run: Command = {
   name: 'daemon run',
@@ -39,6 +44,7 @@ const stop: Command = {
   examples: [{ command: 'tarn daemon stop', what: 'the next command starts a new one' }],
   async run(_input, context) {
     const gone = await askRunning(context, 'daemon.stop', {});
+    if (gone !== undefined) await processEnd(gone.pid);
     const text = gone === undefined ? 'no daemon was running' : `stopped, pid ${gone.pid}`;
     await context.terminal.result({ stopped: gone !== undefined, ...gone }, text);
   },
@@ -61,6 +67,23 @@ const status: Command = {
     await context.terminal.result(found, statusText(found));
   },
 };
+
+/** The daemon answers last of all, so that this takes some milliseconds. */
+async function processEnd(pid: number): Promise<void> {
+  const deadlineMs = performance.now() + END_MS_MAX;
+  while (performance.now() < deadlineMs && (await isRunning(pid))) await delay(END_POLL_MS);
+}
+
+async function isRunning(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  // Where nobody reaps orphans an ended process stays listed, as a zombie.
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  return !/\) Z /.test(stat);
+}
 
 function statusText(found: DaemonStatus): string {
   const lines = [

@@ -3,13 +3,14 @@ import { entrySize } from '../../model/entry.js';
 import type { Key } from '../../model/path.js';
 import { keyToText } from '../../model/path.js';
 import type { View } from '../../repo/view.js';
+import { TarnError } from '../../util/errors.js';
 import { flag, fields, text } from '../arguments.js';
 import { emptyAttributes, hasBelow, listAll, listDirectory } from '../listing.js';
 import type { Listed } from '../listing.js';
-import { directoryPrefix, nothingThere, openMoment } from '../moment.js';
+import { directoryPrefix, nothingThere, openMoment, placeName } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
 import type { Output } from '../output.js';
-import type { ListRow } from '../protocol.js';
+import type { ListRow, Place } from '../protocol.js';
 import { attributesRow, entryRow, isoTime, octal } from '../rows.js';
 
 const PLACE = { repository: text, ref: text, path: text };
@@ -27,7 +28,7 @@ export const ls: OperationHandler<'ls'> = {
       if (args.recursive) await listRecursively(view, prefix, output, signal);
       else await listOne(view, prefix, args.long, output, signal);
     } else if (key !== '') {
-      throw nothingThere(args);
+      throw await nothingIn(view, key, args, signal);
     }
     return {};
   },
@@ -56,11 +57,28 @@ export const du: OperationHandler<'du'> = {
     const path = keyToText(key);
     const entry = key.endsWith('/') ? undefined : await fileAt(view, key, signal);
     const below = await view.totals(directoryPrefix(key), signal);
-    if (entry === undefined && below.entries === 0 && key !== '') throw nothingThere(args);
+    if (entry === undefined && below.entries === 0 && key !== '') {
+      throw await nothingIn(view, key, args, signal);
+    }
     if (entry === undefined) return { path, ...below };
     return { path, entries: below.entries + 1, bytes: below.bytes + entrySize(entry) };
   },
 };
+
+/** Why nothing was found: `a.txt/` asks for a folder where a file is. */
+async function nothingIn(
+  view: View,
+  key: Key,
+  place: Place,
+  signal: AbortSignal,
+): Promise<TarnError> {
+  const file = key.replace(/\/$/, '') as Key;
+  const isFile = file !== key && (await view.get(file, signal)) !== undefined;
+  if (!isFile) return nothingThere(place);
+  return new TarnError('not-directory', `'${placeName(place)}' is a file, not a folder`, {
+    hint: "leave out the '/' at its end",
+  });
+}
 
 async function fileAt(view: View, key: Key, signal: AbortSignal): Promise<Entry | undefined> {
   return key === '' ? undefined : view.get(key, signal);

@@ -29,7 +29,6 @@ export const repoShow: OperationHandler<'repo.show'> = {
     const known = repositories.known(parseRepositoryName(name));
     const repository = await repositories.open(name);
     let branches = 0;
-    let tags = 0;
     let head: Pick<RepositoryDetails, 'head' | 'entries' | 'bytes'> = {};
     for await (const ref of repository.listRefs('branch', { signal })) {
       branches += 1;
@@ -38,9 +37,7 @@ export const repoShow: OperationHandler<'repo.show'> = {
       const totals = await view.totals(ROOT_KEY, signal);
       head = { head: commitRow(ref.commit, view.source.commit), ...totals };
     }
-    for await (const { kind } of repository.listRefs('tag', { signal })) {
-      if (kind === 'tag') tags += 1;
-    }
+    const tags = await countOf(repository.listRefs('tag', { signal }));
     return { ...known, branches, tags, ...head };
   },
 };
@@ -66,3 +63,10 @@ export const repoDelete: OperationHandler<'repo.delete'> = {
     return { ...gone, deleted: true };
   },
 };
+
+async function countOf(items: AsyncIterable<unknown>): Promise<number> {
+  const iterator = items[Symbol.asyncIterator]();
+  let count = 0;
+  while ((await iterator.next()).done !== true) count += 1;
+  return count;
+}

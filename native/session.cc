@@ -63,6 +63,18 @@ bool IsWrite(uint32_t opcode) {
   }
 }
 
+bool IsUserXattr(std::string_view name) { return name.substr(0, 5) == "user."; }
+
+// Signals of the process are for Node's own thread; here they would only interrupt reads.
+void BlockSignals() {
+  sigset_t all;
+  sigfillset(&all);
+  for (const int kept : {WakeSignal(), SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
+    sigdelset(&all, kept);
+  }
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
 }  // namespace
 
 // Taken on a thread's first READ: threads that only serve metadata do without.
@@ -127,6 +139,8 @@ void Session::Close() {
 }
 
 void Session::Run() {
+  BlockSignals();
+  pthread_setname_np(pthread_self(), "tarn-fuse");
   std::vector<uint8_t> request(wire::kRequestBytesMax);
   ReadBuffer data;
   int why = 0;
@@ -207,6 +221,11 @@ void Session::Handle(const Request& request, ReadBuffer* data) {
     case wire::kGetxattr:
       if (request.name.size() > wire::kNameMax) {
         Reply(request.unique, request.opcode == wire::kLookup ? ENAMETOOLONG : ERANGE, nullptr, 0);
+        return;
+      }
+      if (request.opcode == wire::kGetxattr && !IsUserXattr(request.name)) {
+        // Not ENODATA: programs like ls then ask for labels and ACLs only once, not for every file.
+        Reply(request.unique, EOPNOTSUPP, nullptr, 0);
         return;
       }
       return Enqueue(request);

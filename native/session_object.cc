@@ -105,6 +105,7 @@ Napi::Value SessionObject::Stop(const Napi::CallbackInfo& info) {
                                        return 0;
                                      },
                                      [this] {
+                                       if (wake_ == nullptr) return;
                                        LetGo();
                                        Unref();
                                      }));
@@ -120,7 +121,12 @@ void SessionObject::LetGo() {
 }
 
 // The worker, or the process without process.exit(), ends.
-void SessionObject::OnExit(void* data) { static_cast<SessionObject*>(data)->GiveUp(); }
+void SessionObject::OnExit(void* data) {
+  SessionObject* self = static_cast<SessionObject*>(data);
+  self->GiveUp();
+  // The environment closes the thread-safe function itself, next.
+  self->wake_ = nullptr;
+}
 
 void SessionObject::Abandon(const Napi::CallbackInfo&) { GiveUp(); }
 

@@ -56,8 +56,8 @@ function unescape(field: string): string {
 const ANSWER_MS_MAX = 2000;
 
 /**
- * Whether nothing serves this mount any more, so that every program gets ENOTCONN from it. Never
- * ask for a mount that this process serves. A server that is slow to answer counts as alive.
+ * Whether nothing serves this mount any more, so that every program gets ENOTCONN from it. A
+ * server that is slow to answer counts as alive.
  */
 export async function isDeadMount(directory: string): Promise<boolean> {
   // Not stat: the kernel may answer that from its cache.

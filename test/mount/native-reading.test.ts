@@ -109,6 +109,15 @@ print(libc.getxattr(path, b'user.tarn.long', ctypes.create_string_buffer(10), 10
     expect(await python(sizes, child.path('plain'))).toBe('1000 30\n-1 34');
   });
 
+  it('knows user attributes only, and says so, for ls to ask once and not for each file', async () => {
+    const before = await calls('getxattr');
+    const read = 'import os,sys; os.getxattr(sys.argv[1], sys.argv[2])';
+    for (const name of ['security.selinux', 'trusted.x', 'security.capability']) {
+      await expect(python(read, child.path('plain'), name)).rejects.toThrow('Errno 95');
+    }
+    expect(await calls('getxattr')).toBe(before);
+  });
+
   it('turns a fault into EIO and reports it', async () => {
     await expect(readFile(child.path('broken'))).rejects.toMatchObject({ code: 'EIO' });
     await expect(stat(child.path('throws'))).rejects.toMatchObject({ code: 'EIO' });

@@ -4,9 +4,10 @@ import type { ContentId, Hash } from '../model/ids.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { isPromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
-import { cutPieces, readPieces } from './content-pieces.js';
+import { cutPieces } from './content-pieces.js';
 import type { Piece } from './content-pieces.js';
 import { hashBytes, shortObject, wrongBytes } from './content-verify.js';
+import { ObjectWindows } from './content-windows.js';
 import { manifestKey } from './layout.js';
 import { blockHash, decodeManifest, manifestBytes } from './manifest.js';
 import type { Manifest } from './manifest.js';
@@ -28,6 +29,7 @@ export interface BlockSource {
  */
 export class VerifiedBlocks {
   readonly #objects: ObjectStore;
+  readonly #windows: ObjectWindows;
   readonly #manifests = new LRUCache<ContentId, Manifest>({
     maxSize: MANIFEST_CACHE_BYTES_MAX,
     sizeCalculation: (manifest) => manifest.blocks.length,
@@ -41,6 +43,7 @@ export class VerifiedBlocks {
 
   constructor(objects: ObjectStore) {
     this.#objects = objects;
+    this.#windows = new ObjectWindows(objects);
   }
 
   /** What block `index` must hash to. */
@@ -70,7 +73,9 @@ export class VerifiedBlocks {
       this.#loadingBlocks.set(name, loading);
     }
     const block = await loading;
-    if (keep) this.#blocks.set(name, block);
+    // A copy where the block is part of more, which it would keep in memory.
+    const alone = block.length === block.buffer.byteLength;
+    if (keep) this.#blocks.set(name, alone ? block : new Uint8Array(block));
     return block;
   }
 
@@ -80,12 +85,19 @@ export class VerifiedBlocks {
     const pieces = cutPieces(source.pieces, start, Math.min(size, start + BLOCK_BYTES));
     const [expected, block] = await Promise.all([
       this.expected(id, size, index),
-      readPieces(this.#objects, pieces),
+      this.#read(pieces),
     ]);
     const hashing = hashBytes(block);
     const actual = isPromise(hashing) ? await hashing : hashing;
     if (actual === expected) return block;
+    for (const { object } of pieces) this.#windows.forget(object);
     throw wrongBytes(whereOf(pieces), rangesOf(pieces), actual, expected);
+  }
+
+  async #read(pieces: readonly Piece[]): Promise<Uint8Array> {
+    const [first] = pieces;
+    if (first !== undefined && pieces.length === 1) return this.#windows.read(first);
+    return Buffer.concat(await Promise.all(pieces.map((piece) => this.#windows.read(piece))));
   }
 
   /** @param size that the file is thought to have */

@@ -1,7 +1,5 @@
 import type { FileEntry } from '../model/entry.js';
-import type { ObjectStore } from '../store/object-store.js';
 import { TarnError } from '../util/errors.js';
-import { shortObject } from './content-verify.js';
 import { packKey, wholeKey } from './layout.js';
 
 /** A run of a file's bytes in an object. */
@@ -42,26 +40,6 @@ export function cutPieces(pieces: readonly Piece[], start: number, end: number):
     at += length;
   }
   return cut;
-}
-
-/**
- * The pieces' bytes, one after the other, unverified but complete.
- * @throws TarnError not-found, corrupt (an object is too short), io
- */
-export async function readPieces(
-  objects: ObjectStore,
-  pieces: readonly Piece[],
-): Promise<Uint8Array> {
-  const [first] = pieces;
-  if (first !== undefined && pieces.length === 1) return readPiece(objects, first);
-  return Buffer.concat(await Promise.all(pieces.map((piece) => readPiece(objects, piece))));
-}
-
-async function readPiece(objects: ObjectStore, piece: Piece): Promise<Uint8Array> {
-  const { object, offset, length } = piece;
-  const bytes = await objects.get(object, { range: { offset, length } });
-  if (bytes.length === length) return bytes;
-  throw shortObject(object, offset + length, offset + bytes.length);
 }
 
 /** @throws TarnError corrupt when an entry's address cannot hold its bytes */

@@ -127,6 +127,48 @@ describe('content reader', () => {
     expect(gets.sort()).toEqual([wholeKey(stored.content), manifestKey(stored.content)]);
   });
 
+  test('small files that are read in order are fetched many at a time', async () => {
+    const memory = new MemoryStore();
+    const files = Array.from({ length: 200 }, (_, i) => noise(1000 + (i % 7) * 100, i));
+    const stored = await storeAll(files, memory);
+    let gets = 0;
+    const watched = new WatchedStore(memory, (call) => {
+      if (call === 'get') gets += 1;
+    });
+    const readAll = async (order: readonly number[]): Promise<number> => {
+      const before = gets;
+      const reader = new ContentReader(watched);
+      for (const i of order) {
+        const content = reader.open(entryOf(stored[i] as StoredContent<number>));
+        const found = await content.read(0, 5000);
+        expect(Buffer.compare(found, files[i] ?? Buffer.alloc(0))).toBe(0);
+      }
+      return gets - before;
+    };
+    const order = files.map((_, i) => i);
+    expect(await readAll(order)).toBeLessThanOrEqual(3);
+    expect(await readAll(order.map((i) => (i * 37) % 200))).toBe(200);
+    expect(await readAll([...order].reverse())).toBe(200);
+  });
+
+  test('an object that was wrong is fetched anew by the next read', async () => {
+    const memory = new MemoryStore();
+    const files = [noise(1000, 1), noise(1000, 2), noise(1000, 3)];
+    const stored = await storeAll(files, memory);
+    const key = objectOf(stored[0] as StoredContent<number>);
+    const good = await memory.get(key);
+    const reader = new ContentReader(memory);
+    const read = (i: number): Promise<Uint8Array> =>
+      reader.open(entryOf(stored[i] as StoredContent<number>)).read(0, 1000);
+    for (const bad of [good.map((byte) => byte ^ 1), good.subarray(0, 1500)]) {
+      await memory.put(key, bad);
+      await read(0).catch(() => undefined);
+      for (const i of [1, 2]) expect((await faultOf(read(i))).kind).toBe('corrupt');
+      await memory.put(key, good);
+      expect(Buffer.compare(await read(2), files[2] ?? Buffer.alloc(0))).toBe(0);
+    }
+  });
+
   test('a read that is aborted ends at once, and others that wait do not', async () => {
     const memory = new MemoryStore();
     const stored = await storeOne(noise(3000, 1), memory);

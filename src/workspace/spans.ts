@@ -14,6 +14,10 @@ export function spanOfPrefix(prefix: Key): PrefixSpan {
   return { from: prefix, to: prefixEnd(prefix) };
 }
 
+export function spanOfKey(key: Key): PrefixSpan {
+  return { from: key, to: `${key}\0` as Key };
+}
+
 /**
  * What `paths` mean: each the file of that name and all that is below it as a directory; one that
  * ends with `/` only what is below. In key order, without overlaps.
@@ -21,7 +25,7 @@ export function spanOfPrefix(prefix: Key): PrefixSpan {
 export function spansOfPaths(paths: readonly Key[]): PrefixSpan[] {
   const spans = paths.flatMap((path) => {
     if (path === ROOT_KEY || path.endsWith('/')) return [spanOfPrefix(path)];
-    return [{ from: path, to: `${path}\0` as Key }, spanOfPrefix(`${path}/` as Key)];
+    return [spanOfKey(path), spanOfPrefix(`${path}/` as Key)];
   });
   spans.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const merged: PrefixSpan[] = [];

@@ -7,7 +7,7 @@ import type { Content } from '../repo/content.js';
 import type { FrozenView, View, ViewSource } from '../repo/view.js';
 import { prefixEnd } from '../tree/tree.js';
 import type { LiveHead } from './live-head.js';
-import { spanOfPrefix } from './spans.js';
+import { spanOfKey, spanOfPrefix } from './spans.js';
 import type { RemovedPrefix, StagedRow } from './staging.js';
 
 /**
@@ -24,7 +24,7 @@ export class StagedView implements View {
   }
 
   async get(key: Key, signal?: AbortSignal): Promise<Entry | undefined> {
-    const { rows, head } = await this.#live.page({ from: key, to: `${key}\0` as Key }, signal);
+    const { rows, head } = await this.#live.page(spanOfKey(key), signal);
     const [row] = rows;
     if (row !== undefined) return row.entry;
     if (coveringPrefix(this.#live.removedPrefixes(), key) !== undefined) return undefined;

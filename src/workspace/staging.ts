@@ -179,14 +179,33 @@ export class Staging {
     });
   }
 
-  /** Takes out of staging what a commit now holds: rows of the spans no newer than `versionMax`. */
-  clear(branch: string, spans: readonly PrefixSpan[], versionMax: number): void {
+  /**
+   * Takes out of staging what a commit now holds: rows of the spans no newer than `versionMax`.
+   * @param moved the commit's parent and itself: they differ only by what was staged here, so that
+   *   what else is staged on the parent is as good on the commit
+   */
+  clear(
+    branch: string,
+    spans: readonly PrefixSpan[],
+    versionMax: number,
+    moved?: { readonly from: CommitId; readonly to: CommitId },
+  ): void {
+    const { addBase, rebaseRows, rebasePrefixes } = this.#statements;
     this.#database.write(() => {
       const found = this.#statements.branch.get(branch);
       if (found === undefined) return;
       for (const { from, to } of spans) this.#deleteBetween(found.id, from, to, versionMax);
       this.#statements.cleared.run(found.id);
+      if (moved === undefined) return;
+      addBase.run(moved.to);
+      rebaseRows.run(moved.to, found.id, moved.from);
+      rebasePrefixes.run(moved.to, found.id, moved.from);
     });
+  }
+
+  /** Gives up everything staged on the branch. */
+  discard(branch: string): void {
+    this.clear(branch, [WHOLE_SPAN], VERSION_MAX);
   }
 
   /** What is staged on `from` goes with it to its new name, where nothing may be staged. */
@@ -199,11 +218,6 @@ export class Staging {
       }
       this.#statements.rename.run(to, from);
     });
-  }
-
-  /** Gives up everything staged on the branch. */
-  discard(branch: string): void {
-    this.clear(branch, [WHOLE_SPAN], VERSION_MAX);
   }
 
   close(): void {
@@ -266,6 +280,8 @@ class Statements {
   readonly lastPrefix: Statement<[number, Buffer], { prefix: Buffer }>;
   readonly deleteRows: Statement<[number, Buffer, Buffer, number]>;
   readonly deletePrefixes: Statement<[number, Buffer, Buffer, number]>;
+  readonly rebaseRows: Statement<[CommitId, number, CommitId]>;
+  readonly rebasePrefixes: Statement<[CommitId, number, CommitId]>;
   readonly dropBranch: Statement<[string]>;
   readonly rename: Statement<[string, string]>;
   readonly cleared: Statement<[number]>;
@@ -300,6 +316,10 @@ class Statements {
     const prefixes = 'DELETE FROM removed_prefixes WHERE branch = ? AND prefix >= ?';
     this.deleteRows = db.prepare(`${rows} AND path < ? AND version <= ?`);
     this.deletePrefixes = db.prepare(`${prefixes} AND prefix < ? AND version <= ?`);
+    const rebase = `SET base = (SELECT id FROM bases WHERE commit_id = ?)
+      WHERE branch = ? AND base = (SELECT id FROM bases WHERE commit_id = ?)`;
+    this.rebaseRows = db.prepare(`UPDATE staged ${rebase}`);
+    this.rebasePrefixes = db.prepare(`UPDATE removed_prefixes ${rebase}`);
     this.dropBranch = db.prepare('DELETE FROM branches WHERE name = ?');
     this.rename = db.prepare('UPDATE branches SET name = ? WHERE name = ?');
     this.cleared = db.prepare(

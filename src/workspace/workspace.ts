@@ -4,7 +4,7 @@ import type { Key } from '../model/path.js';
 import { keyToText } from '../model/path.js';
 import type { Head } from '../repo/publish.js';
 import type { Repository } from '../repo/repository.js';
-import type { View } from '../repo/view.js';
+import type { FrozenView, View } from '../repo/view.js';
 import { editTree } from '../tree/write.js';
 import { isPromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
@@ -13,7 +13,7 @@ import { changesOn } from './changes.js';
 import type { HeadAt } from './live-head.js';
 import { LiveHead } from './live-head.js';
 import { isSameEntry } from './same-entry.js';
-import { spansOfPaths, WHOLE_SPAN } from './spans.js';
+import { spanOfKey, spansOfPaths, WHOLE_SPAN } from './spans.js';
 import { splitPrefix, StagedEdits } from './staged-edits.js';
 import { coveringPrefix, StagedView } from './staged-view.js';
 import type { StagedBase, StagedWrite, Staging } from './staging.js';
@@ -83,16 +83,24 @@ export class Workspace {
     });
   }
 
-  /** @throws TarnError not-found when nothing is there */
+  /**
+   * Removes one path. Again, when it was removed already and the branch has moved since, it says that
+   * what is there now shall go too.
+   * @throws TarnError not-found when nothing is there
+   */
   async remove(key: Key, signal?: AbortSignal): Promise<void> {
     const view = await this.view(signal);
-    if ((await view.get(key, signal)) === undefined) throw this.#missing(key);
+    if ((await view.get(key, signal)) === undefined) {
+      const { rows, head } = await this.#live.page(spanOfKey(key), signal);
+      const there = await head.get(key, signal);
+      if (there === undefined || !isStale(rows[0], head)) throw this.#missing(key);
+    }
     await this.#write(signal, async () => [{ kind: 'remove', key }]);
   }
 
   /**
-   * Removes all that begins with `prefix`, a directory with its final `/` or everything; one row of
-   * staging however much that is.
+   * Removes all that begins with `prefix`, a directory with its final `/` or everything, as remove
+   * does; one row of staging however much that is.
    * @throws TarnError not-found when nothing is there, invalid
    */
   async removePrefix(prefix: Key, signal?: AbortSignal): Promise<void> {
@@ -100,7 +108,12 @@ export class Workspace {
       throw new TarnError('invalid', `'${keyToText(prefix)}' does not end with '/'`);
     }
     const view = await this.view(signal);
-    if ((await view.totals(prefix, signal)).entries === 0) throw this.#missing(prefix);
+    if ((await view.totals(prefix, signal)).entries === 0) {
+      const { view: head } = await this.#live.load(signal);
+      const there = await head.totals(prefix, signal);
+      const row = this.#live.removedPrefixes().find((removed) => removed.prefix === prefix);
+      if (there.entries === 0 || !isStale(row, head)) throw this.#missing(prefix);
+    }
     await this.#retry(signal, (base) => this.#staging.removePrefix(this.branch, base, prefix));
   }
 
@@ -126,7 +139,9 @@ export class Workspace {
       );
     }
     let versionMax = 0;
+    let parent: CommitId;
     const saveTree = async (head: Head): Promise<NodeId> => {
+      parent = head.id;
       versionMax = this.#staging.state(this.branch).version;
       const selection = { branch: this.branch, spans, versionMax };
       const edits = new StagedEdits(this.#repository, this.#staging, selection, signal);
@@ -156,7 +171,8 @@ export class Workspace {
           message,
           metadata,
         }),
-        clearStaging: async () => this.#staging.clear(this.branch, spans, versionMax),
+        clearStaging: async (id) =>
+          this.#staging.clear(this.branch, spans, versionMax, { from: parent, to: id }),
       },
       signal,
     );
@@ -189,4 +205,9 @@ export class Workspace {
       hint: `see 'tarn ls ${this.#repository.name}/${this.branch}'`,
     });
   }
+}
+
+/** Whether a removal was staged before the branch came to `head`. */
+function isStale(row: { readonly base: CommitId } | undefined, head: FrozenView): boolean {
+  return row !== undefined && row.base !== head.source.commitId;
 }

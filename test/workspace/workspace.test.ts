@@ -1,0 +1,270 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { CommitId } from '../../src/model/ids.js';
+import { Staging } from '../../src/workspace/staging.js';
+import type { CommitOptions } from '../../src/workspace/workspace.js';
+import { Workspace } from '../../src/workspace/workspace.js';
+import { all, fileEntry, key, Sandbox, scan } from './sandbox.js';
+
+let sandbox: Sandbox;
+beforeEach(async () => {
+  sandbox = await Sandbox.make();
+});
+afterEach(() => sandbox.remove());
+
+const failure = (kind: string, ...words: string[]) => ({
+  kind,
+  message: expect.stringMatching(new RegExp(words.join('.*'))) as string,
+});
+
+function stage(workspace: Workspace, files: Record<string, string>): Promise<void> {
+  return workspace.stage(
+    Object.entries(files).map(([path, seed]) => ({
+      key: key(path),
+      entry: fileEntry(seed, path.endsWith('/') ? 0 : 10),
+    })),
+  );
+}
+
+function commit(workspace: Workspace, options: Partial<CommitOptions> = {}): Promise<CommitId> {
+  return workspace.commit({ message: 'm', author: 'rosa', ...options });
+}
+
+async function paths(workspace: Workspace): Promise<string[]> {
+  return (await scan(await workspace.view())).map(([path]) => path);
+}
+
+async function changes(workspace: Workspace): Promise<string[]> {
+  return (await all(workspace.changes())).map(({ path, change }) => `${change} ${path}`);
+}
+
+describe('a commit', () => {
+  it('records what it was given', async () => {
+    const workspace = await sandbox.workspace();
+    const repository = await sandbox.repository();
+    const before = (await repository.resolve('main')).commitId;
+    await stage(workspace, { a: '1' });
+    const metadata = { weather: 'low sun' };
+    const id = await commit(workspace, { message: 'Freeze', metadata, dateMs: 42 });
+    expect(await repository.readCommit(id)).toMatchObject({
+      parents: [before],
+      author: 'rosa',
+      message: 'Freeze',
+      metadata,
+      dateMs: 42,
+    });
+    expect((await repository.resolve('main')).commitId).toBe(id);
+    expect(await all(repository.refs.history('branch', 'main'))).toMatchObject([
+      { why: 'commit', by: 'rosa', expected: before, next: id },
+      { why: 'repository create' },
+    ]);
+  });
+
+  it('needs something to commit', async () => {
+    const workspace = await sandbox.workspace();
+    await expect(commit(workspace)).rejects.toMatchObject(failure('nothing-to-commit', "'main'"));
+    await stage(workspace, { a: '1' });
+    await expect(commit(workspace, { paths: [key('b')] })).rejects.toMatchObject(
+      failure('nothing-to-commit', 'at these paths'),
+    );
+    await workspace.remove(key('a'));
+    await expect(commit(workspace)).rejects.toMatchObject({ kind: 'nothing-to-commit' });
+    expect(await changes(workspace)).toEqual([]);
+  });
+
+  it('refuses what no commit can hold, and keeps what is staged', async () => {
+    const workspace = await sandbox.workspace();
+    await stage(workspace, { a: '1' });
+    await expect(commit(workspace, { author: 'a\nb' })).rejects.toMatchObject(
+      failure('invalid', 'one line'),
+    );
+    expect(await changes(workspace)).toEqual(['added a']);
+  });
+
+  it('of some paths leaves the others staged', async () => {
+    const workspace = await sandbox.workspace();
+    await stage(workspace, { 'labels/a': '1', 'labels.txt': '2', 'raw/x': '3', labels: '4' });
+    await commit(workspace, { paths: [key('labels')] });
+    expect(await changes(workspace)).toEqual(['added labels.txt', 'added raw/x']);
+    await commit(workspace, { paths: [key('raw/'), key('labels.txt')] });
+    expect(await changes(workspace)).toEqual([]);
+  });
+
+  it('does not split a directory that was removed as a whole', async () => {
+    const workspace = await sandbox.workspace();
+    await stage(workspace, { 'a/b/x': '1', 'a/y': '2' });
+    await commit(workspace);
+    await workspace.removePrefix(key('a/'));
+    await expect(commit(workspace, { paths: [key('a/b')] })).rejects.toMatchObject({
+      ...failure('invalid', "'a/'"),
+      hint: expect.stringContaining("--path 'a/'") as string,
+    });
+    await commit(workspace, { paths: [key('a')] });
+    expect(await paths(workspace)).toEqual([]);
+  });
+
+  it('on a branch that does not exist says so', async () => {
+    const workspace = await sandbox.workspace('nope');
+    for (const work of [commit(workspace), workspace.view(), stage(workspace, { a: '1' })]) {
+      await expect(work).rejects.toMatchObject(failure('not-found', "'nope'"));
+    }
+  });
+});
+
+describe('a branch that others commit to', () => {
+  let mine: Workspace;
+  let theirs: Workspace;
+  beforeEach(async () => {
+    mine = await sandbox.workspace();
+    theirs = await sandbox.workspace('main', sandbox.anotherHome());
+    await stage(mine, { 'a/x': '1', 'a/y': '1', b: '1' });
+    await commit(mine);
+  });
+
+  it('takes a commit of other paths on top of theirs', async () => {
+    await stage(mine, { b: '2' });
+    await stage(theirs, { 'a/x': '2', c: '1' });
+    const parent = await commit(theirs);
+    const id = await commit(mine);
+    expect((await (await sandbox.repository()).readCommit(id)).parents).toEqual([parent]);
+    expect(await scan(await mine.view())).toEqual([
+      ['a/x', fileEntry('2')],
+      ['a/y', fileEntry('1')],
+      ['b', fileEntry('2')],
+      ['c', fileEntry('1')],
+    ]);
+  });
+
+  it('refuses a commit of the same paths, lists them, and loses nothing', async () => {
+    await stage(mine, { b: '2', 'a/x': '2', new: '2', own: '2' });
+    await stage(theirs, { b: '3', new: '3' });
+    await theirs.remove(key('a/x'));
+    await commit(theirs);
+    await expect(commit(mine)).rejects.toMatchObject(
+      failure('conflict', "'main'", "'a/x', 'b', 'new'"),
+    );
+    expect((await scan(await mine.view())).map(([, entry]) => entry)).toEqual([
+      fileEntry('2'),
+      fileEntry('1'),
+      fileEntry('2'),
+      fileEntry('2'),
+      fileEntry('2'),
+    ]);
+    await commit(mine, { paths: [key('own')] });
+    await stage(mine, { b: '2', 'a/x': '2', new: '2' });
+    await commit(mine);
+    expect(await changes(mine)).toEqual([]);
+    expect(await scan(await theirs.view())).toHaveLength(5);
+  });
+
+  it('takes the same change from both', async () => {
+    await stage(mine, { b: '2', c: '1' });
+    await stage(theirs, { b: '2' });
+    await commit(theirs);
+    await commit(mine);
+    expect(await changes(mine)).toEqual([]);
+  });
+
+  it('refuses to remove a directory in which something has changed', async () => {
+    await mine.removePrefix(key('a/'));
+    await stage(theirs, { 'a/new': '1' });
+    await commit(theirs);
+    await expect(commit(mine)).rejects.toMatchObject(failure('conflict', "'a/new'"));
+    await mine.removePrefix(key('a/'));
+    await commit(mine);
+    expect(await paths(theirs)).toEqual(['b']);
+  });
+
+  it('removes a directory when only something else has changed', async () => {
+    await mine.removePrefix(key('a/'));
+    await stage(theirs, { b: '2' });
+    await commit(theirs);
+    await commit(mine);
+    expect(await paths(theirs)).toEqual(['b']);
+  });
+});
+
+describe('what is staged', () => {
+  it('is seen by a walk that a commit happens under, each entry once', async () => {
+    const workspace = await sandbox.workspace();
+    const names = Array.from({ length: 2500 }, (_, i) => `f${String(i).padStart(4, '0')}`);
+    await stage(workspace, Object.fromEntries(names.map((name) => [name, name])));
+    const other = await sandbox.workspace();
+    const cursor = (await workspace.view()).cursor();
+    const seen: string[] = [];
+    for (let ok = await cursor.seek(key('')); ok; ok = await cursor.next()) {
+      seen.push(cursor.key);
+      if (seen.length === 1200) await commit(other);
+    }
+    expect(seen).toEqual(names);
+  });
+
+  it('of a view taken before a commit is the same after it', async () => {
+    const workspace = await sandbox.workspace();
+    await stage(workspace, { a: '1', 'b/c': '2' });
+    const view = await workspace.view();
+    const before = await scan(view);
+    await commit(await sandbox.workspace());
+    expect(await scan(view)).toEqual(before);
+    expect(await view.get(key('a'))).toEqual(fileEntry('1'));
+    expect(await view.totals(key(''))).toEqual({ entries: 2, bytes: 20 });
+  });
+
+  it('while a commit runs waits for the next one', async () => {
+    const repository = await sandbox.repository();
+    const staging = new Staging(sandbox.home.stagingFile('drive'));
+    const workspace = new Workspace(repository, staging, 'main');
+    await stage(workspace, { a: '1', b: '1' });
+    const other = await sandbox.workspace();
+    const save = repository.commits.save.bind(repository.commits);
+    vi.spyOn(repository.commits, 'save').mockImplementationOnce(async (made) => {
+      await stage(other, { b: '2', c: '2' });
+      return save(made);
+    });
+    await commit(workspace);
+    expect(await changes(workspace)).toEqual(['changed b', 'added c']);
+    await commit(other);
+    expect(await scan(await workspace.view())).toEqual([
+      ['a', fileEntry('1')],
+      ['b', fileEntry('2')],
+      ['c', fileEntry('2')],
+    ]);
+    expect(await changes(workspace)).toEqual([]);
+    staging.close();
+  });
+
+  it('of one branch is not seen on another, and moves with its name', async () => {
+    const repository = await sandbox.repository();
+    const { commitId } = await repository.resolve('main');
+    await repository.createRef('branch', 'labels-v2', commitId, 'rosa');
+    await stage(await sandbox.workspace('labels-v2'), { a: '1' });
+    expect(await paths(await sandbox.workspace())).toEqual([]);
+    await repository.renameBranch('labels-v2', 'labels-v3', 'rosa');
+    const staging = new Staging(sandbox.home.stagingFile('drive'));
+    staging.rename('labels-v2', 'labels-v3');
+    staging.close();
+    expect(await changes(await sandbox.workspace('labels-v3'))).toEqual(['added a']);
+  });
+
+  it('is one row for a removed directory, and says how much that is', async () => {
+    const workspace = await sandbox.workspace();
+    const files = Array.from({ length: 1000 }, (_, i) => [`raw/f${i}`, String(i)] as const);
+    await stage(workspace, { ...(Object.fromEntries(files) as Record<string, string>), keep: '1' });
+    await commit(workspace);
+    await workspace.removePrefix(key('raw/'));
+    await stage(workspace, { 'raw/f1': 'new', 'raw/f2': '2', 'raw/zzz': '1' });
+    expect(await all(workspace.changes())).toEqual([
+      { path: 'raw/', change: 'removed', entries: 998, size: 9980 },
+      { path: 'raw/f1', change: 'changed', entries: 1, size: 10 },
+      { path: 'raw/zzz', change: 'added', entries: 1, size: 10 },
+    ]);
+    await commit(workspace);
+    expect(await paths(workspace)).toEqual(['keep', 'raw/f1', 'raw/f2', 'raw/zzz']);
+  });
+
+  it('cannot be what is not there', async () => {
+    const workspace = await sandbox.workspace();
+    await expect(workspace.remove(key('a'))).rejects.toMatchObject(failure('not-found', "'a'"));
+    await expect(workspace.removePrefix(key('a/'))).rejects.toMatchObject({ kind: 'not-found' });
+    await expect(workspace.removePrefix(key('a'))).rejects.toMatchObject({ kind: 'invalid' });
+  });
+});

@@ -2,7 +2,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TarnError } from '../util/errors.js';
 import { errnoName } from './errno.js';
-import { loadAddon } from './native/addon.js';
+import { findAddon } from './native/addon.js';
 import { unmountByHelper } from './native/fusermount.js';
 
 /** One line of /proc/self/mountinfo. */
@@ -80,8 +80,9 @@ export async function isDeadMount(directory: string): Promise<boolean> {
  * @throws TarnError denied, io
  */
 export async function removeDeadMount(directory: string): Promise<void> {
-  const addon = loadAddon();
-  if (!addon.hasAdminCapability()) {
+  const addon = findAddon();
+  // A mount of the other driver may have to go on a machine where the addon is not built.
+  if (addon?.hasAdminCapability() !== true) {
     await unmountByHelper(directory, { detach: true });
     return;
   }

@@ -88,6 +88,26 @@ describe.skipIf(missing !== undefined || !isRoot)('the end of a native mount', (
     await child.until((counts) => counts.aborted === 1 && counts.handles === 0);
   });
 
+  it('can be cut at any moment under load', async () => {
+    const child = await start();
+    for (let times = 0; times < 5; times++) {
+      await child.call('mount');
+      const { calls } = await child.counts();
+      const names = ['plain', 'whole', 'granted', 'packed', 'many', 'stuck'];
+      const busy = Array.from({ length: 24 }, (_, at) => {
+        const path = child.path(names[at % names.length] ?? 'plain');
+        return path.endsWith('many') ? readdir(path) : readFile(path);
+      });
+      const settled = Promise.allSettled(busy);
+      await child.until((counts) => (counts.calls['open'] ?? 0) > (calls['open'] ?? 0));
+      await child.call('unmount', { force: true });
+      await settled;
+      expect(await child.isMounted()).toBe(false);
+      await child.until((counts) => counts.handles === 0);
+    }
+    expect((await child.counts()).faults).toEqual([]);
+  });
+
   it('notices an unmount from outside', async () => {
     const child = await mount();
     await readFile(child.path('plain'));

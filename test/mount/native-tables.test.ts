@@ -8,6 +8,7 @@ import { parseMountInfo } from '../../src/mount/mounts.js';
 import { Handles } from '../../src/mount/native/handles.js';
 import { Interrupts } from '../../src/mount/native/interrupts.js';
 import { TarnError } from '../../src/util/errors.js';
+import { program } from './native-child.js';
 
 describe('the mount table', () => {
   it('is read with its escapes and optional fields', () => {
@@ -114,10 +115,9 @@ describe('a build without the addon', () => {
 
   it('says how to get it', async () => {
     const module = pathToFileURL(join(copy, 'dist/mount/native/driver.js')).href;
-    const { NativeDriver } = (await import(module)) as {
-      NativeDriver: new () => { unavailable(): Promise<string | undefined> };
-    };
-    const why = await new NativeDriver().unavailable();
+    const code = `import { NativeDriver } from '${module}';
+console.log(await new NativeDriver().unavailable());`;
+    const why = await program('node', '--input-type=module', '-e', code);
     expect(why).toContain('is not built');
     expect(why).toContain('npm run build:native');
   });

@@ -96,6 +96,15 @@ const BUILT = fileURLToPath(
 
 let loaded: Addon | undefined;
 
+/** The addon if it was built. */
+export function findAddon(): Addon | undefined {
+  try {
+    return loadAddon();
+  } catch {
+    return undefined;
+  }
+}
+
 /** @throws TarnError unsupported when the addon was not built */
 export function loadAddon(): Addon {
   if (loaded !== undefined) return loaded;

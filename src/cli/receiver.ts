@@ -15,6 +15,9 @@ import { join } from 'node:path';
 import type { GetRow, Problem } from '../daemon/protocol.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 
+/** Not setuid, setgid and sticky: no repository makes a program that runs as someone else. */
+const PERMISSIONS = 0o777;
+
 /** A row's file on its way: under a temporary name until it is whole. */
 interface Incoming {
   readonly row: GetRow;
@@ -73,7 +76,7 @@ export class Receiver {
   /** Folders get their modes and times last: making what is in them changes their times. */
   async done(): Promise<void> {
     for (const { path, row } of this.#attributes.reverse()) {
-      await chmod(path, row.mode);
+      await chmod(path, row.mode & PERMISSIONS);
       await utimes(path, seconds(row), seconds(row));
     }
   }
@@ -111,7 +114,7 @@ export class Receiver {
   }
 
   async #finish({ row, path, temporary, file }: Incoming): Promise<void> {
-    await file.chmod(row.mode);
+    await file.chmod(row.mode & PERMISSIONS);
     await file.utimes(seconds(row), seconds(row));
     await file.close();
     this.#incoming = undefined;

@@ -6,12 +6,17 @@ export interface Job {
   update(progress: Progress): void;
 }
 
+/** Jobs at once, each a thread with buffers of its own; more wait their turn. */
+const RUNNING_MAX = 4;
+
 /** What the daemon is busy with, for `daemon status` and to keep a repository from going away. */
 export class Jobs {
   readonly #running = new Map<number, JobRow & { startedMs: number }>();
+  readonly #waiting: (() => void)[] = [];
   #last = 0;
+  #active = 0;
 
-  /** Runs `work` as a job that shows until it ends. */
+  /** Runs `work`, in its turn, as a job that shows until it ends. */
   async run<T>(operation: string, repository: string, work: (job: Job) => Promise<T>): Promise<T> {
     this.#last += 1;
     const id = this.#last;
@@ -22,10 +27,20 @@ export class Jobs {
       this.#running.set(id, { ...row, files, bytes, startedMs });
     };
     try {
+      await this.#turn();
       return await work({ repository, update });
     } finally {
       this.#running.delete(id);
+      this.#active -= 1;
+      this.#waiting.shift()?.();
     }
+  }
+
+  /** A turn that its job no longer wants comes all the same: the work begins by seeing that. */
+  async #turn(): Promise<void> {
+    this.#active += 1;
+    if (this.#active <= RUNNING_MAX) return;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   rows(): JobRow[] {

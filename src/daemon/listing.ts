@@ -1,6 +1,7 @@
 import type { EntryAttributes, ViewCursor } from '../model/cursor.js';
 import type { Key } from '../model/path.js';
 import { isPromise } from '../util/async.js';
+import { giveWay } from '../util/give-way.js';
 import { prefixEnd } from '../tree/tree.js';
 
 /** One line of a directory's listing. */
@@ -8,8 +9,8 @@ export type Listed =
   | { readonly kind: 'directory'; readonly key: Key; readonly marker: boolean }
   | { readonly kind: 'entry'; readonly key: Key; readonly cursor: ViewCursor };
 
-/** A listing gives way to others this often, so that the kernel is answered meanwhile. */
-const YIELD_EVERY = 2_000;
+/** A walk gives way to others this often, so that the kernel is answered meanwhile. */
+export const YIELD_EVERY = 2_000;
 
 /**
  * What lies directly below `prefix` (empty or ending with `/`), in key order; sub-directories are
@@ -22,7 +23,7 @@ export async function* listDirectory(
 ): AsyncGenerator<Listed> {
   let more = await cursor.seek(prefix);
   for (let count = 1; more && cursor.key.startsWith(prefix); count += 1) {
-    if (count % YIELD_EVERY === 0) await giveWay(signal);
+    if (count % YIELD_EVERY === 0) await passOn(signal);
     const { key } = cursor;
     const slash = key.indexOf('/', prefix.length);
     if (key === prefix && prefix !== '') {
@@ -47,7 +48,7 @@ export async function* listAll(
 ): AsyncGenerator<Key> {
   let more = await cursor.seek(prefix);
   for (let count = 1; more && cursor.key.startsWith(prefix); count += 1) {
-    if (count % YIELD_EVERY === 0) await giveWay(signal);
+    if (count % YIELD_EVERY === 0) await passOn(signal);
     yield cursor.key;
     more = await step(cursor);
   }
@@ -67,7 +68,7 @@ async function step(cursor: ViewCursor): Promise<boolean> {
   return isPromise(moved) ? await moved : moved;
 }
 
-async function giveWay(signal: AbortSignal): Promise<void> {
+async function passOn(signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  await new Promise((resolve) => setImmediate(resolve));
+  await giveWay();
 }

@@ -2,6 +2,7 @@ import type { VerifiedStamps } from '../repo/content-stamps.js';
 import { Repository } from '../repo/repository.js';
 import { deleteStorage } from '../repo/storage.js';
 import type { NodeCache } from '../tree/nodes.js';
+import { asTarnError } from '../util/errors.js';
 import type { Home, KnownRepository } from '../workspace/home.js';
 import { Staging } from '../workspace/staging.js';
 import { Workspace } from '../workspace/workspace.js';
@@ -70,7 +71,9 @@ export class Repositories {
   async delete(name: string): Promise<KnownRepository> {
     const known = this.#home.repository(name);
     await this.#close(name);
-    await deleteStorage(known.storage);
+    await deleteStorage(known.storage).catch((error: unknown) => {
+      if (asTarnError(error).kind !== 'not-found') throw error;
+    });
     this.#home.removeRepository(name);
     return known;
   }

@@ -42,6 +42,7 @@ export async function callStarting<K extends OperationName>(
 export async function startDaemon(paths: DaemonPaths): Promise<StartReport> {
   mkdirSync(paths.home, { recursive: true, mode: 0o700 });
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(paths.socket), { recursive: true, mode: 0o700 });
   mkdirSync(dirname(paths.output), { recursive: true, mode: 0o700 });
   const output = openSync(paths.output, 'a+', 0o600);
   try {

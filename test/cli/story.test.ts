@@ -1,7 +1,16 @@
-import { lstat, readFile, readdir, readlink, stat, utimes } from 'node:fs/promises';
-import { mkdir, symlink } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  readFile,
+  readdir,
+  readlink,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Shell } from './shell.js';
+import { ended, killAndWait, MAIN, run, Shell } from './shell.js';
 
 const RUN = 'raw/2025-06-14/run-8421';
 const MTIME = new Date('2025-06-14T05:31:07.250Z');
@@ -129,5 +138,56 @@ describe('a drive, from recording to mount', () => {
     await shell.must('repo', 'delete', 'drive', '--yes');
     expect((await shell.tarn(['ls', 'drive/main'])).code).toBe(1);
     await expect(stat(storage)).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('pipes and signals', () => {
+  let shell: Shell;
+
+  beforeAll(async () => {
+    shell = await Shell.open();
+    await shell.must('repo', 'create', 'drive');
+    await mkdir(shell.path('many'));
+    const names = Array.from({ length: 3_000 }, (_, i) => `frame-${String(i).padStart(6, '0')}`);
+    await Promise.all(names.map((name) => writeFile(shell.path('many', name), name)));
+    await shell.must('put', '-r', shell.path('many'), 'drive/main/frames');
+  });
+
+  afterAll(() => shell.dispose());
+
+  it('says nothing when the reader has seen enough', async () => {
+    const script = `"$0" "$1" ls -r --json drive/main | head -n 1; echo "\${PIPESTATUS[0]}"`;
+    const ran = await run('env', [
+      `TARN_HOME=${shell.home}`,
+      'bash',
+      '-c',
+      script,
+      process.execPath,
+      MAIN,
+    ]);
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout.split('\n')[1]).toBe('0');
+  });
+
+  it('lists every file once, on the branch and in the commit', async () => {
+    const staged = await shell.must('ls', '-r', 'drive/main');
+    expect(staged.trim().split('\n')).toHaveLength(3_000);
+    await shell.must('commit', 'drive/main', '-m', 'frames');
+    expect(await shell.must('ls', '-r', 'drive/main@')).toBe(staged);
+    const [row] = await shell.jsonRows('ls', '-l', 'drive/main');
+    expect(row).toEqual({ path: 'frames', kind: 'directory', size: 36_000, entries: 3_000 });
+  });
+
+  it('fails with words when the daemon is killed in the middle', async () => {
+    await run('truncate', ['-s', '20G', shell.path('sparse.bin')]);
+    const put = ended(shell.start(['put', shell.path('sparse.bin'), 'drive/main/sparse.bin']));
+    const jobs = async (): Promise<number> =>
+      (await shell.json<{ jobs: unknown[] }>('daemon', 'status')).jobs.length;
+    await expect.poll(jobs, { timeout: 20_000 }).toBe(1);
+    await killAndWait(await shell.daemonPid());
+    const ran = await put;
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain('the daemon went away before it had answered');
+    expect((await shell.tarn(['status', 'drive/main'])).stderr).toContain('nothing is staged');
   });
 });

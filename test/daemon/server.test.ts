@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { createConnection } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROTOCOL } from '../../src/daemon/protocol.js';
-import { Shell } from '../cli/shell.js';
+import { run, Shell } from '../cli/shell.js';
 
 let shell: Shell;
 
@@ -53,14 +53,23 @@ describe('the control socket', () => {
     const older = await post('/v1/repo.list', '{}', { 'tarn-protocol': '0' });
     expect(older.status).toBe(501);
     expect(older.frames).toMatchObject([
-      { error: { kind: 'unsupported', message: expect.stringContaining('this command line is') } },
+      {
+        error: {
+          kind: 'unsupported',
+          message: expect.stringContaining('this command line is') as unknown,
+        },
+      },
     ]);
     const newer = await post('/v1/repo.list', '{}', {
       'tarn-protocol': '99',
       'tarn-version': '9.9.9',
     });
     expect(newer.frames).toMatchObject([
-      { error: { message: expect.stringContaining('the running daemon is the older one') } },
+      {
+        error: {
+          message: expect.stringContaining('the running daemon is the older one') as unknown,
+        },
+      },
     ]);
     const silent = await post('/v1/repo.list', '{}', {});
     expect(silent.status).toBe(501);
@@ -92,7 +101,7 @@ describe('the control socket', () => {
     ['/v1/repo.show', '{"name":"nosuch"}', 404],
   ])('refuses %s with %s', async (path, body, status) => {
     const answer = await post(path, body);
-    expect(answer.frames).toMatchObject([{ error: { message: expect.any(String) } }]);
+    expect(answer.frames).toMatchObject([{ error: { message: expect.any(String) as unknown } }]);
     expect(answer.status).toBe(status);
   });
 
@@ -104,9 +113,6 @@ describe('the control socket', () => {
   });
 
   it('ends what a client that hangs up had asked for', async () => {
-    const source = shell.path('endless');
-    const { run } = await import('../cli/shell.js');
-    await run('mkfifo', [source]);
     await run('truncate', ['-s', '20G', shell.path('sparse.bin')]);
     const body = JSON.stringify({
       repository: 'drive',
@@ -128,7 +134,7 @@ describe('the control socket', () => {
   });
 
   it('exits with 130 when interrupted, and the daemon stops the work', async () => {
-    await shell.file('sparse/x');
+    await run('truncate', ['-s', '20G', shell.path('sparse.bin')]);
     const child = shell.start(['put', shell.path('sparse.bin'), 'drive/main/sparse.bin']);
     const status = async (): Promise<number> =>
       (await shell.json<{ jobs: unknown[] }>('daemon', 'status')).jobs.length;

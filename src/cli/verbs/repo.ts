@@ -90,8 +90,18 @@ const remove: Command = {
   examples: [{ command: 'tarn repo delete drive --yes', what: 'without being asked' }],
   async run(input, context) {
     const [name = ''] = input.positionals;
-    const found = await ask(context, 'repo.show', { name });
-    const what = `delete repository '${name}' and all of its history in ${found.storage}?`;
+    let storage = 'its storage';
+    await ask(
+      context,
+      'repo.list',
+      {},
+      {
+        onRow: (row) => {
+          if (row.name === name) storage = row.storage;
+        },
+      },
+    );
+    const what = `delete repository '${name}' and all of its history in ${storage}?`;
     await confirm(context, input.flag('yes'), what);
     const gone = await ask(context, 'repo.delete', { name });
     await context.terminal.result(gone, `deleted repository '${name}'`);

@@ -2,8 +2,9 @@ import type { Key } from '../../model/path.js';
 import { keyToText, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
 import { TarnError } from '../../util/errors.js';
+import { giveWay } from '../../util/give-way.js';
 import { fields, flag, listOf, text } from '../arguments.js';
-import { hasBelow } from '../listing.js';
+import { hasBelow, YIELD_EVERY } from '../listing.js';
 import { directoryPrefix } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
 
@@ -44,8 +45,11 @@ export const status: OperationHandler<'status'> = {
     const workspace = await repositories.workspace(repository, parseBranchName(branch));
     const { source } = await workspace.view(signal);
     const counts = { added: 0, changed: 0, removed: 0 };
+    let rows = 0;
     for await (const { path, change, entries, size } of workspace.changes(signal)) {
       counts[change] += entries;
+      rows += 1;
+      if (rows % YIELD_EVERY === 0) await giveWay();
       await output.row({ path: keyToText(path), change, size });
     }
     return { branch, base: source.commitId, ...counts };

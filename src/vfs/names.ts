@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MaybePromise } from '../util/async.js';
 import { andThen, isPromise } from '../util/async.js';
-import { giveWay } from '../util/give-way.js';
 import type { Key } from '../model/path.js';
 import { NAME_BYTES_MAX, ROOT_KEY } from '../model/path.js';
 import type { View, ViewCursor } from '../repo/view.js';
@@ -19,9 +18,6 @@ const ALIASES_MAX = 9;
 const ALIAS = /^(.+)~file([2-9]?)$/s;
 
 const SLASH = 0x2f;
-
-/** Entries that a walk looks at before it lets others be answered. */
-const YIELD_EVERY = 2_000;
 
 /** Why no file system can show a component, undefined when it can. */
 export function unnameable(name: Key): string | undefined {

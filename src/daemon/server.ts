@@ -101,8 +101,7 @@ export class ControlServer {
       await output.done(await this.#run(name, body, output, signal));
     } catch (error) {
       const fault = signal.aborted ? asTarnError(signal.reason) : asTarnError(error);
-      if (fault.kind === 'internal')
-        this.#context.log.fault('request', error, { url: request.url });
+      if (isOurs(fault)) this.#context.log.fault('request', error, { url: request.url });
       if (!response.headersSent) response.statusCode = statusOf(fault);
       if (!response.destroyed) output.fail(fault);
     }
@@ -176,6 +175,11 @@ async function makePrivateDirectory(path: string): Promise<void> {
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
+}
+
+/** A fault of the program or of what is stored, which whoever looks after it wants to read later. */
+function isOurs({ kind }: TarnError): boolean {
+  return kind === 'internal' || kind === 'corrupt' || kind === 'io' || kind === 'no-space';
 }
 
 function statusOf(error: TarnError): number {

@@ -10,6 +10,7 @@ const SCHEMA: DurableSchema = {
   what: 'list of repositories',
   applicationId: 0x7461726d,
   version: 1,
+  checkedOnOpening: true,
   hint: 'restore this file from a copy; or delete it and add the repositories again: none of their contents are in it',
   tables: `
     CREATE TABLE repositories (

@@ -14,6 +14,7 @@ const SCHEMA: DurableSchema = {
   what: 'staging database',
   applicationId: 0x7461726c,
   version: 1,
+  checkedOnOpening: false,
   hint: 'what is committed is not in it: restore it from a copy, or delete it and give up what is staged',
   tables: `
     CREATE TABLE branches (

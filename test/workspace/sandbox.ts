@@ -55,8 +55,12 @@ export class Sandbox {
     return home;
   }
 
+  async closeAll(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close();
+  }
+
   async remove(): Promise<void> {
-    for (const close of this.#closers.reverse()) await close();
+    await this.closeAll();
     this.home.close();
     rmSync(this.directory, { recursive: true, force: true });
   }

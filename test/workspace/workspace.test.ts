@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CommitId } from '../../src/model/ids.js';
 import { Staging } from '../../src/workspace/staging.js';
@@ -248,7 +249,7 @@ describe('what is staged', () => {
   it('is one row for a removed directory, and says how much that is', async () => {
     const workspace = await sandbox.workspace();
     const files = Array.from({ length: 1000 }, (_, i) => [`raw/f${i}`, String(i)] as const);
-    await stage(workspace, { ...(Object.fromEntries(files) as Record<string, string>), keep: '1' });
+    await stage(workspace, { ...Object.fromEntries<string>(files), keep: '1' });
     await commit(workspace);
     await workspace.removePrefix(key('raw/'));
     await stage(workspace, { 'raw/f1': 'new', 'raw/f2': '2', 'raw/zzz': '1' });
@@ -266,5 +267,23 @@ describe('what is staged', () => {
     await expect(workspace.remove(key('a'))).rejects.toMatchObject(failure('not-found', "'a'"));
     await expect(workspace.removePrefix(key('a/'))).rejects.toMatchObject({ kind: 'not-found' });
     await expect(workspace.removePrefix(key('a'))).rejects.toMatchObject({ kind: 'invalid' });
+  });
+});
+
+describe('a damaged staging database', () => {
+  it('is an error that names it, never an empty one', async () => {
+    const workspace = await sandbox.workspace();
+    const files = Array.from({ length: 400 }, (_, i) => [`f${i}`, String(i)] as const);
+    await stage(workspace, Object.fromEntries<string>(files));
+    const file = sandbox.home.stagingFile('drive');
+    await sandbox.closeAll();
+    const bytes = readFileSync(file);
+    bytes.fill(0x55, 4096 * 5, 4096 * 12);
+    for (const content of [bytes, bytes.subarray(0, 4096 * 3), Buffer.from('no database at all')]) {
+      writeFileSync(file, content);
+      const read = async () => paths(await sandbox.workspace());
+      await expect(read()).rejects.toMatchObject(failure('corrupt', file));
+      await sandbox.closeAll();
+    }
   });
 });

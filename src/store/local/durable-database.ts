@@ -13,6 +13,8 @@ export interface DurableSchema {
   /** At least 1; a file of a later version is refused. */
   readonly version: number;
   readonly tables: string;
+  /** Read all of it once at every opening; otherwise damage shows when it is come upon. */
+  readonly checkedOnOpening: boolean;
   /** What to do when the file is damaged. */
   readonly hint: string;
 }
@@ -81,8 +83,7 @@ export class DurableDatabase {
       database.pragma('synchronous = FULL');
       if (mode === 'create') this.#createTables(database);
       this.#checkKind(database);
-      const findings = database.pragma('quick_check(1)', { simple: true });
-      if (findings !== 'ok') throw this.damaged(String(findings));
+      if (this.#schema.checkedOnOpening) this.#checkPages(database);
       return database;
     } catch (error) {
       database.close();
@@ -118,6 +119,11 @@ export class DurableDatabase {
         { hint: 'update tarn on this machine' },
       );
     }
+  }
+
+  #checkPages(database: Database.Database): void {
+    const findings = database.pragma('quick_check(1)', { simple: true });
+    if (findings !== 'ok') throw this.damaged(String(findings));
   }
 
   #explained(error: unknown): unknown {

@@ -15,6 +15,7 @@ const SCHEMA: DurableSchema = {
   what: 'ref database',
   applicationId: 0x7461726e,
   version: 1,
+  checkedOnOpening: true,
   hint: 'restore this file from a copy of the repository; the commits themselves are not in it',
   tables: `
     CREATE TABLE refs (

@@ -189,7 +189,7 @@ class Put {
       stats = fstatSync(fd, { bigint: true });
       if (!stats.isFile()) return this.#skipped.add(path, NOT_HELD);
       const tag = { key, ...attributesOf(stats) };
-      const size = stats.size > BLOCK_BYTES ? undefined : this.#readSmall(fd);
+      const size = this.#readSmall(fd, Number(stats.size));
       if (size === undefined) {
         keepOpen = true;
         return this.#startLarge(fd, Number(stats.size), tag, path);
@@ -204,15 +204,19 @@ class Put {
     }
   }
 
-  /** Fills the buffer to the file's end; undefined when the file has grown beyond a block. */
-  #readSmall(fd: number): number | undefined {
+  /**
+   * Fills the buffer with the file, which had `expected` bytes; undefined when it has more than a
+   * block. What was read is one state of the file, so only a file that ends early is read again.
+   */
+  #readSmall(fd: number, expected: number): number | undefined {
     const buffer = this.#buffer;
     let size = 0;
+    if (expected > BLOCK_BYTES) return undefined;
     for (;;) {
       const count = readSync(fd, buffer, size, buffer.length - size, size);
       size += count;
       if (size > BLOCK_BYTES) return undefined;
-      if (count === 0) return size;
+      if (size === expected || count === 0) return size;
     }
   }
 

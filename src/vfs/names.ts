@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { MaybePromise } from '../util/async.js';
-import { andThen, isPromise } from '../util/async.js';
+import { throwIfAborted } from '../util/abort.js';
+import { andThen, isPromise, type MaybePromise } from '../util/async.js';
+import { giveWay } from '../util/give-way.js';
 import type { Key } from '../model/path.js';
 import { NAME_BYTES_MAX, ROOT_KEY } from '../model/path.js';
 import type { View, ViewCursor } from '../repo/view.js';
@@ -115,7 +115,10 @@ export async function* listUnmountable(
   const attributes = emptyAttributes();
   let more = await cursor.seek(ROOT_KEY);
   for (let seen = 1; more; seen += 1) {
-    if (seen % ENTRIES_A_TURN === 0) await nextTurn(undefined, { signal });
+    if (seen % ENTRIES_A_TURN === 0) {
+      throwIfAborted(signal);
+      await giveWay();
+    }
     const key = cursor.key;
     cursor.attributes(attributes);
     const isMarker = key.endsWith('/') && attributes.kind === 'file' && attributes.size === 0;

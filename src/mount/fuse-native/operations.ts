@@ -1,7 +1,7 @@
 import { read as readDescriptor } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isPromise, type MaybePromise } from '../../util/async.js';
 import { asTarnError } from '../../util/errors.js';
+import { giveWay } from '../../util/give-way.js';
 import { keyFromText, keyToBytes, keyToText, type Key } from '../../model/path.js';
 import type {
   Attributes,
@@ -175,7 +175,7 @@ export class FilesystemOperations implements Operations {
         const errno = await this.#filesystem.readdir(handle, names.next, names, signal);
         if (errno !== undefined) return errno;
         if (names.room === NAMES_A_TURN) return names;
-        await nextTurn();
+        await giveWay();
       }
     } finally {
       this.#filesystem.releasedir(opened.handle);

@@ -14,6 +14,7 @@ describe('the driver fuse-native', () => {
     served = await ServedMount.start('fuse-native', [
       { path: 'old', bytes: 'x', mtimeMs: -86_400_000 },
       { path: 'fine', bytes: 'x', mtimeMs: 1_718_000_000_123 },
+      ...Array.from({ length: 12_000 }, (_, i) => ({ path: `crowd/${i}` })),
       ...Array.from({ length: 300 }, (_, i) => ({ path: `many/${i}`, bytes: `${i}` })),
     ]);
   });
@@ -41,6 +42,12 @@ describe('the driver fuse-native', () => {
       await Promise.all(files.map((file) => file.close()));
     }
     await expect.poll(() => served?.ask('reads')).toMatch(/ opened 0$/);
+  });
+
+  it('lists a directory that takes several turns, each name once', async () => {
+    const names = await fs.readdir(at('crowd'));
+    expect(names.length).toBe(12_000);
+    expect(new Set(names).size).toBe(12_000);
   });
 
   it.each([

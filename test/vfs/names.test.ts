@@ -116,4 +116,19 @@ describe('names', () => {
     const file = await inodeOf(filesystem, 'raw.txt');
     expect(await filesystem.lookup(file, 'x' as Key, NEVER)).toBe('ENOTDIR');
   });
+
+  it('stops looking for what is not shown when asked to', async () => {
+    const stop = new AbortController();
+    const keys = Array.from({ length: 20_000 }, (_, i) => `${i}//x`);
+    const { view } = filesystemOf(keys);
+    let seen = 0;
+    const walk = async (): Promise<void> => {
+      for await (const _ of listUnmountable(view, stop.signal)) {
+        seen += 1;
+        stop.abort();
+      }
+    };
+    await expect(walk()).rejects.toMatchObject({ kind: 'aborted' });
+    expect(seen).toBeLessThan(keys.length);
+  });
 });

@@ -71,11 +71,21 @@ function kernel(): CheckRow {
 
 async function device(): Promise<CheckRow> {
   const path = '/dev/fuse';
-  const fix = "run 'modprobe fuse' as root; give a container '--device /dev/fuse'";
-  return access(path, constants.R_OK | constants.W_OK).then(
-    () => row('device', 'ok', `${path} can be opened`),
-    () => row('device', 'fail', `${path} is missing or may not be opened`, fix),
-  );
+  try {
+    await access(path, constants.R_OK | constants.W_OK);
+    return row('device', 'ok', `${path} can be opened`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') {
+      return row(
+        'device',
+        'fail',
+        `${path} may not be opened by this user`,
+        `as root: chmod 666 ${path}`,
+      );
+    }
+    const fix = "run 'modprobe fuse' as root; start a container with '--device /dev/fuse'";
+    return row('device', 'fail', `${path} is missing`, fix);
+  }
 }
 
 function addon(): CheckRow {

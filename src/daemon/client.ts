@@ -6,6 +6,7 @@ import { fromWireError, readFrames } from './frames.js';
 import type { Arguments, OperationName, Progress, Result, Row } from './protocol.js';
 import {
   ANY_PROTOCOL,
+  BODY_BYTES_MAX,
   PROTOCOL,
   PROTOCOL_HEADER,
   protocolRefusal,
@@ -65,12 +66,22 @@ async function connect(path: string, signal: AbortSignal | undefined): Promise<S
 
 function encodeRequest(name: string, args: unknown): string {
   const body = JSON.stringify(args);
+  const bytes = Buffer.byteLength(body);
+  if (bytes > BODY_BYTES_MAX) {
+    throw new TarnError(
+      'too-large',
+      `the command is ${bytes} bytes long, at most ${BODY_BYTES_MAX}`,
+      {
+        hint: 'split it into several, or name a folder instead of its files',
+      },
+    );
+  }
   return [
     `POST /v1/${name} HTTP/1.0`,
     `${PROTOCOL_HEADER}: ${PROTOCOL}`,
     `${VERSION_HEADER}: ${VERSION}`,
     'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
+    `content-length: ${bytes}`,
     '',
     body,
   ].join('\r\n');

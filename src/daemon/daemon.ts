@@ -31,12 +31,15 @@ export interface RunOptions {
 export async function runDaemon(paths: DaemonPaths, options: RunOptions): Promise<void> {
   const lock = lockHome(paths.home);
   const log = new Log(paths.log);
+  const onCrash = (error: unknown): void => log.fault('daemon crashed', error);
+  process.on('uncaughtExceptionMonitor', onCrash);
   try {
     await serve(paths, log, options);
   } catch (error) {
     log.fault('daemon failed', error);
     throw error;
   } finally {
+    process.off('uncaughtExceptionMonitor', onCrash);
     log.close();
     lock.release();
   }

@@ -14,6 +14,7 @@ import { manifestKey, packKey, wholeKey } from './layout.js';
 import { putNamed } from './objects.js';
 import { PACK_BUFFER_BYTES, PackBuilder } from './pack-builder.js';
 import type { StoredContent } from './pack-builder.js';
+import { isPackIntact } from './pack-reader.js';
 
 export type { StoredContent } from './pack-builder.js';
 
@@ -153,7 +154,7 @@ export class ContentWriter<T> {
     const upload = await this.#orFail(this.#objects.upload(signal));
     return {
       write: (bytes) => this.#orFail(upload.write(bytes)),
-      finish: (key) => this.#orFail(upload.finish(key)),
+      finish: (key, options) => this.#orFail(upload.finish(key, options)),
       abort: () => upload.abort(),
     };
   }
@@ -191,12 +192,13 @@ export class ContentWriter<T> {
     const sealed = pack.seal(known);
     if (sealed !== undefined) {
       await putNamed(this.#objects, packKey(sealed.id), sealed.bytes, this.#stop.signal);
+      await this.#stamp(packKey(sealed.id));
       this.#index?.add(sealed.id, sealed.bytes.length, sealed.contents);
     }
     await this.#onStored(pack.stored(known, sealed));
   }
 
-  /** Of these contents, those that lie in a pack which is really there. */
+  /** Of these contents, those that lie in a pack which is there, and sound. */
   async #known(hashes: readonly Hash[]): Promise<Map<Hash, IndexedContent>> {
     const found = this.#index?.find(hashes) ?? new Map<Hash, IndexedContent>();
     for (const [hash, place] of found) {
@@ -208,14 +210,24 @@ export class ContentWriter<T> {
   #isPresent({ pack, packBytes }: IndexedContent): Promise<boolean> {
     let present = this.#present.get(pack);
     if (present === undefined) {
-      present = this.#objects.head(packKey(pack), this.#stop.signal).then((info) => {
-        if (info?.size === packBytes) return true;
-        this.#index?.drop(pack);
-        return false;
+      present = this.#isSound(pack, packBytes).then((sound) => {
+        if (!sound) this.#index?.drop(pack);
+        return sound;
       });
       this.#present.set(pack, present);
     }
     return present;
+  }
+
+  /** Whether the pack is there and, where it is a local file, undamaged. */
+  async #isSound(pack: PackId, packBytes: number): Promise<boolean> {
+    const key = packKey(pack);
+    const info = await this.#objects.head(key, this.#stop.signal);
+    if (info?.size !== packBytes) return false;
+    if ((await this.#isStamped(key)) !== false) return true;
+    if (!(await isPackIntact(this.#objects, pack, this.#stop.signal))) return false;
+    await this.#stamp(key);
+    return true;
   }
 
   #finishLater(large: LargeContent, tag: T): void {
@@ -228,8 +240,10 @@ export class ContentWriter<T> {
   async #finishLarge(large: LargeContent, tag: T): Promise<void> {
     const { id, size, manifest, upload } = large;
     const key = wholeKey(id);
+    // What is there already is kept only if nobody has touched it since it was verified.
+    const replace = (await this.#isStamped(key)) === false;
     const [object] = await Promise.all([
-      upload.finish(key),
+      upload.finish(key, { replace }),
       putNamed(this.#objects, manifestKey(id), manifest, this.#stop.signal),
     ]);
     if (object.created) await this.#stamp(key);
@@ -237,10 +251,27 @@ export class ContentWriter<T> {
     await this.#enqueue(async () => this.#onStored([stored]));
   }
 
+  /** Whether nobody has touched the object's file since it was verified; undefined without one. */
+  async #isStamped(key: string): Promise<boolean | undefined> {
+    const file = await this.#localFile(key);
+    return file && this.#stamps?.get(file.path) === file.identity;
+  }
+
   async #stamp(key: string): Promise<void> {
+    const file = await this.#localFile(key);
+    if (file !== undefined) this.#stamps?.set(file.path, file.identity);
+  }
+
+  /** Undefined without stamps, and for an object that is no local file, or not there yet. */
+  async #localFile(key: string): Promise<{ path: string; identity: string } | undefined> {
     const path = this.#objects.localPath?.(key);
-    if (path === undefined || this.#stamps === undefined) return;
-    this.#stamps.set(path, fileIdentity(await stat(path, { bigint: true })));
+    if (path === undefined || this.#stamps === undefined) return undefined;
+    try {
+      return { path, identity: fileIdentity(await stat(path, { bigint: true })) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 }
 

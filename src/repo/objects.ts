@@ -23,7 +23,7 @@ export class ObjectNodeStore implements NodeStore {
 
 /**
  * Puts an object whose key follows from its bytes, so that one which is there already will do;
- * unless it has another length, which only a damaged one can: that is replaced.
+ * unless it differs, which only a damaged one can: that is replaced.
  */
 export async function putNamed(
   objects: ObjectStore,
@@ -36,7 +36,7 @@ export async function putNamed(
     await objects.put(key, bytes, { ...options, ifNoneMatch: '*' });
   } catch (error) {
     if (!(error instanceof TarnError) || error.kind !== 'conflict') throw error;
-    const info = await objects.head(key, signal);
-    if (info?.size !== bytes.length) await objects.put(key, bytes, options);
+    const kept = await objects.get(key, options);
+    if (Buffer.compare(kept, bytes) !== 0) await objects.put(key, bytes, options);
   }
 }

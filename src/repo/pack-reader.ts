@@ -1,3 +1,4 @@
+import { sha256 } from '../model/ids.js';
 import type { PackId } from '../model/ids.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { TarnError } from '../util/errors.js';
@@ -33,4 +34,22 @@ export async function readPackIndex(
   const range = decodeTrailer(trailer, size, key);
   const index = await objects.get(key, { ...options, range });
   return { size, contents: decodePackIndex(index, range.offset, id, key) };
+}
+
+/** Whether the whole pack decodes and each content in it hashes to its name. */
+export async function isPackIntact(
+  objects: ObjectStore,
+  id: PackId,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  try {
+    const { contents } = await readPackIndex(objects, id, signal);
+    const bytes = await objects.get(packKey(id), signal === undefined ? {} : { signal });
+    return contents.every(
+      ({ hash, offset, length }) => sha256(bytes.subarray(offset, offset + length)) === hash,
+    );
+  } catch (error) {
+    if (error instanceof TarnError && error.kind === 'corrupt') return false;
+    throw error;
+  }
 }

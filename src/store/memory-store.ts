@@ -55,10 +55,10 @@ export class MemoryStore implements ObjectStore {
         throwIfAborted(signal);
         parts.push(Uint8Array.from(bytes));
       },
-      finish: async (key) => {
+      finish: async (key, { replace = false } = {}) => {
         throwIfAborted(signal);
         const kept = await this.head(key);
-        if (kept !== undefined) return { ...kept, created: false };
+        if (kept !== undefined && !replace) return { ...kept, created: false };
         return { ...(await this.put(key, Buffer.concat(parts))), created: true };
       },
       abort: async () => {

@@ -65,8 +65,11 @@ export interface ObjectInfo {
 /** An object on its way; exactly one of finish and abort must be called. */
 export interface Upload {
   write(bytes: Uint8Array): Promise<void>;
-  /** Makes it durable under `key`; an object that is there already is kept and this one dropped. */
-  finish(key: string): Promise<UploadedObject>;
+  /**
+   * Makes it durable under `key`. An object that is there already is kept and this one dropped,
+   * unless `replace`.
+   */
+  finish(key: string, options?: { readonly replace?: boolean }): Promise<UploadedObject>;
   abort(): Promise<void>;
 }
 

@@ -1,4 +1,12 @@
-import { closeSync, openSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BLOCK_BYTES, contentIdOf, EMPTY_CONTENT, sha256 } from '../../src/model/ids.js';
@@ -161,31 +169,35 @@ describe('content writer', () => {
     expect(packs.size).toBe(2);
   });
 
-  test('a large file that is there already is kept, and not trusted for having been hashed', async () => {
+  test('a large file that somebody damaged is replaced when the same bytes are put again', async () => {
     const bytes = noise(BLOCK_BYTES + 1, 1);
     const [stored] = await storeAll([bytes], store, fixture);
     const path = fixture.store.localPath(wholeKey(stored?.content ?? EMPTY_CONTENT));
-    expect(fixture.stamps.get(path)).toBeDefined();
-    untilFileClockMoves(path);
-    writeFileSync(path, bytes);
-    const stamp = fixture.stamps.get(path);
+    const before = statSync(path).ino;
     await storeAll([bytes], store, fixture);
-    expect(fixture.stamps.get(path)).toBe(stamp);
+    expect(statSync(path).ino).toBe(before);
+    flipBit(path, 70_000);
+    await storeAll([bytes], store, fixture);
+    expect(Buffer.compare(await readBack(stored as StoredContent<number>), bytes)).toBe(0);
   });
 
-  test.each(['missing', 'truncated'])('a pack that is %s is not referred to', async (damage) => {
-    const files = [noise(1000, 1), noise(1000, 2)];
-    const [first] = await storeAll(files, store, fixture);
-    if (first?.address.kind !== 'packed') throw new Error('not packed');
-    const path = fixture.store.localPath(packKey(first.address.pack));
-    if (damage === 'missing') await store.delete(packKey(first.address.pack));
-    else truncateSync(path, 50);
-    await fixture.store.close();
-    const again = await storeAll(files, store, fixture);
-    for (const [i, file] of files.entries()) {
-      expect(Buffer.compare(await readBack(again[i] as StoredContent<number>), file)).toBe(0);
-    }
-  });
+  test.each(['missing', 'truncated', 'damaged'])(
+    'a pack that is %s is not referred to',
+    async (damage) => {
+      const files = [noise(1000, 1), noise(1000, 2)];
+      const [first] = await storeAll(files, store, fixture);
+      if (first?.address.kind !== 'packed') throw new Error('not packed');
+      const path = fixture.store.localPath(packKey(first.address.pack));
+      if (damage === 'missing') await store.delete(packKey(first.address.pack));
+      else if (damage === 'truncated') truncateSync(path, 50);
+      else flipBit(path, 500);
+      await fixture.store.close();
+      const again = await storeAll(files, store, fixture);
+      for (const [i, file] of files.entries()) {
+        expect(Buffer.compare(await readBack(again[i] as StoredContent<number>), file)).toBe(0);
+      }
+    },
+  );
 
   test('an index made anew from the packs knows what the old one knew', async () => {
     const files = Array.from({ length: 30 }, (_, i) => noise(900_000, i));
@@ -268,3 +280,11 @@ describe('content writer', () => {
     expect(readdirSync(join(fixture.directory, 'store', 'tmp'))).toEqual([]);
   });
 });
+
+/** After the file's clock has moved, so that the change is one that can be noticed. */
+function flipBit(path: string, offset: number): void {
+  untilFileClockMoves(path);
+  const bytes = readFileSync(path);
+  bytes[offset] = (bytes[offset] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}

@@ -202,6 +202,14 @@ function uploads(store: () => ObjectStore): void {
     expect(text(await store().get('k'))).toBe('first');
   });
 
+  test('an upload that replaces takes the place of the object there', async () => {
+    await store().put('k', bytes('first'));
+    const upload = await store().upload();
+    await upload.write(bytes('second'));
+    expect(await upload.finish('k', { replace: true })).toMatchObject({ size: 6, created: true });
+    expect(text(await store().get('k'))).toBe('second');
+  });
+
   test('an aborted upload leaves nothing', async () => {
     const upload = await store().upload();
     await upload.write(bytes('hello'));

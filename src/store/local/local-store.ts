@@ -123,10 +123,10 @@ export class LocalStore implements ObjectStore {
           throw asTarnError(error, `writing an object in '${this.url}'`);
         }
       },
-      finish: async (key) => {
+      finish: async (key, { replace = false } = {}) => {
         try {
           throwIfAborted(signal);
-          return await this.#finish(file, key);
+          return await this.#finish(file, key, replace);
         } catch (error) {
           throw this.#explain(error, key, 'writing');
         } finally {
@@ -183,11 +183,12 @@ export class LocalStore implements ObjectStore {
     }
   }
 
-  async #finish(file: PendingFile, key: string): Promise<UploadedObject> {
+  async #finish(file: PendingFile, key: string, replace: boolean): Promise<UploadedObject> {
     const path = this.localPath(key);
     const info = await file.complete();
     await this.#directories.ensure(dirname(path));
-    const created = await linkNew(file.path, path);
+    if (replace) await rename(file.path, path);
+    const created = replace || (await linkNew(file.path, path));
     await this.#directories.sync(dirname(path));
     if (created) return { key, ...info, created };
     const kept = await headFile(key, path);

@@ -10,7 +10,7 @@ export type Listed =
   | { readonly kind: 'entry'; readonly key: Key; readonly cursor: ViewCursor };
 
 /** A walk gives way to others this often, so that the kernel is answered meanwhile. */
-export const YIELD_EVERY = 2_000;
+export const YIELD_EVERY = 500;
 
 /**
  * What lies directly below `prefix` (empty or ending with `/`), in key order; sub-directories are

@@ -3,9 +3,13 @@ import { entrySize } from '../model/entry.js';
 import type { Key } from '../model/path.js';
 import type { FrozenView } from '../repo/view.js';
 import { throwIfAborted } from '../util/abort.js';
+import { giveWay } from '../util/give-way.js';
 import { isSameEntry } from './same-entry.js';
 import { coveringPrefix } from './staged-view.js';
 import type { RemovedPrefix, StagedRow } from './staging.js';
+
+/** Rows looked at before others get a turn of the event loop. */
+const ROWS_A_TURN = 1_000;
 
 /** One difference between a branch's head and what is staged on it. */
 export interface Change {
@@ -44,8 +48,11 @@ async function* changesOfRows(
   rows: Iterable<StagedRow>,
   signal: AbortSignal | undefined,
 ): AsyncIterable<Change> {
+  let seen = 0;
   for (const { key, entry } of rows) {
     throwIfAborted(signal);
+    seen += 1;
+    if (seen % ROWS_A_TURN === 0) await giveWay();
     const before = await head.get(key, signal);
     const change = changeOf(key, before, entry);
     if (change === undefined) continue;
@@ -80,8 +87,12 @@ async function removedBelow(
   signal: AbortSignal | undefined,
 ): Promise<Change> {
   let { entries, bytes } = await head.totals(prefix, signal);
+  let seen = 0;
   for (const { key, entry } of rowsIn(prefix, undefined)) {
     if (!key.startsWith(prefix)) break;
+    throwIfAborted(signal);
+    seen += 1;
+    if (seen % ROWS_A_TURN === 0) await giveWay();
     const before = entry === undefined ? undefined : await head.get(key, signal);
     if (before === undefined) continue;
     entries -= 1;

@@ -6,6 +6,7 @@ import { ROOT_KEY } from '../model/path.js';
 import type { Content } from '../repo/content.js';
 import type { FrozenView, View, ViewSource } from '../repo/view.js';
 import { prefixEnd } from '../tree/tree.js';
+import { giveWay } from '../util/give-way.js';
 import type { LiveHead } from './live-head.js';
 import { spanOfKey, spanOfPrefix } from './spans.js';
 import type { RemovedPrefix, StagedRow } from './staging.js';
@@ -70,6 +71,7 @@ export class StagedView implements View {
       const last = rows.at(-1);
       if (last === undefined || isLast) return;
       from = `${last.key}\0` as Key;
+      await giveWay();
     }
   }
 }

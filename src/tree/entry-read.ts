@@ -1,6 +1,6 @@
 import type { EntryAttributes } from '../model/cursor.js';
 import type { Address, Entry, Extent, ExtentSource } from '../model/entry.js';
-import type { Hash } from '../model/ids.js';
+import type { Hash, PackId } from '../model/ids.js';
 import { contentIdOf, EMPTY_CONTENT, HASH_BYTES, parseContentId } from '../model/ids.js';
 import type { ByteReader } from './bytes.js';
 import {
@@ -15,7 +15,6 @@ import {
   SOURCE,
   SYMLINK_MODE_DEFAULT,
 } from './format.js';
-import type { LeafNode } from './node.js';
 
 /** Readers of entries in leaves that decodeNode accepted; each starts at the flags of a value. */
 
@@ -41,7 +40,17 @@ export function readAttributes(
   return flags;
 }
 
-export function readEntry(reader: ByteReader, leaf: LeafNode, index: number): Entry {
+/** What an entry leaves to the leaf that holds it. */
+export interface LeafContext {
+  /** Seconds that modification times are relative to. */
+  readonly mtimeBase: number;
+  /** The pack in row `pack` of the leaf's table. */
+  packId(pack: number): PackId;
+  /** Byte at which item `index` starts. */
+  offsetOf(index: number): number;
+}
+
+export function readEntry(reader: ByteReader, leaf: LeafContext, index: number): Entry {
   const base = { kind: 'file', size: 0, mtimeSec: 0, mtimeNsec: 0, mode: 0 } as EntryAttributes;
   const flags = readAttributes(reader, leaf.mtimeBase, base);
   const { size, mtimeSec, mtimeNsec, mode } = base;
@@ -77,7 +86,7 @@ function readHash(reader: ByteReader): Hash {
   return reader.bytes.toString('hex', start, start + HASH_BYTES) as Hash;
 }
 
-function readAddress(reader: ByteReader, leaf: LeafNode, index: number, form: number): Address {
+function readAddress(reader: ByteReader, leaf: LeafContext, index: number, form: number): Address {
   switch (form) {
     case FORM.packed: {
       const pack = reader.uvarint();
@@ -95,7 +104,7 @@ function readAddress(reader: ByteReader, leaf: LeafNode, index: number, form: nu
 }
 
 /** Where the last file in `pack` before item `index` ends, since the restart point. */
-function packEndBefore(reader: ByteReader, leaf: LeafNode, index: number, pack: number): number {
+function packEndBefore(reader: ByteReader, leaf: LeafContext, index: number, pack: number): number {
   let end = 0;
   for (let i = index - (index % RESTART_INTERVAL); i < index; i++) {
     reader.position = leaf.offsetOf(i);
@@ -115,7 +124,7 @@ function packEndBefore(reader: ByteReader, leaf: LeafNode, index: number, pack: 
   return end;
 }
 
-function readExtents(reader: ByteReader, leaf: LeafNode): Extent[] {
+function readExtents(reader: ByteReader, leaf: LeafContext): Extent[] {
   const extents: Extent[] = [];
   for (let left = reader.uvarint(); left > 0; left--) {
     const source = readSource(reader, leaf);
@@ -124,7 +133,7 @@ function readExtents(reader: ByteReader, leaf: LeafNode): Extent[] {
   return extents;
 }
 
-function readSource(reader: ByteReader, leaf: LeafNode): ExtentSource {
+function readSource(reader: ByteReader, leaf: LeafContext): ExtentSource {
   const tag = reader.u8();
   if (tag === SOURCE.pack) return { kind: 'pack', pack: leaf.packId(reader.uvarint()) };
   const prefix = tag === SOURCE.wholeMerkle ? 'merkle:' : 'sha256:';

@@ -1,6 +1,5 @@
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { DurableSchema } from '../store/local/durable-database.js';
 import { DurableDatabase } from '../store/local/durable-database.js';
@@ -113,19 +112,6 @@ export class Home {
   close(): void {
     this.#database.close();
   }
-}
-
-/**
- * The home directory that this environment chooses: TARN_HOME, else `tarn` in XDG_DATA_HOME, else
- * `~/.local/share/tarn`.
- * @throws TarnError invalid
- */
-export function homePath(environment: NodeJS.ProcessEnv = process.env): string {
-  const chosen = environment['TARN_HOME'];
-  if (chosen !== undefined && chosen !== '') return resolve(chosen);
-  const data = environment['XDG_DATA_HOME'];
-  if (data !== undefined && isAbsolute(data)) return join(data, 'tarn');
-  return join(homedir(), '.local', 'share', 'tarn');
 }
 
 export interface HomeLock {

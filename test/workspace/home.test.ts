@@ -4,7 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Home, homePath, lockHome } from '../../src/workspace/home.js';
+import { homePath } from '../../src/workspace/home-path.js';
+import { Home, lockHome } from '../../src/workspace/home.js';
 import { ensureBuilt } from './built.js';
 
 let directory: string;

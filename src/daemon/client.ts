@@ -24,7 +24,8 @@ export interface CallOptions<K extends OperationName> {
 }
 
 /**
- * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there. Speaks
+ * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there
+ * or it is about to end. Speaks
  * plain HTTP/1.0 by hand: loading node:http costs a command a tenth of its time.
  * @throws TarnError what the daemon answered; unavailable when it went away in the middle; aborted
  */
@@ -41,7 +42,7 @@ export async function call<K extends OperationName>(
   signal?.addEventListener('abort', abort, { once: true });
   try {
     socket.write(encodeRequest(name, args));
-    return { result: await readAnswer(socket, name, options) };
+    return await readAnswer(socket, name, options);
   } catch (error) {
     if (signal?.aborted === true) throw new TarnError('aborted', 'interrupted before it was done');
     throw error instanceof TarnError ? error : lostConnection(error);
@@ -91,7 +92,7 @@ async function readAnswer<K extends OperationName>(
   socket: Socket,
   name: K,
   options: CallOptions<K>,
-): Promise<Result<K>> {
+): Promise<{ result: Result<K> } | undefined> {
   const chunks = socket[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>;
   const rest = await readHeader(chunks, name);
   for await (const part of readFrames(continued(rest, chunks))) {
@@ -102,8 +103,9 @@ async function readAnswer<K extends OperationName>(
     const { frame } = part;
     if ('row' in frame) await options.onRow?.(frame.row as Row<K>);
     else if ('progress' in frame) options.onProgress?.(frame.progress);
-    else if ('error' in frame) throw fromWireError(frame.error);
-    else return frame.done as Result<K>;
+    else if ('done' in frame) return { result: frame.done as Result<K> };
+    else if (frame.error.isForNext === true) return undefined;
+    else throw fromWireError(frame.error);
   }
   throw lostConnection();
 }

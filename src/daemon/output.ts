@@ -54,9 +54,13 @@ export class Output<Row> {
     this.#response.end();
   }
 
-  /** Ends the stream with `error`; what was sent before it was true. */
-  fail(error: TarnError): void {
-    this.#response.end(this.#batch + encodeFrame({ error: toWireError(error) }));
+  /**
+   * Ends the stream with `error`; what was sent before it was true.
+   * @param isForNext nothing was done, and the next daemon can be asked
+   */
+  fail(error: TarnError, isForNext: boolean): void {
+    const wire = isForNext ? { ...toWireError(error), isForNext } : toWireError(error);
+    this.#response.end(this.#batch + encodeFrame({ error: wire }));
   }
 
   async #write(data: Uint8Array | string): Promise<void> {

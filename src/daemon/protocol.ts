@@ -28,6 +28,8 @@ export interface WireError {
   readonly kind: ErrorKind;
   readonly message: string;
   readonly hint?: string;
+  /** The daemon was stopping and did nothing: the next one can be asked. */
+  readonly isForNext?: boolean;
 }
 
 export interface Progress {

@@ -51,11 +51,12 @@ export class ControlServer {
     await rename(early, path);
   }
 
-  /** Takes no more requests, aborts those that run but `except`, and waits for them. */
+  /**
+   * Aborts the requests that run but `except`, and waits for them. Later ones are refused in words,
+   * until closed(): they may have come through the socket before it went.
+   */
   async stop(except?: AbortSignal): Promise<void> {
     this.#stopping = true;
-    this.#server.close();
-    this.#server.closeIdleConnections();
     const waits: Promise<void>[] = [];
     for (const [controller, ended] of this.#running) {
       if (controller.signal === except) continue;
@@ -71,6 +72,7 @@ export class ControlServer {
       Promise.all(this.#running.values()),
       new Promise((resolve) => setTimeout(resolve, LAST_ANSWER_MS_MAX).unref()),
     ]);
+    this.#server.close();
     this.#server.closeAllConnections();
   }
 
@@ -94,8 +96,10 @@ export class ControlServer {
     signal: AbortSignal,
   ): Promise<void> {
     const output = new Output<never>(response, signal);
+    let isAdmitted = false;
     try {
       const name = this.#admit(request);
+      isAdmitted = true;
       const body = await readBody(request, signal);
       response.setHeader('content-type', 'application/x-ndjson');
       await output.done(await this.#run(name, body, output, signal));
@@ -103,7 +107,7 @@ export class ControlServer {
       const fault = signal.aborted ? asTarnError(signal.reason) : asTarnError(error);
       if (isOurs(fault)) this.#context.log.fault('request', error, { url: request.url });
       if (!response.headersSent) response.statusCode = statusOf(fault);
-      if (!response.destroyed) output.fail(fault);
+      if (!response.destroyed) output.fail(fault, !isAdmitted && this.#stopping);
     }
   }
 

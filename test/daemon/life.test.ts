@@ -112,6 +112,20 @@ describe('ending', () => {
     expect(await shell.json('daemon', 'stop')).toEqual({ stopped: false });
   });
 
+  it('lets commands given meanwhile go on with the next daemon', async () => {
+    const shell = await open();
+    await shell.must('repo', 'create', 'drive');
+    for (let round = 0; round < 4; round += 1) {
+      const ran = await Promise.all([
+        shell.tarn(['daemon', 'stop']),
+        shell.tarn(['repo', 'list']),
+        shell.tarn(['ls', 'drive/main']),
+        shell.tarn(['stat', 'drive/main']),
+      ]);
+      expect(ran.map(({ code, stderr }) => `${String(code)}${stderr}`)).toEqual(Array(4).fill('0'));
+    }
+  });
+
   it('status starts none', async () => {
     const shell = await open();
     const ran = await shell.tarn(['daemon', 'status']);

@@ -11,17 +11,16 @@ import type {
 } from '../../vfs/filesystem.js';
 import { errnoName, errnoNumber, errnoOf } from '../errno.js';
 import { RECORD, type Addon, type NativeCounters, type NativeSession } from './addon.js';
-import { ListingEncoder, presentation, ReplyEncoder, type Presentation } from './encode.js';
+import { presentation, ReplyEncoder, type Presentation } from './encode.js';
 import { Handles } from './handles.js';
 import { Interrupts } from './interrupts.js';
+import { Listings, type Listing, type ListingRequest } from './listings.js';
 import { CACHE_DIR, KEEP_CACHE, OP } from './wire.js';
 
 /** Requests taken from the reader threads in one call. */
 const BATCH_MAX = 128;
 /** The longest reply from the shared buffer is a symlink's target. */
 const REPLY_BYTES = 8192;
-/** Listing buffers kept for the next listing; more exist only while so many are being filled. */
-const LISTINGS_KEPT_MAX = 4;
 
 const EINTR = errnoNumber('EINTR');
 const ERANGE = errnoNumber('ERANGE');
@@ -29,6 +28,8 @@ const ENOENT = errnoNumber('ENOENT');
 const ENODEV = 19;
 const ECONNABORTED = 103;
 const EBADF = errnoNumber('EBADF');
+/** Of work that nobody waits for. */
+const NEVER = new AbortController().signal;
 
 /** Connections that run. When the process exits, nobody could answer for their mounts. */
 const running = new Set<NativeSession>();
@@ -67,7 +68,7 @@ export class Connection {
   readonly #names = Buffer.from(new ArrayBuffer(BATCH_MAX * RECORD.nameBytes));
   readonly #encode: ReplyEncoder;
   readonly #show: Presentation;
-  readonly #listings: ListingEncoder[] = [];
+  readonly #listings: Listings;
   readonly #interrupts = new Interrupts();
   readonly #files: Handles;
   readonly #directories: Handles;
@@ -87,6 +88,7 @@ export class Connection {
     this.#onFault = options.onFault;
     this.#show = presentation(options.uid, options.gid, filesystem.frozen);
     this.#keepFlags = filesystem.frozen ? KEEP_CACHE | CACHE_DIR : 0;
+    this.#listings = new Listings(filesystem, this.#show);
     const reply = new Uint8Array(new ArrayBuffer(REPLY_BYTES));
     this.#encode = new ReplyEncoder(reply, this.#show);
     this.#files = new Handles((handle) => this.#guard(() => filesystem.release(handle)));
@@ -190,10 +192,12 @@ export class Connection {
         );
       case OP.readdir:
       case OP.readdirplus: {
-        const from = this.#number(at + RECORD.offset);
-        return this.#list(unique, pid, handle, from, size, opcode === OP.readdirplus);
+        const offset = this.#number(at + RECORD.offset);
+        const plus = opcode === OP.readdirplus;
+        return this.#list(unique, pid, { handle, offset, size, plus });
       }
       case OP.releasedir:
+        this.#listings.drop(handle);
         return this.#directories.close(handle);
       case OP.statfs:
         return this.#when(unique, pid, fs.statfs(signal), this.#replyStatfs);
@@ -267,33 +271,42 @@ export class Connection {
     });
   }
 
-  #list(
-    unique: number,
-    pid: number,
-    handle: Handle,
-    offset: number,
-    size: number,
-    plus: boolean,
-  ): void {
-    const listing = this.#listings.pop() ?? new ListingEncoder(this.#show);
-    listing.reset(size, plus);
-    const done = this.#fs.readdir(handle, offset, listing, this.#spare.signal);
-    const keep = (): void => {
-      if (this.#listings.length < LISTINGS_KEPT_MAX) this.#listings.push(listing);
-    };
-    if (isPromise(done)) this.#directories.hold(handle, done);
+  #list(unique: number, pid: number, request: ListingRequest): void {
+    const listing = this.#listings.start(request, this.#spare.signal);
+    const { encoder, done } = listing;
+    if (isPromise(done)) this.#directories.hold(request.handle, done);
+    const keep = (): void => this.#listings.free(encoder);
     this.#when(
       unique,
       pid,
       done,
       (to, errno) => {
         // Part of a listing is an answer too: the kernel asks again from there.
-        if (errno !== undefined && listing.length === 0) this.#send(to, errnoNumber(errno), 0);
-        else this.#sent(this.#native.replyBytes(to, listing.bytes, listing.length));
-        keep();
+        if (errno !== undefined && encoder.length === 0) this.#send(to, errnoNumber(errno), 0);
+        else this.#sent(this.#native.replyBytes(to, encoder.bytes, encoder.length));
+        // After what else is waiting: nobody has asked for it yet.
+        if (errno === undefined && encoder.isFull) setImmediate(() => this.#listAhead(listing));
+        else keep();
       },
       keep,
     );
+  }
+
+  #listAhead(listing: Listing): void {
+    const { handle } = listing.request;
+    try {
+      if (!this.#directories.has(handle)) return;
+      const next = this.#listings.startNext(listing, NEVER);
+      // A fault shows when the kernel asks for it.
+      if (isPromise(next?.done)) {
+        this.#directories.hold(handle, next.done);
+        next.done.catch(() => undefined);
+      }
+    } catch {
+      // The same: what is not there ahead is listed when it is asked for.
+    } finally {
+      this.#listings.free(listing.encoder);
+    }
   }
 
   readonly #replyEntry = (unique: number, found: Attributes | Errno): void => {

@@ -143,6 +143,8 @@ export class ListingEncoder implements DirectorySink {
   #limit = 0;
   #length = 0;
   #plus = false;
+  #next = 0;
+  #isFull = false;
 
   constructor(show: Presentation) {
     this.#show = show;
@@ -158,6 +160,18 @@ export class ListingEncoder implements DirectorySink {
     this.#limit = limit;
     this.#length = 0;
     this.#plus = plus;
+    this.#next = 0;
+    this.#isFull = false;
+  }
+
+  /** An entry did not fit: the listing goes on at `next`. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** The position behind the last entry taken. */
+  get next(): number {
+    return this.#next;
   }
 
   get bytes(): Uint8Array {
@@ -183,7 +197,10 @@ export class ListingEncoder implements DirectorySink {
     const dirent = this.#plus ? start + ENTRY_BYTES : start;
     const nameAt = dirent + DIRENT_BYTES;
     const end = (nameAt + name.length + 7) & ~7;
-    if (end > this.#limit) return false;
+    if (end > this.#limit) {
+      this.#isFull = true;
+      return false;
+    }
     const words = this.#words;
     if (this.#plus) {
       const at = start >> 2;
@@ -201,6 +218,7 @@ export class ListingEncoder implements DirectorySink {
     words[(end >> 2) - 2] = 0;
     this.#putName(nameAt, name);
     this.#length = end;
+    this.#next = next;
     return true;
   }
 

@@ -16,6 +16,10 @@ export class Handles {
     this.#open.set(handle, { calls: 0, closed: false });
   }
 
+  has(handle: Handle): boolean {
+    return this.#open.get(handle)?.closed === false;
+  }
+
   /** Keeps the handle from being released until `call` has settled. */
   hold(handle: Handle, call: Promise<unknown>): void {
     const state = this.#open.get(handle);

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { VerifiedStamps } from '../repo/content-stamps.js';
 import { Repository } from '../repo/repository.js';
 import { deleteStorage } from '../repo/storage.js';
@@ -12,10 +13,13 @@ export interface Shared {
   readonly stamps: VerifiedStamps;
 }
 
+/** Branches of a repository whose heads are kept at hand; state is in the database. */
+const WORKSPACES_MAX = 64;
+
 interface Opened {
   readonly repository: Repository;
   readonly staging: Staging;
-  readonly workspaces: Map<string, Workspace>;
+  readonly workspaces: LRUCache<string, Workspace>;
 }
 
 /** The repositories of the home, each opened once and kept open. */
@@ -57,11 +61,20 @@ export class Repositories {
     return workspace;
   }
 
-  /** The name is taken last, so that a creation cut short can be run again. */
+  /**
+   * The name is taken last, so that a creation cut short can be run again: where only the name was
+   * missing, what lies in the default place becomes the repository.
+   * @throws TarnError exists, unsupported, invalid, denied, no-space, io
+   */
   async create(name: string, storage: string | undefined, by: string): Promise<KnownRepository> {
     const known = { name, storage: storage ?? this.#home.defaultStorage(name) };
     if (this.list().some((each) => each.name === name)) this.#home.addRepository(known);
-    const made = await Repository.create(name, known.storage, by, this.#shared);
+    const made = await Repository.create(name, known.storage, by, this.#shared).catch(
+      (error: unknown) => {
+        if (storage !== undefined || asTarnError(error).kind !== 'exists') throw error;
+        return Repository.open(name, known.storage, this.#shared);
+      },
+    );
     await made.close();
     this.#home.addRepository(known);
     return known;
@@ -96,7 +109,7 @@ export class Repositories {
     const repository = await Repository.open(name, storage, this.#shared);
     try {
       const staging = new Staging(this.#home.stagingFile(name));
-      return { repository, staging, workspaces: new Map() };
+      return { repository, staging, workspaces: new LRUCache({ max: WORKSPACES_MAX }) };
     } catch (error) {
       await repository.close();
       throw error;

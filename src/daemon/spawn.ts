@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { TarnError } from '../util/errors.js';
+import { installed } from '../util/installation.js';
 import type { CallOptions } from './client.js';
 import { call } from './client.js';
 import type { DaemonPaths } from './paths.js';
@@ -58,7 +58,7 @@ export async function startDaemon(paths: DaemonPaths): Promise<StartReport> {
 
 /** Resolves to what the daemon reported, undefined when it ended without a word. */
 async function spawnDaemon(paths: DaemonPaths, output: number): Promise<StartReport | undefined> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('main.js', import.meta.url))], {
+  const child = spawn(process.execPath, [installed('dist/daemon/main.js')], {
     cwd: '/',
     detached: true,
     env: { ...process.env, TARN_HOME: paths.home, TARN_REPORT_FD: String(REPORT_FD) },

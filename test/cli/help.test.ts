@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { commandHelp } from '../../src/cli/help.js';
 import { parseInput } from '../../src/cli/parse.js';
 import { VERBS } from '../../src/cli/verbs.js';
+import { VERSION } from '../../src/daemon/protocol.js';
 import { MAIN } from './shell.js';
 
 const loaded = await Promise.all(VERBS.map((verb) => verb.load()));
@@ -43,6 +45,11 @@ describe('the help', () => {
       }
     },
   );
+
+  it('names the version of the package', () => {
+    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    expect(JSON.parse(text)).toMatchObject({ version: VERSION });
+  });
 
   it('is printed for a command, a noun and a noun with a verb, also as JSON', () => {
     expect(tarn('put', '--help')).toContain('Usage: tarn put SRC… ADDRESS');

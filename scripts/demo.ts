@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { summariseLog } from './sample-drive/mcap-log.js';
 import { RUN, recordDrive, writeCalibration, writeLabels } from './sample-drive/record.js';
 
-const MAIN = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../bin/main.js', import.meta.url));
 
 /** Runs one tarn command; prints it and, unless `quiet`, what it says. */
 async function tarn(args: string[], quiet = false): Promise<string> {

@@ -22,20 +22,13 @@ interface PlainError {
 }
 
 /**
- * The script of a worker thread, `url` being its `.js` beside the module that starts it. Run from
- * the TypeScript sources, as tests are, it is the built one: a thread loads no TypeScript.
- */
-export function workerUrl(url: URL): URL {
-  return new URL(url.href.replace(/\/src\/(?!.*\/src\/)/, '/dist/'));
-}
-
-/**
  * Runs a job in a thread of its own and resolves to its result once the thread has ended. When the
  * signal fires the job is told, and the thread ended if it does not stop by itself.
+ * @param script path of the built file: a thread loads no TypeScript
  * @throws TarnError as the job threw it; aborted
  */
 export async function runJob<I, P, R>(
-  script: URL,
+  script: string,
   input: I,
   { onProgress, signal }: JobOptions<P> = {},
 ): Promise<R> {

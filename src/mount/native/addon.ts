@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { TarnError } from '../../util/errors.js';
+import { installed } from '../../util/installation.js';
 
 /** What native/addon.cc exports. Errno numbers are positive, zero is success. */
 export interface Addon {
@@ -90,9 +90,7 @@ export const RECORD = {
   nameBytes: 256,
 } as const;
 
-const BUILT = fileURLToPath(
-  new URL('../../../native/build/Release/tarn_fuse.node', import.meta.url),
-);
+const BUILT = installed('native/build/Release/tarn_fuse.node');
 
 let loaded: Addon | undefined;
 

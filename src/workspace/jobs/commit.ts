@@ -1,7 +1,8 @@
 import type { CommitId } from '../../model/ids.js';
 import type { Key } from '../../model/path.js';
 import type { JobOptions } from '../../util/worker.js';
-import { runJob, workerUrl } from '../../util/worker.js';
+import { installed } from '../../util/installation.js';
+import { runJob } from '../../util/worker.js';
 import type { JobTarget } from './job-context.js';
 
 export interface CommitInput extends JobTarget {
@@ -18,5 +19,5 @@ export function runCommit(
   input: CommitInput,
   options: Pick<JobOptions<never>, 'signal'> = {},
 ): Promise<CommitId> {
-  return runJob(workerUrl(new URL('./commit-worker.js', import.meta.url)), input, options);
+  return runJob(installed('dist/workspace/jobs/commit-worker.js'), input, options);
 }

@@ -1,6 +1,7 @@
 import type { Key } from '../../model/path.js';
 import type { JobOptions } from '../../util/worker.js';
-import { runJob, workerUrl } from '../../util/worker.js';
+import { installed } from '../../util/installation.js';
+import { runJob } from '../../util/worker.js';
 import type { JobTarget } from './job-context.js';
 
 export interface PutInput extends JobTarget {
@@ -52,5 +53,5 @@ export const NOTES_MAX = 1_000;
  * @throws TarnError not-found (a source, the branch), is-directory, invalid, no-space, aborted, io
  */
 export function runPut(input: PutInput, options: JobOptions<PutProgress> = {}): Promise<PutResult> {
-  return runJob(workerUrl(new URL('./put-worker.js', import.meta.url)), input, options);
+  return runJob(installed('dist/workspace/jobs/put-worker.js'), input, options);
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { dirname } from 'node:path';
 import { asTarnError, TarnError } from '../util/errors.js';
+import { giveWay } from '../util/give-way.js';
 import type { Context } from './context.js';
 import type { Handlers } from './operation.js';
 import { Output } from './output.js';
@@ -66,13 +67,15 @@ export class ControlServer {
     await Promise.all(waits);
   }
 
-  /** Resolves once the last answer has gone out, or after a moment without it. */
+  /** Answers the last that came through the socket, for a moment at most, and ends. */
   async closed(): Promise<void> {
+    // Two turns: what waits to be accepted is accepted in the next poll, not by close.
+    await giveWay();
+    await giveWay();
     await Promise.race([
-      Promise.all(this.#running.values()),
+      new Promise((resolve) => this.#server.close(resolve)),
       new Promise((resolve) => setTimeout(resolve, LAST_ANSWER_MS_MAX).unref()),
     ]);
-    this.#server.close();
     this.#server.closeAllConnections();
   }
 

@@ -112,13 +112,13 @@ export class MountTable {
       since: new Date().toISOString(),
     };
     this.#live.set(directory, { row, mounted });
-    this.#record();
-    this.#log.info('mounted', { ...row, features: mounted.features });
     void mounted.ended.then(() => {
       this.#live.delete(directory);
       this.#record();
       this.#log.info('unmounted', { directory });
     });
+    this.#record();
+    this.#log.info('mounted', { ...row, features: mounted.features });
     return { ...row, features: mounted.features };
   }
 
@@ -150,10 +150,18 @@ export class MountTable {
     }
   }
 
+  /**
+   * Never throws: mounts go on serving on a full disk. What is recorded only serves to clear up
+   * after a daemon that was killed, and the next change records all again.
+   */
   #record(): void {
     const temporary = `${this.#file}.new`;
-    writeFileSync(temporary, JSON.stringify([...this.#live.keys()]), { mode: 0o600 });
-    renameSync(temporary, this.#file);
+    try {
+      writeFileSync(temporary, JSON.stringify([...this.#live.keys()]), { mode: 0o600 });
+      renameSync(temporary, this.#file);
+    } catch (error) {
+      this.#log.fault('mounts not recorded', error, { file: this.#file });
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SqliteVerifiedStamps } from '../cache/verified-stamps.js';
 import { NodeCache } from '../tree/nodes.js';
@@ -61,12 +61,22 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   let stopping: Promise<void> | undefined;
   const stop = async (keep: AbortSignal | undefined): Promise<void> => {
     log.info('stopping');
-    unlinkSync(paths.socket);
-    await server.stop(keep);
-    await mounts.close();
-    await repositories.close();
-    stamps.close();
-    home.close();
+    const steps = [
+      () => rmSync(paths.socket, { force: true }),
+      () => server.stop(keep),
+      () => mounts.close(),
+      () => repositories.close(),
+      () => stamps.close(),
+      () => home.close(),
+    ];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        // The later steps matter no less: mounts that nobody serves would stay behind.
+        log.fault('stop', error);
+      }
+    }
   };
   const context: Context = {
     paths,
@@ -83,7 +93,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   };
   const server = new ControlServer(context, HANDLERS);
   await server.listen(paths.socket);
-  const stopOnSignal = (): void => void context.stop().catch((e: unknown) => log.fault('stop', e));
+  const stopOnSignal = (): void => void context.stop();
   if (options.stop.aborted) stopOnSignal();
   options.stop.addEventListener('abort', stopOnSignal, { once: true });
   log.info('started', { pid: process.pid, version: VERSION, node: process.version });

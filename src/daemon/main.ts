@@ -34,6 +34,11 @@ process.exit();
 function report(word: string): void {
   if (isReported) return;
   isReported = true;
-  writeSync(reportFd, word);
+  try {
+    writeSync(reportFd, word);
+  } catch (error) {
+    // The command that started this daemon has gone; others will come.
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+  }
   closeSync(reportFd);
 }

@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, stat, symlink, writeFile, chmod, readdir } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, symlink, writeFile, chmod, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import type { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
+import { installed } from '../../src/util/installation.js';
 import { ended, isAlive, killAndWait, MAIN, run, Shell } from '../cli/shell.js';
 
 const shells: Shell[] = [];
@@ -101,6 +104,23 @@ describe('starting on demand', () => {
   });
 });
 
+describe('a daemon that was not awaited', () => {
+  it('serves others when the command that started it has gone', async () => {
+    const shell = await open();
+    await mkdir(shell.home, { mode: 0o700 });
+    const child = spawn(process.execPath, [installed('dist/daemon/main.js')], {
+      env: { ...process.env, TARN_HOME: shell.home, TARN_REPORT_FD: '3' },
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    });
+    const exited = once(child, 'exit');
+    (child.stdio[3] as Readable).destroy();
+    await expect.poll(async () => (await shell.tarn(['daemon', 'status'])).code).toBe(0);
+    expect(await shell.daemonPid()).toBe(child.pid);
+    await shell.must('daemon', 'stop');
+    expect(await exited).toEqual([0, null]);
+  });
+});
+
 describe('ending', () => {
   it('stops and says which process that was; a second stop finds none', async () => {
     const shell = await open();
@@ -145,6 +165,47 @@ describe('ending', () => {
     expect(second.stderr).toContain('another daemon serves the home');
     child.kill('SIGINT');
     expect(await result).toMatchObject({ code: 0 });
+    expect((await shell.events()).at(-1)?.event).toBe('stopped');
+  });
+
+  it.each([
+    { signals: ['SIGHUP'] },
+    { signals: ['SIGINT', 'SIGINT'] },
+    { signals: ['SIGTERM', 'SIGHUP', 'SIGINT'] },
+  ] as const)('unmounts in the foreground on $signals', async ({ signals }) => {
+    const shell = await open();
+    const child = shell.start(['daemon', 'run']);
+    const result = ended(child);
+    await expect.poll(async () => (await shell.tarn(['daemon', 'status'])).code).toBe(0);
+    await shell.must('repo', 'create', 'drive');
+    const directory = await shell.mountPoint('m');
+    await shell.must('mount', 'drive/main', directory);
+    // In use, so that stopping takes long enough for the second signal to come meanwhile.
+    const holder = spawn('sleep', ['60'], { cwd: directory, stdio: 'ignore' });
+    try {
+      await once(holder, 'spawn');
+      for (const signal of signals) {
+        child.kill(signal);
+        await expect.poll(() => stat(shell.socket).catch(() => 'gone')).toBe('gone');
+      }
+      await result;
+    } finally {
+      holder.kill('SIGKILL');
+      await once(holder, 'exit');
+    }
+    expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(directory);
+    expect((await shell.events()).at(-1)?.event).toBe('stopped');
+  });
+
+  it('unmounts also when its socket has been deleted', async () => {
+    const shell = await open();
+    await shell.must('repo', 'create', 'drive');
+    const directory = await shell.mountPoint('m');
+    await shell.must('mount', 'drive/main', directory);
+    const pid = await shell.daemonPid();
+    await rm(shell.socket);
+    await killAndWait(pid, 'SIGTERM');
+    expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(directory);
     expect((await shell.events()).at(-1)?.event).toBe('stopped');
   });
 });

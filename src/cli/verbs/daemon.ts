@@ -14,12 +14,20 @@ const run: Command = {
   summary: 'Run the daemon in the foreground until it is stopped',
   positionals: [],
   options: {},
-  notes: ['For service managers and for watching it start; every command starts one by itself.'],
+  notes: [
+    'For service managers and for watching it start; every command starts one by itself. SIGINT, SIGTERM and SIGHUP end it, after unmounting.',
+  ],
   examples: [{ command: 'tarn daemon run', what: 'ends on Ctrl-C, after unmounting' }],
   async run(_input, context) {
     const { runDaemon } = await import('../../daemon/daemon.js');
+    const controller = new AbortController();
+    // These stay to the end: a second signal, or the terminal's closing, must not cut short the
+    // unmounting that the first has begun.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => controller.abort());
+    }
     context.terminal.note(`tarn daemon of ${context.paths.home}, pid ${process.pid}`);
-    await runDaemon(context.paths, { onReady: () => undefined, stop: context.signal });
+    await runDaemon(context.paths, { onReady: () => undefined, stop: controller.signal });
   },
 };
 

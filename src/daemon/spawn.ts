@@ -20,6 +20,12 @@ const START_MS_MAX = 20_000;
 /** How long to wait for a sign of a daemon that holds the lock, before trying anew. */
 const PEER_WAIT_MS = 500;
 const OUTPUT_BYTES_SHOWN = 2_000;
+/**
+ * Threads in the daemon's pool, which its mounts need to answer a read. The jobs that run at one time
+ * hold no more than 44 of them with writes and syncs (4 jobs, each with 2 files being written, 4 being
+ * synced with their manifests, and a pack), so that a slow disk leaves some for the mounts.
+ */
+const POOL_THREADS = 64;
 
 /** call(), after starting the daemon of this home if none listens. */
 export async function callStarting<K extends OperationName>(
@@ -61,7 +67,12 @@ async function spawnDaemon(paths: DaemonPaths, output: number): Promise<StartRep
   const child = spawn(process.execPath, [installed('dist/daemon/main.js')], {
     cwd: '/',
     detached: true,
-    env: { ...process.env, TARN_HOME: paths.home, TARN_REPORT_FD: String(REPORT_FD) },
+    env: {
+      ...process.env,
+      TARN_HOME: paths.home,
+      TARN_REPORT_FD: String(REPORT_FD),
+      UV_THREADPOOL_SIZE: String(POOL_THREADS),
+    },
     stdio: ['ignore', output, output, 'pipe'],
   });
   const failed = new Promise<never>((_resolve, reject) => child.once('error', reject));

@@ -1,12 +1,18 @@
 import { hash as hashOnce } from 'node:crypto';
+import { readSync } from 'node:fs';
 import { BLOCK_BYTES, HASH_BYTES } from '../model/ids.js';
 import type { ContentId } from '../model/ids.js';
 import type { Upload } from '../store/object-store.js';
 import { throwIfAborted } from '../util/abort.js';
-import { readInto } from '../util/files.js';
 import { encodeManifest, manifestId } from './manifest.js';
 
-/** Where a file's bytes come from: chunks of any length, or an open file, read from its start. */
+/**
+ * Where a file's bytes come from: chunks of any length, or an open file, read from its start.
+ *
+ * A file is read on the calling thread and never in the pool of threads that all of the process
+ * shares: it may lie on a mount that this very process serves, which needs that pool to answer. Reads
+ * that wait in it for such answers would fill it, and none would ever come.
+ */
 export type LargeSource = AsyncIterable<Uint8Array> | OpenSource;
 
 export interface OpenSource {
@@ -16,8 +22,8 @@ export interface OpenSource {
   readonly size: number;
 }
 
-/** A block is read, another hashed and a third written at one time. */
-export const RING_BLOCKS = 3;
+/** A block is read and hashed while the one before it is written. */
+export const RING_BLOCKS = 2;
 
 export interface LargeContent {
   readonly id: ContentId;
@@ -96,23 +102,22 @@ class LargeHasher {
   }
 }
 
-/** Reads one block ahead; a block is valid until the second one after it is asked for. */
+/** A block is valid until the second one after it is asked for. */
 async function* blocksOfFile(fd: number, ring: readonly Buffer[]): AsyncGenerator<Uint8Array> {
-  const read = (index: number): Promise<number> =>
-    readInto(fd, ringBlock(ring, index), index * BLOCK_BYTES);
-  let reading = read(0);
-  try {
-    for (let index = 0; ; index += 1) {
-      const count = await reading;
-      if (count < BLOCK_BYTES) {
-        if (count > 0) yield ringBlock(ring, index).subarray(0, count);
-        return;
-      }
-      reading = read(index + 1);
-      yield ringBlock(ring, index);
-    }
-  } finally {
-    await reading.catch(() => undefined);
+  for (let index = 0; ; index += 1) {
+    const block = ringBlock(ring, index);
+    const count = fill(block, fd, index * BLOCK_BYTES);
+    if (count > 0) yield block.subarray(0, count);
+    if (count < BLOCK_BYTES) return;
+  }
+}
+
+/** How many bytes were read: fewer than fit only at the end of the file. */
+function fill(block: Buffer, fd: number, offset: number): number {
+  for (let count = 0; ;) {
+    const read = readSync(fd, block, count, block.length - count, offset + count);
+    count += read;
+    if (read === 0 || count === block.length) return count;
   }
 }
 

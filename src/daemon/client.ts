@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createConnection } from 'node:net';
-import { TarnError } from '../util/errors.js';
+import { dirname } from 'node:path';
+import { asTarnError, TarnError } from '../util/errors.js';
 import { fromWireError, readFrames } from './frames.js';
 import type { Arguments, OperationName, Progress, Result, Row } from './protocol.js';
 import {
@@ -13,6 +14,7 @@ import {
   VERSION,
   VERSION_HEADER,
 } from './protocol.js';
+import { checkPrivateDirectory } from './private-directory.js';
 
 const HEADER_BYTES_MAX = 16_384;
 
@@ -24,10 +26,10 @@ export interface CallOptions<K extends OperationName> {
 }
 
 /**
- * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there
- * or it is about to end. Speaks
- * plain HTTP/1.0 by hand: loading node:http costs a command a tenth of its time.
- * @throws TarnError what the daemon answered; unavailable when it went away in the middle; aborted
+ * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there or it is
+ * about to end. Speaks plain HTTP/1.0 by hand: loading node:http costs a command a tenth of its time.
+ * @throws TarnError what the daemon answered; denied when others could have put the socket there;
+ *   unavailable when the daemon went away in the middle; aborted
  */
 export async function call<K extends OperationName>(
   socketPath: string,
@@ -53,6 +55,12 @@ export async function call<K extends OperationName>(
 }
 
 async function connect(path: string, signal: AbortSignal | undefined): Promise<Socket | undefined> {
+  try {
+    checkPrivateDirectory(dirname(path));
+  } catch (error) {
+    if (asTarnError(error).kind === 'not-found') return undefined;
+    throw error;
+  }
   const socket = createConnection(path);
   try {
     await once(socket, 'connect', signal === undefined ? {} : { signal });

@@ -61,7 +61,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   let stopping: Promise<void> | undefined;
   const stop = async (keep: AbortSignal | undefined): Promise<void> => {
     log.info('stopping');
-    const steps = [
+    const steps: readonly (() => Promise<void> | void)[] = [
       () => rmSync(paths.socket, { force: true }),
       () => server.stop(keep),
       () => mounts.close(),

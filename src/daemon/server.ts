@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, rename, unlink } from 'node:fs/promises';
+import { chmod, mkdir, rename, unlink } from 'node:fs/promises';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { dirname } from 'node:path';
@@ -7,6 +7,7 @@ import { giveWay } from '../util/give-way.js';
 import type { Context } from './context.js';
 import type { Handlers } from './operation.js';
 import { Output } from './output.js';
+import { checkPrivateDirectory } from './private-directory.js';
 import type { OperationName } from './protocol.js';
 import {
   ANY_PROTOCOL,
@@ -41,7 +42,8 @@ export class ControlServer {
 
   /** Listens under another name first, so that who can see the socket can connect to it. */
   async listen(path: string): Promise<void> {
-    await makePrivateDirectory(dirname(path));
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    checkPrivateDirectory(dirname(path));
     const early = `${path}.${process.pid}`;
     await unlink(early).catch(ignoreMissing);
     await new Promise<void>((resolve, reject) => {
@@ -169,15 +171,6 @@ async function readBody(request: IncomingMessage, signal: AbortSignal): Promise<
   } catch (error) {
     throw new TarnError('invalid', 'the request is not JSON', { cause: error });
   }
-}
-
-async function makePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  const { uid, mode } = await lstat(path);
-  if (uid === process.getuid?.() && (mode & 0o077) === 0) return;
-  throw new TarnError('denied', `'${path}' is not private to this user`, {
-    hint: `chown it to yourself and 'chmod 700 ${path}'`,
-  });
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {

@@ -1,6 +1,16 @@
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, watch } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  watch,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { TarnError } from '../util/errors.js';
 import { installed } from '../util/installation.js';
@@ -17,8 +27,10 @@ export const REPORT_FD = 3;
 
 /** A start includes clearing dead mounts and, with two commands at once, the other's start. */
 const START_MS_MAX = 20_000;
-/** How long to wait for a sign of a daemon that holds the lock, before trying anew. */
-const PEER_WAIT_MS = 500;
+/** How long to wait for a daemon that holds the lock but does not listen, yet or any more. */
+const PEER_MS_MAX = 10_000;
+/** Pause before the lock is tried anew: a daemon that is stopping gives no sign of its end. */
+const PEER_PAUSE_MS = { first: 250, most: 4_000 };
 const OUTPUT_BYTES_SHOWN = 2_000;
 /**
  * Threads in the daemon's pool, which its mounts need to answer a read. The jobs that run at one time
@@ -34,17 +46,20 @@ export async function callStarting<K extends OperationName>(
   args: Arguments<K>,
   options: CallOptions<K> = {},
 ): Promise<Result<K>> {
-  const deadlineMs = performance.now() + START_MS_MAX;
+  const deadlineMs = performance.now() + PEER_MS_MAX;
+  let pauseMs = PEER_PAUSE_MS.first;
   for (;;) {
     const answer = await call(paths.socket, name, args, options);
     if (answer !== undefined) return answer.result;
     options.signal?.throwIfAborted();
     if (performance.now() > deadlineMs) throw neverReady(paths);
-    await startDaemon(paths);
+    if ((await startDaemon(paths)) === 'ready') continue;
+    await signOfPeer(paths, pauseMs, options.signal);
+    pauseMs = Math.min(PEER_PAUSE_MS.most, pauseMs * 2);
   }
 }
 
-/** Starts a daemon, or waits a moment for the one that holds this home's lock. */
+/** Starts a daemon, unless another holds this home's lock. */
 export async function startDaemon(paths: DaemonPaths): Promise<StartReport> {
   mkdirSync(paths.home, { recursive: true, mode: 0o700 });
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
@@ -55,7 +70,6 @@ export async function startDaemon(paths: DaemonPaths): Promise<StartReport> {
     const before = fstatSync(output).size;
     const report = await spawnDaemon(paths, output);
     if (report === undefined) throw startFailed(paths, readTail(output, before));
-    if (report === 'locked') await signOfPeer(paths);
     return report;
   } finally {
     closeSync(output);
@@ -99,18 +113,25 @@ function afterMs<T>(ms: number, value: T): Promise<T> {
   });
 }
 
-/** Ends when something changes where the socket appears, or after a moment at the latest. */
-async function signOfPeer(paths: DaemonPaths): Promise<void> {
+/** Ends when a socket appears, after `pauseMs` at the latest. */
+async function signOfPeer(
+  paths: DaemonPaths,
+  pauseMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   await new Promise<void>((resolve) => {
-    const watcher = watch(dirname(paths.socket));
-    const timer = setTimeout(done, PEER_WAIT_MS);
+    const watcher = watch(dirname(paths.socket), (_event, name) => {
+      if (name === basename(paths.socket) && existsSync(paths.socket)) done();
+    });
+    const timer = setTimeout(done, pauseMs);
     function done(): void {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
       watcher.close();
       resolve();
     }
-    watcher.once('change', done);
     watcher.once('error', done);
+    signal?.addEventListener('abort', done, { once: true });
   });
 }
 
@@ -130,9 +151,25 @@ function startFailed(paths: DaemonPaths, said: string): TarnError {
 }
 
 function neverReady(paths: DaemonPaths): TarnError {
+  const pid = lockHolder(join(paths.home, 'daemon.lock'));
+  const end = pid === undefined ? 'end that process' : `end it with 'kill ${pid}'`;
+  const who = pid === undefined ? 'a process' : `the process ${pid}`;
   return new TarnError(
     'unavailable',
-    `a daemon holds the lock of '${paths.home}' but does not answer at '${paths.socket}'`,
-    { hint: `see ${paths.log}; if that process hangs, end it and run the command again` },
+    `${who} holds the lock of '${paths.home}' but does not answer at '${paths.socket}'`,
+    { hint: `${end} and run the command again; what it did last is in ${paths.log}` },
   );
+}
+
+/** Who has locked the file, as far as this kernel tells. */
+function lockHolder(file: string): number | undefined {
+  try {
+    const { ino } = statSync(file);
+    const found = new RegExp(`POSIX +ADVISORY +WRITE +(\\d+) +\\S+:${ino} `).exec(
+      readFileSync('/proc/locks', 'latin1'),
+    );
+    return found === null ? undefined : Number(found[1]);
+  } catch {
+    return undefined;
+  }
 }

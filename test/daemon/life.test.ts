@@ -2,9 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, rm, stat, symlink, writeFile, chmod, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { daemonPaths } from '../../src/daemon/paths.js';
 import { installed } from '../../src/util/installation.js';
+import { lockHome } from '../../src/workspace/home.js';
 import { ended, isAlive, killAndWait, MAIN, run, Shell } from '../cli/shell.js';
 
 const shells: Shell[] = [];
@@ -101,6 +104,56 @@ describe('starting on demand', () => {
       '--json',
     ]);
     expect(JSON.parse(other.stdout)).toMatchObject({ pid: await shell.daemonPid() });
+  });
+});
+
+describe('a socket that is not in the home', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it.each(['open to others', 'a link'])('is not used where its directory is %s', async (what) => {
+    const shell = await open('h'.repeat(120));
+    const runtime = shell.path('runtime');
+    vi.stubEnv('XDG_RUNTIME_DIR', runtime);
+    const { socket } = daemonPaths(shell.home);
+    expect(dirname(socket)).toBe(join(runtime, 'tarn'));
+    await mkdir(shell.path('theirs'), { mode: 0o700 });
+    await mkdir(runtime);
+    if (what === 'a link') await symlink(shell.path('theirs'), dirname(socket));
+    else await mkdir(dirname(socket));
+    await chmod(dirname(socket), what === 'a link' ? 0o700 : 0o755);
+    let connections = 0;
+    const server = createServer(() => (connections += 1)).listen(socket);
+    await once(server, 'listening');
+    const ran = await shell.tarn(['repo', 'list']);
+    server.close();
+    await once(server, 'close');
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain(`'${dirname(socket)}' is not a directory private to this user`);
+    expect(connections).toBe(0);
+    await rm(dirname(socket), { recursive: true });
+    await shell.must('daemon', 'start');
+    expect((await stat(dirname(socket))).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe('a lock whose holder does not answer', () => {
+  it('is waited for in patience, then named with what to do', async () => {
+    const shell = await open();
+    const lock = lockHome(shell.home);
+    const started = shell.path('started');
+    const counting = await shell.file(
+      'count.mjs',
+      `import { appendFileSync } from 'node:fs'; appendFileSync('${started}', '.');`,
+    );
+    const ran = await shell.tarn(['repo', 'list'], {
+      env: { NODE_OPTIONS: `--import ${counting}` },
+    });
+    lock.release();
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain(`the process ${process.pid} holds the lock of '${shell.home}'`);
+    expect(ran.stderr).toContain(`'kill ${process.pid}'`);
+    expect((await readFile(started, 'utf8')).length).toBeLessThan(12);
+    await shell.must('repo', 'list');
   });
 });
 

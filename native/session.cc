@@ -23,6 +23,9 @@ constexpr size_t kReadBytesMax = kReadPagesMax * 4096UL;
 constexpr uint32_t kReadaheadBytes = 4 * 1024 * 1024;
 constexpr uint16_t kBackgroundMax = 16;
 constexpr uint16_t kCongestion = 12;
+// A program that works through small files asks again within some tens of microseconds of a reply;
+// an idle thread takes longer than that to be woken.
+constexpr std::chrono::microseconds kLingerMax(80);
 // The backing file may not itself lie on a stacked file system.
 constexpr uint32_t kStackDepth = 1;
 
@@ -346,9 +349,25 @@ void Session::Push(const Queued& item) {
     });
     if (queue_count_ >= kQueueMax && item.opcode != kEnded) return;
     queue_[(queue_head_ + queue_count_) % queue_.size()] = item;
-    first = queue_count_++ == 0;
+    first = queue_count_++ == 0 && !lingering_;
+    queue_length_.store(queue_count_, std::memory_order_relaxed);
   }
   if (first) wake_();
+}
+
+bool Session::Linger() {
+  {
+    std::lock_guard<std::mutex> lock(queue_mutex_);
+    if (queue_count_ > 0) return true;
+    lingering_ = true;
+  }
+  const auto end = std::chrono::steady_clock::now() + kLingerMax;
+  while (queue_length_.load(std::memory_order_relaxed) == 0 && !stopping_ &&
+         std::chrono::steady_clock::now() < end) {
+  }
+  std::lock_guard<std::mutex> lock(queue_mutex_);
+  lingering_ = false;
+  return queue_count_ > 0;
 }
 
 bool Session::Drain(size_t max, const std::function<void(const Queued&)>& take) {
@@ -358,6 +377,7 @@ bool Session::Drain(size_t max, const std::function<void(const Queued&)>& take) 
     queue_head_ = (queue_head_ + 1) % queue_.size();
     queue_count_--;
   }
+  queue_length_.store(queue_count_, std::memory_order_relaxed);
   queue_room_.notify_all();
   return queue_count_ > 0;
 }

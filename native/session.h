@@ -69,6 +69,10 @@ class Session {
   // True once the kernel has ended the connection.
   bool ended() const { return ended_; }
 
+  // Waits, busily, a moment for a request; false when none came. To be called by whoever drains.
+  // Meanwhile `wake` is not called, so that neither thread has to be woken by the other.
+  bool Linger();
+
   // Moves up to `max` requests to `take`, in order; true when more are waiting.
   bool Drain(size_t max, const std::function<void(const Queued&)>& take);
 
@@ -109,6 +113,10 @@ class Session {
   std::vector<Queued> queue_;
   size_t queue_head_ = 0;
   size_t queue_count_ = 0;
+  // Whether Linger will see what is pushed.
+  bool lingering_ = false;
+  // What queue_count_ was last, for a look without the lock.
+  std::atomic<size_t> queue_length_{0};
 };
 
 }  // namespace tarn

@@ -14,6 +14,9 @@ constexpr size_t kRecordNumbers = 9;
 // Bytes kept for the name of each record, in the order of the records.
 constexpr size_t kNameSlot = wire::kNameMax + 1;
 
+// How often in a row the JavaScript thread lingers before its event loop has a turn.
+constexpr unsigned kLingersMax = 16;
+
 uint64_t Number(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().Int64Value());
 }
@@ -144,22 +147,42 @@ void SessionObject::GiveUp() {
   }
 }
 
-void SessionObject::OnWake(napi_env env, napi_value callback, void* context, void*) {
+// Each call is a turn of its own, with its microtasks run at the end: replies that settle in them
+// are out before the next call lingers.
+void SessionObject::OnWake(napi_env env, napi_value callback, void* context, void* lingering) {
   SessionObject* self = static_cast<SessionObject*>(context);
   if (env == nullptr || self->wake_ == nullptr) return;
+  if (lingering == nullptr) {
+    self->lingered_ = 0;
+  } else if (!self->Call(env, callback, 0) || !self->session_->Linger()) {
+    return;
+  }
+  if (!self->PassOn(env, callback) || self->lingered_ >= kLingersMax) return;
+  self->lingered_++;
+  napi_call_threadsafe_function(self->wake_, self, napi_tsfn_nonblocking);
+}
+
+bool SessionObject::PassOn(napi_env env, napi_value callback) {
   size_t count = 0;
-  const bool more = self->session_->Drain(self->records_max_, [&](const Queued& item) {
+  const bool more = session_->Drain(records_max_, [&](const Queued& item) {
     const size_t start = count * kNameSlot;
-    WriteRecord(item, self->records_ + count * kRecordNumbers, self->names_ + start, start);
+    WriteRecord(item, records_ + count * kRecordNumbers, names_ + start, start);
     count++;
   });
-  if (more) napi_call_threadsafe_function(self->wake_, nullptr, napi_tsfn_nonblocking);
-  if (count == 0) return;
+  if (more) napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+  if (count > 0) Call(env, callback, count);
+  return count > 0 && !more && wake_ != nullptr;
+}
+
+bool SessionObject::Call(napi_env env, napi_value callback, size_t count) {
   napi_value undefined;
   napi_value argument;
+  napi_value result;
+  bool idle = false;
   napi_get_undefined(env, &undefined);
   napi_create_uint32(env, static_cast<uint32_t>(count), &argument);
-  napi_call_function(env, undefined, callback, 1, &argument, nullptr);
+  return napi_call_function(env, undefined, callback, 1, &argument, &result) == napi_ok &&
+         napi_get_value_bool(env, result, &idle) == napi_ok && idle;
 }
 
 // (unique, errno, bytes of the shared reply buffer)

@@ -28,6 +28,10 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 
   static void OnWake(napi_env env, napi_value callback, void* context, void* data);
   static void OnExit(void* self);
+  // Takes a batch of requests to JavaScript; false when there was none, or more wait.
+  bool PassOn(napi_env env, napi_value callback);
+  // True when no request waits for the event loop.
+  bool Call(napi_env env, napi_value callback, size_t count);
   void GiveUp();
   // The last step of every way to stop, on the JavaScript thread; does nothing twice.
   void LetGo();
@@ -42,6 +46,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   uint8_t* names_ = nullptr;
   uint8_t* reply_ = nullptr;
   size_t reply_bytes_ = 0;
+  unsigned lingered_ = 0;
   Napi::ObjectReference buffers_;
 
   // While it runs: what the end of the environment has to unmount.

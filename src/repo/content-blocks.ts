@@ -6,7 +6,7 @@ import { isPromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import { cutPieces } from './content-pieces.js';
 import type { Piece } from './content-pieces.js';
-import { hashBytes, shortObject, wrongBytes } from './content-verify.js';
+import { hashBytes, INLINE_BYTES_MAX, shortObject, wrongBytes } from './content-verify.js';
 import { ObjectWindows } from './content-windows.js';
 import { manifestKey } from './layout.js';
 import { blockHash, decodeManifest, manifestBytes } from './manifest.js';
@@ -77,6 +77,17 @@ export class VerifiedBlocks {
     const alone = block.length === block.buffer.byteLength;
     if (keep) this.#blocks.set(name, alone ? block : new Uint8Array(block));
     return block;
+  }
+
+  /**
+   * All of a small file, verified, if it lies in what was read for its neighbours; shared. Undefined
+   * also where the bytes are wrong: block() then says how.
+   */
+  atHand({ id, size, pieces }: BlockSource): Uint8Array | undefined {
+    const [piece] = pieces;
+    if (piece === undefined || pieces.length > 1 || size > INLINE_BYTES_MAX) return undefined;
+    const bytes = this.#windows.atHand(piece);
+    return bytes !== undefined && hashBytes(bytes) === contentHash(id) ? bytes : undefined;
   }
 
   async #load(source: BlockSource, index: number): Promise<Uint8Array> {

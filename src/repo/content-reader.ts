@@ -3,6 +3,7 @@ import type { ContentId } from '../model/ids.js';
 import type { FileEntry } from '../model/entry.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import type { MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import type { Backing, Content } from './content.js';
 import { VerifiedBlocks } from './content-blocks.js';
@@ -97,10 +98,20 @@ class BlockContent implements Content {
     this.#blocks = blocks;
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    throwIfAborted(signal);
+  read(offset: number, length: number, signal?: AbortSignal): MaybePromise<Uint8Array> {
     const end = Math.min(this.size, offset + length);
     if (offset >= end) return new Uint8Array(0);
+    const small = this.#blocks.atHand(this.#source);
+    // Copied, as the result is the caller's to keep.
+    if (small !== undefined) return Buffer.from(small.subarray(offset, end));
+    return this.#readBlocks(offset, end, signal);
+  }
+
+  async #readBlocks(
+    offset: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
     const out = Buffer.allocUnsafe(end - offset);
     const last = Math.floor((end - 1) / BLOCK_BYTES);
     for (let index = Math.floor(offset / BLOCK_BYTES); index <= last; index += PARALLEL_BLOCKS) {

@@ -5,7 +5,7 @@ import { TarnError } from '../util/errors.js';
 import { CORRUPT_HINT } from './corrupt.js';
 
 /** Longer bytes are hashed on the thread pool, so that the event loop goes on: 64 KiB take 50 µs. */
-const INLINE_BYTES_MAX = 65_536;
+export const INLINE_BYTES_MAX = 65_536;
 
 export function hashBytes(bytes: Uint8Array): MaybePromise<Hash> {
   if (bytes.length <= INLINE_BYTES_MAX) return hashOnce('sha256', bytes, 'hex') as Hash;

@@ -15,6 +15,8 @@ interface Window {
   /** Bytes that were asked for; the object may end before. */
   readonly length: number;
   readonly bytes: Promise<Uint8Array>;
+  /** The same once they are there. */
+  loaded: Uint8Array | undefined;
   /** Where the last piece ended. */
   nextOffset: number;
 }
@@ -46,6 +48,16 @@ export class ObjectWindows {
     }
   }
 
+  /** The bytes of a piece if they were read already and nothing has to be waited for. */
+  atHand({ object, offset, length }: Piece): Uint8Array | undefined {
+    const window = this.#windows.get(object);
+    if (window?.loaded === undefined || offset < window.offset) return undefined;
+    const start = offset - window.offset;
+    if (start + length > window.loaded.length) return undefined;
+    window.nextOffset = offset + length;
+    return window.loaded.subarray(start, start + length);
+  }
+
   /** What was read of this object turned out wrong: it is read again by the next who asks. */
   forget(object: string): void {
     this.#windows.delete(object);
@@ -59,7 +71,12 @@ export class ObjectWindows {
     const follows = offset === last?.nextOffset && length <= PIECE_BYTES_MAX;
     const size = follows ? WINDOW_BYTES : length;
     const bytes = this.#objects.get(object, { range: { offset, length: size } });
-    const window = { offset, length: size, bytes, nextOffset: offset };
+    const window: Window = { offset, length: size, bytes, loaded: undefined, nextOffset: offset };
+    bytes.then(
+      (loaded) => (window.loaded = loaded),
+      // Whoever reads from the window hears of it.
+      () => undefined,
+    );
     this.#windows.set(object, window);
     return window;
   }

@@ -11,7 +11,7 @@ export interface Content {
    * caller's to keep.
    * @throws TarnError corrupt (names the object), not-found, io, aborted
    */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  read(offset: number, length: number, signal?: AbortSignal): MaybePromise<Uint8Array>;
   /**
    * The local file that holds these bytes, if one does, so that a driver can read it without us.
    * Valid until close.

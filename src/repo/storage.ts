@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalRefStore, REFS_FILE } from '../store/local/refs.js';
@@ -17,7 +17,14 @@ export interface Storage {
 
 const VERSION = 1;
 /** What an interrupted create may have left. */
-const UNFINISHED = new Set(['tmp', 'nodes', 'commits', ...['', '-wal', '-shm'].map(refsFile)]);
+const UNFINISHED = new Set([
+  'tmp',
+  'nodes',
+  'commits',
+  ...['', '-journal', '-wal', '-shm'].map(refsFile),
+]);
+/** What REPOSITORY_KEY is called once deletion has begun; the last file to go. */
+const DELETED_FILE = 'tarn.deleted.json';
 
 /**
  * The directory that `storage` means: an absolute path or a file:// URL.
@@ -52,7 +59,7 @@ export async function createStorage(storage: string): Promise<Storage> {
   const names = await namesIn(directory);
   if (names.includes(REPOSITORY_KEY)) {
     throw new TarnError('exists', `'${directory}' holds a repository already`, {
-      hint: 'choose another directory',
+      hint: `choose another directory; or make that one known with 'tarn repo add NAME --storage ${directory}'`,
     });
   }
   const foreign = names.find((name) => !UNFINISHED.has(name));
@@ -85,16 +92,21 @@ export async function openStorage(storage: string): Promise<Storage> {
 }
 
 /**
- * Deletes a repository with all it holds.
+ * Deletes a repository with all it holds; goes on where an earlier deletion was interrupted.
  * @throws TarnError not-found when there is no repository, denied, io
  */
 export async function deleteStorage(storage: string): Promise<void> {
   const directory = storageDirectory(storage);
   const names = await namesIn(directory);
-  if (!names.includes(REPOSITORY_KEY)) throw notRepository(directory, names);
+  const isBegun = names.includes(DELETED_FILE);
+  if (!isBegun && !names.includes(REPOSITORY_KEY)) throw notRepository(directory, names);
   try {
-    // First what makes it a repository, so that none is ever half there.
-    await rm(`${directory}/${REPOSITORY_KEY}`);
+    // First what makes it a repository, so that none is ever half there; it stays to the last under
+    // a name that says what to go on with.
+    if (!isBegun) await rename(`${directory}/${REPOSITORY_KEY}`, `${directory}/${DELETED_FILE}`);
+    for (const name of await readdir(directory)) {
+      if (name !== DELETED_FILE) await rm(`${directory}/${name}`, { recursive: true, force: true });
+    }
     await rm(directory, { recursive: true, force: true });
   } catch (error) {
     throw asTarnError(error, `deleting the repository in '${directory}'`);
@@ -102,6 +114,11 @@ export async function deleteStorage(storage: string): Promise<void> {
 }
 
 function notRepository(directory: string, names: readonly string[]): TarnError {
+  if (names.includes(DELETED_FILE)) {
+    return new TarnError('not-found', `the repository in '${directory}' was being deleted`, {
+      hint: "finish that by running 'tarn repo delete' again",
+    });
+  }
   if (names.includes(REFS_FILE)) {
     return new TarnError('corrupt', `the file '${directory}/${REPOSITORY_KEY}' is missing`, {
       hint: 'restore it from a copy of the repository; or, if creating it was interrupted, create it again',

@@ -1,4 +1,5 @@
 import { BLOCK_BYTES } from '../model/ids.js';
+import { andThen, isPromise, type MaybePromise } from '../util/async.js';
 import type { Backing, Content } from '../repo/content.js';
 import type { DriverEvents, Handle, OpenedFile } from './filesystem.js';
 
@@ -16,7 +17,9 @@ export class OpenFile {
   readonly #content: Content;
   readonly #backing: Backing | undefined;
   readonly #driver: () => DriverEvents | undefined;
-  readonly #released = new AbortController();
+  #isReleased = false;
+  /** Ends the verifying ahead. */
+  #stopAhead: AbortController | undefined;
   /** Reads in flight; the content stays open until they end, because they use its descriptors. */
   #reading = 0;
   /** End of the run of blocks that sequential reading has asked for, wanted or ahead; bytes. */
@@ -52,35 +55,37 @@ export class OpenFile {
     };
   }
 
-  async read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+  read(offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
     if (offset >= this.#content.size || length <= 0) return NO_BYTES;
-    const bytes = await this.#readContent(offset, length, signal);
-    if (this.#backing?.verified === false && bytes.length > 0) {
-      const start = blockStart(offset);
-      const end = this.#blockEnd(offset + bytes.length);
-      this.#grant(start, end);
-      this.#follow(start, end);
-    }
-    return bytes;
+    return andThen(this.#readContent(offset, length, signal), (bytes) => {
+      if (this.#backing?.verified === false && bytes.length > 0) {
+        const start = blockStart(offset);
+        const end = this.#blockEnd(offset + bytes.length);
+        this.#grant(start, end);
+        this.#follow(start, end);
+      }
+      return bytes;
+    });
   }
 
   release(): void {
-    this.#released.abort();
+    this.#isReleased = true;
+    this.#stopAhead?.abort();
     if (this.#reading === 0) this.#content.close();
   }
 
-  async #readContent(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+  #readContent(offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
+    const bytes = this.#content.read(offset, length, signal);
+    if (!isPromise(bytes)) return bytes;
     this.#reading += 1;
-    try {
-      return await this.#content.read(offset, length, signal);
-    } finally {
+    return bytes.finally(() => {
       this.#reading -= 1;
-      if (this.#reading === 0 && this.#released.signal.aborted) this.#content.close();
-    }
+      if (this.#reading === 0 && this.#isReleased) this.#content.close();
+    });
   }
 
   #grant(start: number, end: number): void {
-    if (!this.#released.signal.aborted) this.#driver()?.grant(this.#handle, start, end);
+    if (!this.#isReleased) this.#driver()?.grant(this.#handle, start, end);
   }
 
   /** Takes note of a read of the blocks [start, end): a jump, or the next step of a long walk. */
@@ -99,12 +104,14 @@ export class OpenFile {
 
   async #verifyAhead(): Promise<void> {
     this.#verifyingAhead = true;
+    this.#stopAhead ??= new AbortController();
+    const { signal } = this.#stopAhead;
     try {
-      while (this.#ahead < this.#frontier && !this.#released.signal.aborted) {
+      while (this.#ahead < this.#frontier && !this.#isReleased) {
         const start = this.#ahead;
         this.#ahead = start + BLOCK_BYTES;
         // One byte is enough: no byte is given out before its whole block was verified.
-        await this.#readContent(start, 1, this.#released.signal);
+        await this.#readContent(start, 1, signal);
         this.#grant(start, this.#blockEnd(start + 1));
       }
     } catch {

@@ -9,6 +9,7 @@ import { ContentWriter } from '../../src/repo/content-writer.js';
 import type { StoredContent } from '../../src/repo/content-writer.js';
 import { LocalStore } from '../../src/store/local/local-store.js';
 import type { ObjectStore } from '../../src/store/object-store.js';
+import type { MaybePromise } from '../../src/util/async.js';
 import { TarnError } from '../../src/util/errors.js';
 
 /** A local store with its caches, in a directory of its own. */
@@ -83,8 +84,8 @@ export function noise(length: number, seed: number): Buffer {
   return bytes;
 }
 
-export async function faultOf(work: Promise<unknown>): Promise<TarnError> {
-  const outcome = await work.then(
+export async function faultOf(work: MaybePromise<unknown>): Promise<TarnError> {
+  const outcome = await Promise.resolve(work).then(
     () => undefined,
     (error: unknown) => error,
   );

@@ -158,7 +158,7 @@ describe('content reader', () => {
     const key = objectOf(stored[0] as StoredContent<number>);
     const good = await memory.get(key);
     const reader = new ContentReader(memory);
-    const read = (i: number): Promise<Uint8Array> =>
+    const read = async (i: number): Promise<Uint8Array> =>
       reader.open(entryOf(stored[i] as StoredContent<number>)).read(0, 1000);
     for (const bad of [good.map((byte) => byte ^ 1), good.subarray(0, 1500)]) {
       await memory.put(key, bad);

@@ -36,7 +36,7 @@ describe('content writer', () => {
     for await (const { key } of store.list(prefix)) found.push(key);
     return found;
   };
-  const readBack = (stored: StoredContent<unknown>): Promise<Uint8Array> =>
+  const readBack = async (stored: StoredContent<unknown>): Promise<Uint8Array> =>
     new ContentReader(store).open(entryOf(stored)).read(0, stored.size);
 
   test('small files lie in one pack in the order they came, named by their hash', async () => {

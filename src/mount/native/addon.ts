@@ -30,8 +30,11 @@ export interface SessionOptions {
   readonly names: Uint8Array;
   /** Where replies are taken from. */
   readonly reply: Uint8Array;
-  /** Requests are in `records` and `names` until it returns. Must not throw. */
-  readonly onBatch: (count: number) => void;
+  /**
+   * Requests, `count` or none, are in `records` and `names` until it returns. Must not throw. True
+   * when no request waits for the event loop: then the thread may linger for the next one.
+   */
+  readonly onBatch: (count: number) => boolean;
 }
 
 /** One connection to the kernel; calls after `stop` do nothing. */

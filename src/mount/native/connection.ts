@@ -139,7 +139,7 @@ export class Connection {
     return this.#letGo;
   }
 
-  #onBatch(count: number): void {
+  #onBatch(count: number): boolean {
     for (let i = 0; i < count; i++) {
       const at = i * RECORD.numbers;
       try {
@@ -148,6 +148,7 @@ export class Connection {
         this.#fail(this.#number(at + RECORD.unique), fault);
       }
     }
+    return !this.#interrupts.isAnyWaiting;
   }
 
   #number(at: number): number {

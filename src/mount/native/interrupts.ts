@@ -17,6 +17,11 @@ export class Interrupts {
   readonly #early = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
 
+  /** Some request waits for a promise. */
+  get isAnyWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   /** `end` is called at most once, when the caller dies before `settled`. */
   add(unique: number, pid: number, end: () => void): void {
     this.#waiting.set(unique, { pid, end, signalled: false });

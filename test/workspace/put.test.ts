@@ -155,6 +155,31 @@ describe('putting a folder', () => {
     expect(await paths()).toEqual(['source/x']);
   });
 
+  it("refuses tarn's own files, by whatever way they are named, but not spooled input", async () => {
+    const other = join(sandbox.directory, 'other');
+    sandbox.home.addRepository({ name: 'other', storage: `file://${other}` });
+    mkdirSync(other);
+    writeFileSync(join(other, 'refs.db'), 'x');
+    symlinkSync(sandbox.home.path, join(source, 'link'));
+    const { path: home } = sandbox.home;
+    const refused = [
+      home,
+      `${source}/link/repositories.db`,
+      sandbox.home.stagingFile('drive'),
+      join(sandbox.storage, 'refs.db'),
+      `${source}/../other/refs.db`,
+    ];
+    for (const path of refused) {
+      const name = basename(path);
+      await expect(put({ sources: [path] })).rejects.toMatchObject(failure('invalid', name));
+    }
+    mkdirSync(join(home, 'spool'));
+    writeFileSync(join(home, 'spool', 'piped'), 'from a pipe');
+    await put({ sources: [join(home, 'spool', 'piped')], prefix: key('piped') });
+    await put({ sources: [join(source, 'link')], prefix: key('link') });
+    expect(await paths()).toEqual(['link', 'piped']);
+  });
+
   it('tells how far it is', async () => {
     for (let i = 0; i < 50; i += 1) write(`f${i}`);
     const seen: PutProgress[] = [];

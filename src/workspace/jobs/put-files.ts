@@ -7,7 +7,6 @@ import {
   openSync,
   readlinkSync,
   readSync,
-  realpathSync,
 } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { SqliteContentIndex } from '../../cache/content-index.js';
@@ -17,18 +16,18 @@ import type { Key } from '../../model/path.js';
 import { refreshContentIndex } from '../../repo/content-index.js';
 import type { StoredContent } from '../../repo/content-writer.js';
 import { ContentWriter } from '../../repo/content-writer.js';
-import { storageDirectory } from '../../repo/storage.js';
 import { throwIfAborted } from '../../util/abort.js';
 import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
 import { faultPoint } from '../../util/fault-point.js';
 import type { Workspace } from '../workspace.js';
 import type { JobContext } from './job-context.js';
+import { OwnPlaces } from './own-places.js';
 import type { PutInput, PutNote, PutProgress, PutResult } from './put.js';
 import { NOTES_MAX } from './put.js';
 import { targetsOf } from './put-targets.js';
 import type { DiskPath, Found } from './walk.js';
-import { diskPath, forSystem, NOT_HELD, pathText, walkDirectory, why } from './walk.js';
+import { forSystem, NOT_HELD, pathText, walkDirectory, why } from './walk.js';
 
 /** Large files that are read at one time, while small ones go on. */
 const LARGE_AT_ONCE = 2;
@@ -50,18 +49,18 @@ export async function putInto(
   signal: AbortSignal,
   onProgress: (progress: PutProgress) => void,
 ): Promise<PutResult> {
-  const targets = await targetsOf(input, await workspace.view(signal), signal);
+  const own = new OwnPlaces(home);
+  const targets = await targetsOf(input, await workspace.view(signal), own, signal);
   const index = new SqliteContentIndex(home.contentIndexFile(repository.name));
   try {
     await refreshContentIndex(repository.objects, index, signal);
     const staged = (batch: StoredContent<Tag>[]): Promise<void> => stage(workspace, batch);
     const writer = new ContentWriter<Tag>(repository.objects, index, staged, stamps);
     const put = new Put(workspace, writer, signal, onProgress);
-    const excluded = new Set([home.path, storageDirectory(input.storage)].map(realPath));
     try {
       for (const { path, key, kind } of targets) {
         const found: Iterable<Found> =
-          kind === 'directory' ? walkDirectory(path, key, excluded) : [{ kind, path, key }];
+          kind === 'directory' ? walkDirectory(path, key, own.directories) : [{ kind, path, key }];
         await put.all(found);
       }
       return await put.finish();
@@ -83,10 +82,6 @@ async function stage(workspace: Workspace, batch: readonly StoredContent<Tag>[])
     })),
   );
   faultPoint('put-rows-staged');
-}
-
-function realPath(path: string): DiskPath {
-  return diskPath(realpathSync(path));
 }
 
 class Put {

@@ -1,13 +1,14 @@
 import type { Stats } from 'node:fs';
 import { lstatSync } from 'node:fs';
-import { basename } from 'node:path';
 import type { Key } from '../../model/path.js';
 import { keyToText } from '../../model/path.js';
 import type { View } from '../../repo/view.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
+import type { OwnPlaces } from './own-places.js';
+import { realSource } from './own-places.js';
 import type { PutInput } from './put.js';
 import type { DiskPath } from './walk.js';
-import { brokenRule, diskPath, NOT_HELD } from './walk.js';
+import { brokenRule, NOT_HELD } from './walk.js';
 
 /** A source and where it goes. */
 export interface PutTarget {
@@ -24,6 +25,7 @@ export interface PutTarget {
 export async function targetsOf(
   { sources, prefix, recursive }: PutInput,
   view: View,
+  own: OwnPlaces,
   signal: AbortSignal,
 ): Promise<PutTarget[]> {
   const kinds = sources.map((source) => kindOf(source, recursive));
@@ -35,13 +37,11 @@ export async function targetsOf(
   }
   return sources.map((source, i) => {
     const kind = kinds[i] as PutTarget['kind'];
-    const name = into ? diskPath(basename(source)) : '';
+    const path = realSource(source, kind);
+    own.refuse(path);
+    const name = into ? path.slice(path.lastIndexOf('/') + 1) : '';
     const key = `${into ? asDirectory(prefix) : prefix}${name}` as Key;
-    const target = {
-      kind,
-      path: diskPath(source),
-      key: kind === 'directory' ? asDirectory(key) : key,
-    };
+    const target = { kind, path, key: kind === 'directory' ? asDirectory(key) : key };
     const rule = brokenRule(target.key);
     if (rule !== undefined) {
       throw new TarnError('invalid', `'${source}' cannot be put at '${keyToText(key)}': ${rule}`);

@@ -15,14 +15,14 @@ const verb = (
 
 /** In the order of the help. */
 export const VERBS: readonly Verb[] = [
-  verb('repo', 'create, list, show and delete repositories', () => import('./verbs/repo.js')),
+  verb('repo', 'create, add, list, show and delete repositories', () => import('./verbs/repo.js')),
   verb('put', 'stage files or folders on a branch', () => import('./verbs/put.js')),
   verb('rm', 'stage the removal of files or folders', () => import('./verbs/rm.js')),
   verb('status', 'list what is staged on a branch', () => import('./verbs/status.js')),
   verb('commit', 'commit what is staged on a branch', () => import('./verbs/commit.js')),
   verb('log', 'list the commits that led to a ref', () => import('./verbs/log.js')),
   verb('show', 'show one commit', () => import('./verbs/show.js')),
-  verb('branch', 'list, create and delete branches', () => import('./verbs/branch.js')),
+  verb('branch', 'list, create, rename and delete branches', () => import('./verbs/branch.js')),
   verb('tag', 'list, create and delete tags', () => import('./verbs/tag.js')),
   verb('ls', 'list files of a moment', () => import('./verbs/ls.js')),
   verb('cat', "print a file's bytes", () => import('./verbs/cat.js')),

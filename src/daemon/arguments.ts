@@ -61,7 +61,7 @@ export function fields<R extends Readers, O extends Readers = Record<never, neve
       if (value[name] !== undefined) out[name] = reader(value[name], name);
     }
     for (const name of Object.keys(value)) {
-      if (!(name in required) && !(name in (optional ?? {}))) {
+      if (!Object.hasOwn(required, name) && !Object.hasOwn(optional ?? {}, name)) {
         throw new TarnError('invalid', `the request has an argument '${name}' that is not known`);
       }
     }

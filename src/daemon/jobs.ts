@@ -1,3 +1,4 @@
+import { TarnError } from '../util/errors.js';
 import type { JobRow, Progress } from './protocol.js';
 
 /** How far a running job is; the runner updates it. */
@@ -51,7 +52,12 @@ export class Jobs {
     }));
   }
 
-  of(repository: string): JobRow[] {
-    return this.rows().filter((job) => job.repository === repository);
+  /** @throws TarnError busy when a job works on the repository, or waits to */
+  checkNone(repository: string): void {
+    const job = this.rows().find((each) => each.repository === repository);
+    if (job === undefined) return;
+    throw new TarnError('busy', `a ${job.operation} works on repository '${repository}'`, {
+      hint: 'wait for it to end, or interrupt it',
+    });
   }
 }

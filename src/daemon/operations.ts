@@ -1,5 +1,5 @@
 import type { Handlers } from './operation.js';
-import { branchCreate, branchDelete, branchList } from './operations/branch.js';
+import { branchCreate, branchDelete, branchList, branchRename } from './operations/branch.js';
 import { cat } from './operations/cat.js';
 import { commit } from './operations/commit.js';
 import { daemonStatus, daemonStop } from './operations/daemon.js';
@@ -9,17 +9,19 @@ import { log, show } from './operations/history.js';
 import { du, ls, stat } from './operations/list.js';
 import { mount, mounts, umount } from './operations/mount.js';
 import { put } from './operations/put.js';
-import { repoCreate, repoDelete, repoList, repoShow } from './operations/repo.js';
+import { repoAdd, repoCreate, repoDelete, repoList, repoShow } from './operations/repo.js';
 import { rm, status } from './operations/staging.js';
 import { tagCreate, tagDelete, tagList } from './operations/tag.js';
 
 export const HANDLERS: Handlers = {
   'repo.create': repoCreate,
+  'repo.add': repoAdd,
   'repo.list': repoList,
   'repo.show': repoShow,
   'repo.delete': repoDelete,
   'branch.list': branchList,
   'branch.create': branchCreate,
+  'branch.rename': branchRename,
   'branch.delete': branchDelete,
   'tag.list': tagList,
   'tag.create': tagCreate,

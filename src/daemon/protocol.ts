@@ -35,19 +35,20 @@ export interface WireError {
 export interface Progress {
   readonly files: number;
   readonly bytes: number;
-  readonly totalFiles?: number;
   readonly current?: string;
 }
 
 /** Each operation's arguments, the rows it streams and what it ends with. */
 export interface Operations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
+  'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<NoArguments, RepositoryRow, Nothing>;
   'repo.show': Operation<{ name: string }, never, RepositoryDetails>;
   'repo.delete': Operation<{ name: string }, never, RepositoryRow & { deleted: true }>;
 
   'branch.list': Operation<{ repository: string }, RefRow, Nothing>;
   'branch.create': Operation<CreateRef, never, RefRow>;
+  'branch.rename': Operation<RenameRef, never, RefRow>;
   'branch.delete': Operation<DeleteRef, never, RefRow>;
   'tag.list': Operation<{ repository: string }, RefRow, Nothing>;
   'tag.create': Operation<CreateRef, never, RefRow>;
@@ -101,6 +102,13 @@ export interface CreateRef {
   readonly name: string;
   /** A ref expression. */
   readonly from: string;
+  readonly by: string;
+}
+
+export interface RenameRef {
+  readonly repository: string;
+  readonly name: string;
+  readonly to: string;
   readonly by: string;
 }
 

@@ -1,12 +1,14 @@
+import { realpath } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 import type { VerifiedStamps } from '../repo/content-stamps.js';
 import { Repository } from '../repo/repository.js';
-import { deleteStorage } from '../repo/storage.js';
+import { deleteStorage, storageDirectory } from '../repo/storage.js';
 import type { NodeCache } from '../tree/nodes.js';
-import { asTarnError } from '../util/errors.js';
+import { asTarnError, TarnError } from '../util/errors.js';
 import type { Home, KnownRepository } from '../workspace/home.js';
 import { Staging } from '../workspace/staging.js';
 import { Workspace } from '../workspace/workspace.js';
+import type { RenameRef } from './protocol.js';
 
 export interface Shared {
   readonly nodeCache: NodeCache;
@@ -68,16 +70,50 @@ export class Repositories {
    */
   async create(name: string, storage: string | undefined, by: string): Promise<KnownRepository> {
     const known = { name, storage: storage ?? this.#home.defaultStorage(name) };
-    if (this.list().some((each) => each.name === name)) this.#home.addRepository(known);
+    this.#checkFree(name);
     const made = await Repository.create(name, known.storage, by, this.#shared).catch(
-      (error: unknown) => {
+      async (error: unknown) => {
         if (storage !== undefined || asTarnError(error).kind !== 'exists') throw error;
-        return Repository.open(name, known.storage, this.#shared);
+        return Repository.open(name, known.storage, this.#shared).catch((unopened: unknown) => {
+          throw asTarnError(unopened).kind === 'not-found' ? error : unopened;
+        });
       },
     );
     await made.close();
     this.#home.addRepository(known);
     return known;
+  }
+
+  /**
+   * Makes a repository known that exists already, as after the list of them was lost.
+   * @throws TarnError exists (the name is taken, or the storage has one); not-found, corrupt,
+   *   unsupported, denied, io
+   */
+  async add(name: string, storage: string): Promise<KnownRepository> {
+    this.#checkFree(name);
+    await (await Repository.open(name, storage, this.#shared)).close();
+    const place = await realpath(storageDirectory(storage));
+    for (const other of this.list()) {
+      if ((await realPlace(other.storage)) !== place) continue;
+      throw new TarnError('exists', `'${place}' is known already, as '${other.name}'`, {
+        hint: `use it by that name, as in 'tarn ls ${other.name}/main'`,
+      });
+    }
+    const known = { name, storage: place };
+    this.#home.addRepository(known);
+    return known;
+  }
+
+  /**
+   * Gives a branch another name, with what is staged on it.
+   * @throws TarnError not-found, exists, invalid, conflict
+   */
+  async renameBranch(name: string, args: RenameRef, signal: AbortSignal): Promise<void> {
+    const { repository, staging, workspaces } = await this.#opened(name);
+    await repository.renameBranch(args.name, args.to, args.by, signal);
+    staging.rename(args.name, args.to);
+    workspaces.delete(args.name);
+    workspaces.delete(args.to);
   }
 
   /** Deletes what is stored, then the name. A storage that is gone already is no obstacle. */
@@ -93,6 +129,12 @@ export class Repositories {
 
   async close(): Promise<void> {
     for (const name of [...this.#open.keys()]) await this.#close(name);
+  }
+
+  /** @throws TarnError exists, in the home's words */
+  #checkFree(name: string): void {
+    const taken = this.list().find((each) => each.name === name);
+    if (taken !== undefined) this.#home.addRepository(taken);
   }
 
   #opened(name: string): Promise<Opened> {
@@ -124,4 +166,9 @@ export class Repositories {
     opened.staging.close();
     await opened.repository.close();
   }
+}
+
+/** The directory by its real name; undefined when it is not there. */
+async function realPlace(storage: string): Promise<string | undefined> {
+  return realpath(storageDirectory(storage)).catch(() => undefined);
 }

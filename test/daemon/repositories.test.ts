@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -32,6 +33,65 @@ describe('a home and its repositories', () => {
     await repositories.create('drive', undefined, 'Bob');
     const opened = await repositories.open('drive');
     expect((await opened.resolve('main')).commitId).toBe(commitId);
+  });
+
+  it('creates one again that was cut short before its first commit was there', async () => {
+    const storage = home.defaultStorage('drive');
+    await (await Repository.create('drive', storage, 'Ada')).close();
+    await rm(join(storage, 'tarn.json'));
+    await repositories.create('drive', undefined, 'Bob');
+    const { commit } = await (await repositories.open('drive')).resolve('main');
+    expect(commit).toMatchObject({ author: 'Ada', message: 'Create the repository' });
+  });
+
+  it('leaves what else lies in the default place alone', async () => {
+    const storage = home.defaultStorage('drive');
+    await mkdir(storage, { recursive: true });
+    await writeFile(join(storage, 'thesis.txt'), 'mine');
+    await expect(repositories.create('drive', undefined, 'Ada')).rejects.toMatchObject({
+      kind: 'exists',
+      message: expect.stringContaining('thesis.txt') as string,
+    });
+    expect(await readdir(storage)).toEqual(['thesis.txt']);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'deletes the rest of one whose deletion was interrupted (needs root, to mount)',
+    async () => {
+      const { storage } = await repositories.create('drive', undefined, 'Ada');
+      const obstacle = join(storage, 'nodes', 'obstacle');
+      await mkdir(obstacle);
+      execFileSync('mount', ['-t', 'tmpfs', 'tarn-test', obstacle]);
+      try {
+        await expect(repositories.delete('drive')).rejects.toMatchObject({ kind: 'busy' });
+      } finally {
+        execFileSync('umount', [obstacle]);
+      }
+      expect(await readdir(storage)).toContain('nodes');
+      await expect(repositories.open('drive')).rejects.toMatchObject({
+        kind: 'not-found',
+        message: expect.stringContaining('was being deleted') as string,
+      });
+      await repositories.delete('drive');
+      await expect(readdir(storage)).rejects.toThrow('ENOENT');
+      expect(repositories.list()).toEqual([]);
+      await repositories.create('drive', undefined, 'Ada');
+    },
+  );
+
+  it('adds one that exists, once and under a free name', async () => {
+    const storage = join(root, 'elsewhere');
+    await (await Repository.create('theirs', storage, 'Ada')).close();
+    await symlink(storage, join(root, 'link'));
+    await repositories.create('taken', undefined, 'Ada');
+    await expect(repositories.add('taken', storage)).rejects.toMatchObject({ kind: 'exists' });
+    await expect(repositories.add('drive', root)).rejects.toMatchObject({ kind: 'not-found' });
+    expect(await repositories.add('drive', join(root, 'link'))).toEqual({ name: 'drive', storage });
+    await expect(repositories.add('again', `file://${storage}`)).rejects.toMatchObject({
+      kind: 'exists',
+      message: expect.stringContaining("as 'drive'") as string,
+    });
+    expect(repositories.list().map(({ name }) => name)).toEqual(['drive', 'taken']);
   });
 
   it('does not take over what lies where the user points', async () => {

@@ -49,6 +49,34 @@ const create: Command = {
   },
 };
 
+const rename: Command = {
+  name: 'branch rename',
+  summary: 'Give a branch another name, with what is staged on it',
+  positionals: [BRANCH, { name: 'NEW', what: 'its new name, bare or as drive/labels-v2' }],
+  options: {},
+  notes: [
+    'Its commits stay as they are, and so do mounts of them. Refused while a put or commit runs on the repository.',
+  ],
+  examples: [
+    { command: 'tarn branch rename drive/labels labels-v2', what: 'labels is free again' },
+  ],
+  async run(input, context) {
+    const [given = '', wanted = ''] = input.positionals;
+    const { repository, branch } = branchOf(given);
+    const to = refIn(repository, wanted);
+    const made = await ask(context, 'branch.rename', {
+      repository,
+      name: branch,
+      to,
+      by: author(),
+    });
+    await context.terminal.result(
+      made,
+      `renamed branch ${repository}/${branch} to ${repository}/${to}`,
+    );
+  },
+};
+
 const remove: Command = {
   name: 'branch delete',
   summary: 'Delete a branch; its commits stay reachable by their ids',
@@ -72,4 +100,4 @@ const remove: Command = {
   },
 };
 
-export const commands: readonly Command[] = [list, create, remove];
+export const commands: readonly Command[] = [list, create, rename, remove];

@@ -38,23 +38,14 @@ const commit: Command = {
     if (message === undefined || message.trim() === '') {
       throw new UsageError('a commit needs a message', "say why: -m 'Ingest run 8421'");
     }
-    const made = await ask(
-      context,
-      'commit',
-      {
-        repository,
-        branch,
-        message,
-        metadata: parseMetadata(input.values('meta')),
-        paths: input.values('path'),
-        author: input.value('author') ?? author(),
-      },
-      {
-        onProgress: ({ files }) =>
-          context.terminal.status(`${files.toLocaleString('en-US')} changes`),
-      },
-    );
-    context.terminal.clearStatus();
+    const made = await ask(context, 'commit', {
+      repository,
+      branch,
+      message,
+      metadata: parseMetadata(input.values('meta')),
+      paths: input.values('path'),
+      author: input.value('author') ?? author(),
+    });
     const [subject = ''] = message.split('\n');
     await context.terminal.result(
       made,
@@ -65,7 +56,7 @@ const commit: Command = {
 
 /** @throws UsageError */
 function parseMetadata(given: readonly string[]): Record<string, string> {
-  const metadata: Record<string, string> = {};
+  const metadata = new Map<string, string>();
   for (const text of given) {
     const at = text.indexOf('=');
     if (at <= 0) {
@@ -73,12 +64,12 @@ function parseMetadata(given: readonly string[]): Record<string, string> {
       throw new UsageError(`--meta '${text}' ${what}`, 'write --meta KEY=VALUE, as vehicle=av-07');
     }
     const key = text.slice(0, at);
-    if (Object.hasOwn(metadata, key)) {
+    if (metadata.has(key)) {
       throw new UsageError(`--meta gives '${key}' twice`, 'give each key once');
     }
-    metadata[key] = text.slice(at + 1);
+    metadata.set(key, text.slice(at + 1));
   }
-  return metadata;
+  return Object.fromEntries(metadata);
 }
 
 export const commands: readonly Command[] = [commit];

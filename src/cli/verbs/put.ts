@@ -67,10 +67,9 @@ async function stage(
 ): Promise<number> {
   const { terminal } = context;
   const result = await ask(context, 'put', args, {
-    onProgress: ({ files, bytes, totalFiles, current }) => {
-      const of = totalFiles === undefined ? '' : ` of ${totalFiles.toLocaleString('en-US')}`;
+    onProgress: ({ files, bytes, current }) => {
       terminal.status(
-        `${files.toLocaleString('en-US')}${of} files, ${humanBytes(bytes)}  ${current ?? ''}`,
+        `${files.toLocaleString('en-US')} files, ${humanBytes(bytes)}  ${current ?? ''}`,
       );
     },
   });

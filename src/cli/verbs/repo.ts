@@ -1,13 +1,15 @@
 import { resolve } from 'node:path';
 import { ask, author, confirm } from '../ask.js';
 import type { Command, Positional } from '../command.js';
-import { YES_OPTION } from '../command.js';
+import { UsageError, YES_OPTION } from '../command.js';
 import { humanBytes, plural, shortDate, shortId } from '../format.js';
 
 const NAME: Positional = {
   name: 'NAME',
   what: "1 to 63 lower-case letters, digits and '-', as drive",
 };
+
+const ADD_HINT = "name its directory: 'tarn repo add drive --storage /data/drive'";
 
 const create: Command = {
   name: 'repo create',
@@ -32,6 +34,33 @@ const create: Command = {
       ...(storage === undefined ? {} : { storage: absoluteStorage(storage) }),
     });
     await context.terminal.result(made, `created repository '${made.name}' in ${made.storage}`);
+  },
+};
+
+const add: Command = {
+  name: 'repo add',
+  summary: 'Make a repository known to this home directory that exists already',
+  positionals: [NAME],
+  options: {
+    storage: { value: 'URL', what: "the repository's directory, or file:// URL (required)" },
+  },
+  notes: [
+    'Nothing is copied or changed. What was staged under NAME in this home directory is staged again.',
+  ],
+  examples: [
+    {
+      command: 'tarn repo add drive --storage /data/drive',
+      what: 'as on another machine of the same disk, or after the list of repositories was lost',
+    },
+  ],
+  async run(input, context) {
+    const [name = ''] = input.positionals;
+    const storage = input.value('storage');
+    if (storage === undefined) {
+      throw new UsageError('--storage is missing: where the repository lies', ADD_HINT);
+    }
+    const added = await ask(context, 'repo.add', { name, storage: absoluteStorage(storage) });
+    await context.terminal.result(added, `added repository '${added.name}' in ${added.storage}`);
   },
 };
 
@@ -113,4 +142,4 @@ function absoluteStorage(storage: string): string {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(storage) ? storage : resolve(storage);
 }
 
-export const commands: readonly Command[] = [create, list, show, remove];
+export const commands: readonly Command[] = [create, add, list, show, remove];

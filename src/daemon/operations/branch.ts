@@ -13,6 +13,19 @@ export const branchCreate: OperationHandler<'branch.create'> = {
   run: (context, args, _output, signal) => createRef(context, 'branch', args, signal),
 };
 
+/** A put or a commit that runs would stage on, or clear, what bears the old name: none may. */
+export const branchRename: OperationHandler<'branch.rename'> = {
+  read: fields({ repository: text, name: text, to: text, by: text }),
+  run: async ({ repositories, jobs, log }, args, _output, signal) => {
+    const { repository, name, to } = args;
+    jobs.checkNone(repository);
+    await repositories.renameBranch(repository, args, signal);
+    const { commitId } = await (await repositories.open(repository)).resolve(to, signal);
+    log.info('branch renamed', { repository, name, to });
+    return { name: to, commit: commitId };
+  },
+};
+
 /** What is staged goes with the branch, so that a later one of its name begins with nothing. */
 export const branchDelete: OperationHandler<'branch.delete'> = {
   read: readDeleteRef,

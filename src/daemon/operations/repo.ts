@@ -15,6 +15,15 @@ export const repoCreate: OperationHandler<'repo.create'> = {
   },
 };
 
+export const repoAdd: OperationHandler<'repo.add'> = {
+  read: fields({ name: text, storage: text }),
+  run: async ({ repositories, log }, { name, storage }) => {
+    const added = await repositories.add(parseRepositoryName(name), storage);
+    log.info('repository added', { ...added });
+    return added;
+  },
+};
+
 export const repoList: OperationHandler<'repo.list'> = {
   read: fields({}),
   run: async ({ repositories }, _args, output) => {
@@ -52,12 +61,7 @@ export const repoDelete: OperationHandler<'repo.delete'> = {
         hint: `run 'tarn umount ${mounted.directory}' first`,
       });
     }
-    const [job] = jobs.of(name);
-    if (job !== undefined) {
-      throw new TarnError('busy', `a ${job.operation} works on repository '${name}'`, {
-        hint: 'wait for it to end, or interrupt it',
-      });
-    }
+    jobs.checkNone(name);
     const gone = await repositories.delete(name);
     log.info('repository deleted', { ...gone });
     return { ...gone, deleted: true };

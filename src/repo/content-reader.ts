@@ -101,7 +101,7 @@ class BlockContent implements Content {
   read(offset: number, length: number, signal?: AbortSignal): MaybePromise<Uint8Array> {
     const end = Math.min(this.size, offset + length);
     if (offset >= end) return new Uint8Array(0);
-    const small = this.#blocks.atHand(this.#source);
+    const small = signal?.aborted === true ? undefined : this.#blocks.atHand(this.#source);
     // Copied, as the result is the caller's to keep.
     if (small !== undefined) return Buffer.from(small.subarray(offset, end));
     return this.#readBlocks(offset, end, signal);

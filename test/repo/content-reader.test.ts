@@ -120,7 +120,9 @@ describe('content reader', () => {
     });
     const reader = new ContentReader(watched);
     const contents = Array.from({ length: 8 }, () => reader.open(entryOf(stored)));
-    const reads = await Promise.all(contents.map((content, i) => content.read(i * 1000, 1000)));
+    const reads = await Promise.all(
+      contents.map(async (content, i) => content.read(i * 1000, 1000)),
+    );
     for (const [i, read] of reads.entries()) {
       expect(Buffer.compare(read, bytes.subarray(i * 1000, i * 1000 + 1000))).toBe(0);
     }

@@ -1,3 +1,4 @@
+import { hash as hashOnce } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import type { Entry } from '../model/entry.js';
 import { entrySize } from '../model/entry.js';
@@ -13,7 +14,7 @@ import { WHOLE_SPAN } from './spans.js';
 const SCHEMA: DurableSchema = {
   what: 'staging database',
   applicationId: 0x7461726c,
-  version: 1,
+  version: 2,
   checkedOnOpening: false,
   hint: 'what is committed is not in it: restore it from a copy, or delete it and give up what is staged',
   tables: `
@@ -25,7 +26,8 @@ const SCHEMA: DurableSchema = {
     ) STRICT;
     CREATE TABLE bases (
       id INTEGER PRIMARY KEY,
-      commit_id TEXT NOT NULL UNIQUE
+      commit_id TEXT NOT NULL UNIQUE,
+      checksum INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE staged (
       branch INTEGER NOT NULL,
@@ -33,6 +35,7 @@ const SCHEMA: DurableSchema = {
       version INTEGER NOT NULL,
       base INTEGER NOT NULL,
       entry TEXT,
+      checksum INTEGER NOT NULL,
       PRIMARY KEY (branch, path)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE removed_prefixes (
@@ -40,6 +43,7 @@ const SCHEMA: DurableSchema = {
       prefix BLOB NOT NULL,
       version INTEGER NOT NULL,
       base INTEGER NOT NULL,
+      checksum INTEGER NOT NULL,
       PRIMARY KEY (branch, prefix)
     ) STRICT, WITHOUT ROWID;
   `,
@@ -95,10 +99,19 @@ export interface StagedBase {
 }
 
 interface RawRow {
+  readonly branch: number;
   readonly path: Buffer;
+  readonly version: number;
+  readonly base: number;
   readonly entry: string | null;
-  readonly base: CommitId;
+  readonly checksum: number;
+  /** Of the base; null when it is not there. */
+  readonly commit_id: CommitId | null;
+  readonly commit_checksum: number | null;
 }
+
+/** In place of an entry, in the checksum of the row of a removed prefix. */
+const PREFIX_MARK = 'prefix';
 
 /**
  * Changes that are durable but not committed, of the branches of one repository, in SQLite; safe
@@ -108,6 +121,8 @@ interface RawRow {
 export class Staging {
   readonly #database: DurableDatabase;
   readonly #statements: Statements;
+  /** The last one that matched its checksum: mostly all rows have the same. */
+  #soundBase: CommitId | undefined;
 
   /** @throws TarnError corrupt, unsupported, no-space, denied, io; all name the file */
   constructor(path: string) {
@@ -145,7 +160,7 @@ export class Staging {
   /** In byte order; none begins with another. */
   removedPrefixes(branch: string, versionMax = VERSION_MAX): RemovedPrefix[] {
     const raw = this.#database.run(() => this.#statements.prefixes.all(branch, versionMax));
-    return raw.map(({ path, base }) => ({ prefix: keyFromBytes(path), base }));
+    return raw.map((row) => ({ base: this.#checkedBase(row), prefix: keyFromBytes(row.path) }));
   }
 
   /**
@@ -159,8 +174,9 @@ export class Staging {
       for (const write of writes) {
         const path = keyToBytes(write.key);
         const entry = write.kind === 'remove' ? null : JSON.stringify(write.entry);
-        if (write.kind === 'restore') restore.run(version, baseId, entry, branchId, path);
-        else put.run(branchId, path, version, baseId, entry);
+        const sum = checksum(branchId, path, version, entry) + baseId;
+        if (write.kind === 'restore') restore.run(version, baseId, entry, sum, branchId, path);
+        else put.run(branchId, path, version, baseId, entry, sum);
       }
     });
   }
@@ -175,7 +191,8 @@ export class Staging {
       const covered = outer?.equals(bytes.subarray(0, outer.length)) ?? false;
       this.#deleteBetween(branchId, prefix, prefixEnd(prefix), VERSION_MAX);
       if (!covered || outer?.length === bytes.length) {
-        addPrefix.run(branchId, bytes, version, baseId);
+        const sum = checksum(branchId, bytes, version, PREFIX_MARK) + baseId;
+        addPrefix.run(branchId, bytes, version, baseId, sum);
       }
     });
   }
@@ -198,7 +215,7 @@ export class Staging {
       for (const { from, to } of spans) this.#deleteBetween(found.id, from, to, versionMax);
       this.#statements.cleared.run(found.id);
       if (moved === undefined) return;
-      addBase.run(moved.to);
+      addBase.run(moved.to, textChecksum(moved.to));
       rebaseRows.run(moved.to, found.id, moved.from);
       rebasePrefixes.run(moved.to, found.id, moved.from);
     });
@@ -233,7 +250,7 @@ export class Staging {
     const { addBranch, nextVersion, addBase, baseId } = this.#statements;
     return this.#database.write(() => {
       addBranch.run(branch);
-      addBase.run(base.commit);
+      addBase.run(base.commit, textChecksum(base.commit));
       const found = nextVersion.get(branch) as StagingState & { id: number };
       if (found.clearings !== base.clearings) return 'stale';
       work(found.id, found.version, (baseId.get(base.commit) as { id: number }).id);
@@ -247,7 +264,9 @@ export class Staging {
     this.#statements.deletePrefixes.run(branchId, first, end, versionMax);
   }
 
-  #decode({ path, entry, base }: RawRow): StagedRow {
+  #decode(row: RawRow): StagedRow {
+    const { path, entry } = row;
+    const base = this.#checkedBase(row);
     const key = keyFromBytes(path);
     if (entry === null) return { key, entry: undefined, base };
     try {
@@ -258,6 +277,33 @@ export class Staging {
     }
     throw this.#database.damaged(`the row of '${path.toString('utf8')}' holds no entry`);
   }
+
+  /** SQLite keeps no checksum of its pages, and a flipped bit must not be committed. */
+  #checkedBase(row: RawRow): CommitId {
+    const { branch, path, version, base, entry, commit_id, commit_checksum } = row;
+    if (row.checksum !== checksum(branch, path, version, entry) + base) {
+      const name = path.toString('utf8');
+      throw this.#database.damaged(`the row of '${name}' does not match its checksum`);
+    }
+    if (commit_id !== this.#soundBase) {
+      if (commit_id === null || commit_checksum !== textChecksum(commit_id)) {
+        throw this.#database.damaged(`the row of the base ${base} does not match its checksum`);
+      }
+      this.#soundBase = commit_id;
+    }
+    return commit_id;
+  }
+}
+
+/** Of all in a row but its base, the number of which is added: it changes without the rest. */
+function checksum(branch: number, path: Buffer, version: number, entry: string | null): number {
+  const text = path.toString('latin1');
+  return textChecksum(`${branch} ${version} ${text.length} ${text}${entry ?? ''}`);
+}
+
+/** 48 bits, so that a number still holds it exactly with another one added. */
+function textChecksum(text: string): number {
+  return hashOnce('sha256', text, 'buffer').readUIntBE(0, 6);
 }
 
 function endBytes(to: Key | undefined): Buffer {
@@ -270,14 +316,14 @@ type Statement<Parameters extends unknown[], Row = unknown> = Database.Statement
 class Statements {
   readonly branch: Statement<[string], { id: number; version: number; clearings: number }>;
   readonly page: Statement<[number, Buffer, Buffer, number], RawRow>;
-  readonly prefixes: Statement<[string, number], Omit<RawRow, 'entry'>>;
+  readonly prefixes: Statement<[string, number], RawRow>;
   readonly addBranch: Statement<[string]>;
   readonly nextVersion: Statement<[string], StagingState & { id: number }>;
-  readonly addBase: Statement<[string]>;
+  readonly addBase: Statement<[string, number]>;
   readonly baseId: Statement<[string], { id: number }>;
-  readonly put: Statement<[number, Buffer, number, number, string | null]>;
-  readonly restore: Statement<[number, number, string | null, number, Buffer]>;
-  readonly addPrefix: Statement<[number, Buffer, number, number]>;
+  readonly put: Statement<[number, Buffer, number, number, string | null, number]>;
+  readonly restore: Statement<[number, number, string | null, number, number, Buffer]>;
+  readonly addPrefix: Statement<[number, Buffer, number, number, number]>;
   readonly lastPrefix: Statement<[number, Buffer], { prefix: Buffer }>;
   readonly deleteRows: Statement<[number, Buffer, Buffer, number]>;
   readonly deletePrefixes: Statement<[number, Buffer, Buffer, number]>;
@@ -288,27 +334,29 @@ class Statements {
   readonly cleared: Statement<[number]>;
 
   constructor(db: DurableDatabase) {
-    const select = `SELECT path, entry, commit_id AS base FROM staged JOIN bases ON bases.id = base
-      WHERE branch = ? AND path >= ?`;
+    const base = 'bases.commit_id, bases.checksum AS commit_checksum';
+    const select = `SELECT branch, path, version, base, entry, staged.checksum, ${base}
+      FROM staged LEFT JOIN bases ON bases.id = base WHERE branch = ? AND path >= ?`;
     const order = `AND version <= ? ORDER BY path LIMIT ${PAGE_ROWS}`;
     this.branch = db.prepare('SELECT id, version, clearings FROM branches WHERE name = ?');
     this.page = db.prepare(`${select} AND path < ? ${order}`);
     this.prefixes = db.prepare(
-      `SELECT prefix AS path, commit_id AS base FROM removed_prefixes AS p
-       JOIN bases ON bases.id = base JOIN branches ON branches.id = p.branch
+      `SELECT branch, prefix AS path, p.version, base, '${PREFIX_MARK}' AS entry, p.checksum, ${base}
+       FROM removed_prefixes AS p
+       LEFT JOIN bases ON bases.id = base JOIN branches ON branches.id = p.branch
        WHERE branches.name = ? AND p.version <= ? ORDER BY prefix`,
     );
     this.addBranch = db.prepare('INSERT OR IGNORE INTO branches VALUES (NULL, ?, 0, 0)');
     this.nextVersion = db.prepare(
       'UPDATE branches SET version = version + 1 WHERE name = ? RETURNING id, version, clearings',
     );
-    this.addBase = db.prepare('INSERT OR IGNORE INTO bases VALUES (NULL, ?)');
+    this.addBase = db.prepare('INSERT OR IGNORE INTO bases VALUES (NULL, ?, ?)');
     this.baseId = db.prepare('SELECT id FROM bases WHERE commit_id = ?');
-    this.put = db.prepare('INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?)');
+    this.put = db.prepare('INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?, ?)');
     this.restore = db.prepare(
-      'UPDATE staged SET version = ?, base = ?, entry = ? WHERE branch = ? AND path = ?',
+      'UPDATE staged SET version = ?, base = ?, entry = ?, checksum = ? WHERE branch = ? AND path = ?',
     );
-    this.addPrefix = db.prepare('INSERT OR REPLACE INTO removed_prefixes VALUES (?, ?, ?, ?)');
+    this.addPrefix = db.prepare('INSERT OR REPLACE INTO removed_prefixes VALUES (?, ?, ?, ?, ?)');
     this.lastPrefix = db.prepare(
       `SELECT prefix FROM removed_prefixes WHERE branch = ? AND prefix <= ?
        ORDER BY prefix DESC LIMIT 1`,
@@ -317,7 +365,8 @@ class Statements {
     const prefixes = 'DELETE FROM removed_prefixes WHERE branch = ? AND prefix >= ?';
     this.deleteRows = db.prepare(`${rows} AND path < ? AND version <= ?`);
     this.deletePrefixes = db.prepare(`${prefixes} AND prefix < ? AND version <= ?`);
-    const rebase = `SET base = (SELECT id FROM bases WHERE commit_id = ?)
+    const rebase = `SET checksum = checksum - base + new.id, base = new.id
+      FROM (SELECT id FROM bases WHERE commit_id = ?) AS new
       WHERE branch = ? AND base = (SELECT id FROM bases WHERE commit_id = ?)`;
     this.rebaseRows = db.prepare(`UPDATE staged ${rebase}`);
     this.rebasePrefixes = db.prepare(`UPDATE removed_prefixes ${rebase}`);

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CommitId } from '../../src/model/ids.js';
 import { Staging } from '../../src/workspace/staging.js';
@@ -285,5 +286,34 @@ describe('a damaged staging database', () => {
       await expect(read()).rejects.toMatchObject(failure('corrupt', file));
       await sandbox.closeAll();
     }
+  });
+
+  it.each([
+    "UPDATE staged SET entry = replace(entry, '\"size\":10', '\"size\":11') WHERE path = x'61'",
+    "UPDATE staged SET entry = NULL WHERE path = x'61'",
+    "UPDATE staged SET path = x'62' WHERE path = x'61'",
+    "UPDATE staged SET version = version - 1 WHERE path = x'61'",
+    "UPDATE staged SET base = base - 1 WHERE path = x'61'",
+    "UPDATE staged SET base = 99 WHERE path = x'61'",
+    "UPDATE removed_prefixes SET prefix = x'7a2f'",
+    'UPDATE removed_prefixes SET base = base - 1',
+    "UPDATE bases SET commit_id = replace(commit_id, substr(commit_id, 1, 1), 'x')",
+  ])('of one row is found before that is committed: %s', async (damage) => {
+    const workspace = await sandbox.workspace();
+    await stage(workspace, { 'raw/x': '1', first: '1' });
+    await commit(workspace, { paths: [key('raw')] });
+    await commit(workspace);
+    await stage(workspace, { a: '1', b: '2', c: '3' });
+    await workspace.remove(key('first'));
+    await workspace.removePrefix(key('raw/'));
+    await commit(workspace, { paths: [key('c')] });
+    const file = sandbox.home.stagingFile('drive');
+    await sandbox.closeAll();
+    const database = new Database(file);
+    database.exec("DELETE FROM staged WHERE path = x'62'");
+    expect(database.prepare(damage).run().changes).toBeGreaterThan(0);
+    database.close();
+    const again = await sandbox.workspace();
+    await expect(commit(again)).rejects.toMatchObject(failure('corrupt', 'row of', 'checksum'));
   });
 });

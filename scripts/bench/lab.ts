@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
-const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url));
+const TARN = fileURLToPath(new URL('../../../scripts/tarn', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../bin/main.js', import.meta.url));
 
 /** A folder on the disk under test with a tarn home of its own; all that a workload needs. */
 export class Lab {
@@ -37,7 +38,7 @@ export class Lab {
   }
 
   tarn(...args: string[]): Promise<string> {
-    return this.run(process.execPath, MAIN, ...args);
+    return this.run(TARN, ...args);
   }
 
   /** Wall-clock seconds that `work` takes. */
@@ -101,5 +102,5 @@ export function cannotRun(): string | undefined {
       return `'${program}' is missing: apt-get install ${from}`;
     }
   }
-  return existsSync(MAIN) ? undefined : 'build first: npm run build';
+  return existsSync(BUILT) ? undefined : 'build first: npm run build';
 }

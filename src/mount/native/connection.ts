@@ -373,7 +373,7 @@ export class Connection {
     if (error === 0) return this.#agreed.resolve({ minor, passthrough, readBytesMax });
     this.#agreed.reject(
       new TarnError('unsupported', `this kernel's FUSE protocol 7.${minor} is not understood`, {
-        hint: 'the native driver needs Linux 4.20 or later',
+        hint: 'the native driver needs protocol 7.23, which Linux has since 3.15',
       }),
     );
   }

@@ -101,8 +101,8 @@ async function mountAsRoot(
       hint: 'mounting needs CAP_SYS_ADMIN; in a container start it with --cap-add SYS_ADMIN',
     });
   }
-  connection.start(directory, '');
-  return connection;
+  const detach = (): Promise<unknown> => addon.unmountDirect(directory, true);
+  return started(connection, directory, '', detach, options);
 }
 
 async function mountAsUser(
@@ -122,8 +122,26 @@ async function mountAsUser(
   ];
   const device = await mountByHelper(addon, directory, wanted.join(','));
   const connection = connect(addon, filesystem, device, options);
-  connection.start(directory, HELPER);
-  return connection;
+  const detach = (): Promise<void> => unmountByHelper(directory, { detach: true });
+  return started(connection, directory, HELPER, detach, options);
+}
+
+/** Serves the mount that has been made; takes it away again where that cannot begin. */
+async function started(
+  connection: Connection,
+  directory: string,
+  helper: string,
+  detach: () => Promise<unknown>,
+  { onFault }: MountOptions,
+): Promise<Connection> {
+  try {
+    connection.start(directory, helper);
+    return connection;
+  } catch (error) {
+    await detach().catch(onFault);
+    await connection.close();
+    throw error;
+  }
 }
 
 /** Everything but what a URL may hold plainly as %XX, so that no mount table has to escape it. */

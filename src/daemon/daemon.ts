@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import type { FSWatcher } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, watch } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { SqliteVerifiedStamps } from '../cache/verified-stamps.js';
 import { NodeCache } from '../tree/nodes.js';
 import { Home, lockHome } from '../workspace/home.js';
@@ -62,6 +63,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const stop = async (keep: AbortSignal | undefined): Promise<void> => {
     log.info('stopping');
     const steps: readonly (() => Promise<void> | void)[] = [
+      () => watcher.close(),
       () => rmSync(paths.socket, { force: true }),
       () => server.stop(keep),
       () => mounts.close(),
@@ -91,6 +93,10 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
       return stopping;
     },
   };
+  const watcher = onceGone(paths.run, () => {
+    log.warn('home deleted', { home: paths.home });
+    void context.stop();
+  });
   const server = new ControlServer(context, HANDLERS);
   await server.listen(paths.socket);
   const stopOnSignal = (): void => void context.stop();
@@ -101,6 +107,15 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   await stopped;
   await server.closed();
   log.info('stopped');
+}
+
+/** A daemon that no command can find any more would hold its mounts for good. */
+function onceGone(directory: string, onGone: () => void): FSWatcher {
+  // Watched from above: the socket's own kernel object keeps its directory from ending.
+  const watcher = watch(dirname(directory), (_event, name) => {
+    if (name === basename(directory) && !existsSync(directory)) onGone();
+  });
+  return watcher.on('error', onGone);
 }
 
 /** What was spooled for commands that have died. */

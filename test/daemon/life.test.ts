@@ -250,6 +250,22 @@ describe('ending', () => {
     expect((await shell.events()).at(-1)?.event).toBe('stopped');
   });
 
+  it('unmounts and ends when its home has been deleted', async () => {
+    const shell = await open();
+    await shell.must('repo', 'create', 'drive', '--storage', shell.path('drive'));
+    const directory = await shell.mountPoint('m');
+    await shell.must('mount', 'drive/main', directory);
+    const pid = await shell.daemonPid();
+    await rm(shell.home, { recursive: true });
+    try {
+      await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false);
+    } finally {
+      // Its log, by which others are found and ended, went with the home.
+      if (isAlive(pid)) await killAndWait(pid);
+    }
+    expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(directory);
+  });
+
   it('unmounts also when its socket has been deleted', async () => {
     const shell = await open();
     await shell.must('repo', 'create', 'drive');

@@ -221,9 +221,9 @@ export class Staging {
     });
   }
 
-  /** Gives up everything staged on the branch. */
-  discard(branch: string): void {
-    this.clear(branch, [WHOLE_SPAN], VERSION_MAX);
+  /** Gives up what is staged on the branch and no newer than `versionMax`. */
+  discard(branch: string, versionMax = VERSION_MAX): void {
+    this.clear(branch, [WHOLE_SPAN], versionMax);
   }
 
   /** What is staged on `from` goes with it to its new name, where nothing may be staged. */

@@ -117,9 +117,14 @@ export class Workspace {
     await this.#retry(signal, (base) => this.#staging.removePrefix(this.branch, base, prefix));
   }
 
-  /** Gives up everything staged on the branch. */
-  discard(): void {
-    this.#staging.discard(this.branch);
+  /** Grows with every change that is staged. */
+  get version(): number {
+    return this.#staging.state(this.branch).version;
+  }
+
+  /** Gives up everything staged on the branch until it had that version; all without it. */
+  discard(versionMax?: number): void {
+    this.#staging.discard(this.branch, versionMax);
   }
 
   /**

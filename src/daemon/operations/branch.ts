@@ -1,3 +1,4 @@
+import { runDiscard } from '../../workspace/jobs/discard.js';
 import { fields, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import { createRef, deleteRef, listRefs, readCreateRef, readDeleteRef } from './refs.js';
@@ -30,8 +31,13 @@ export const branchRename: OperationHandler<'branch.rename'> = {
 export const branchDelete: OperationHandler<'branch.delete'> = {
   read: readDeleteRef,
   run: async (context, args, _output, signal) => {
+    const { paths, repositories, jobs } = context;
+    const { repository, name: branch } = args;
+    const { storage } = repositories.known(repository);
+    const { version: versionMax } = await repositories.workspace(repository, branch);
     const gone = await deleteRef(context, 'branch', args, signal);
-    (await context.repositories.workspace(args.repository, args.name)).discard();
+    const input = { home: paths.home, repository, storage, branch, versionMax };
+    await jobs.run('branch delete', repository, () => runDiscard(input));
     return gone;
   },
 };

@@ -1,41 +1,20 @@
-import type { Key } from '../../model/path.js';
 import { keyToText, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
-import { TarnError } from '../../util/errors.js';
 import { giveWay } from '../../util/give-way.js';
+import { runRemove } from '../../workspace/jobs/remove.js';
 import { fields, flag, listOf, text } from '../arguments.js';
-import { hasBelow, YIELD_EVERY } from '../listing.js';
-import { directoryPrefix } from '../moment.js';
+import { YIELD_EVERY } from '../listing.js';
 import type { OperationHandler } from '../operation.js';
 
 export const rm: OperationHandler<'rm'> = {
   read: fields({ repository: text, branch: text, paths: listOf(text), recursive: flag }),
-  run: async ({ repositories }, args, _output, signal) => {
-    const { repository, branch, recursive } = args;
-    const workspace = await repositories.workspace(repository, parseBranchName(branch));
-    const keys = args.paths.map(parsePrefix);
-    const view = await workspace.view(signal);
-    const place = (key: Key): string => `${repository}/${branch}/${keyToText(key)}`;
-    let removed = 0;
-    for (const key of keys) {
-      const isFile =
-        key !== '' && !key.endsWith('/') && (await view.get(key, signal)) !== undefined;
-      if (isFile) {
-        await workspace.remove(key, signal);
-        removed += 1;
-        continue;
-      }
-      const prefix = directoryPrefix(key);
-      if (!recursive && (await hasBelow(view.cursor(signal), prefix))) {
-        throw new TarnError('is-directory', `'${place(key)}' is a folder`, {
-          hint: 'add -r to remove it with all below it',
-        });
-      }
-      const { entries } = await view.totals(prefix, signal);
-      await (recursive ? workspace.removePrefix(prefix, signal) : workspace.remove(key, signal));
-      removed += entries;
-    }
-    return { removed };
+  run: async ({ paths: { home }, repositories, jobs }, args, _output, signal) => {
+    const { repository, recursive } = args;
+    const branch = parseBranchName(args.branch);
+    const paths = args.paths.map(parsePrefix);
+    const { storage } = repositories.known(repository);
+    const input = { home, repository, storage, branch, paths, recursive };
+    return jobs.run('rm', repository, () => runRemove(input, { signal }));
   },
 };
 

@@ -133,7 +133,7 @@ describe('commands typed wrongly', () => {
     await refuses(['ls'], 2, 'ADDRESS is missing', "'tarn ls --help'");
     await refuses(['ls', 'drive/main', 'extra'], 2, "'extra'");
     await refuses(['ls', '--frob', 'drive/main'], 2, "'--frob'");
-    await refuses(['branch'], 2, 'one of: list, create, delete');
+    await refuses(['branch'], 2, 'one of: list, create, rename, delete');
     await refuses(['branch', 'frob'], 2, "cannot 'frob'");
     await refuses(['log', 'drive/main', '--limit', 'ten'], 2, '--limit takes a whole number');
     await refuses(['cat', 'drive/main/raw/a.txt', '--range', '9-1'], 2, 'not a range of bytes');

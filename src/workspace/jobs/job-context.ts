@@ -1,4 +1,3 @@
-import { SqliteVerifiedStamps } from '../../cache/verified-stamps.js';
 import { Repository } from '../../repo/repository.js';
 import { Home } from '../home.js';
 import { Staging } from '../staging.js';
@@ -19,7 +18,6 @@ export interface JobContext {
   readonly home: Home;
   readonly repository: Repository;
   readonly workspace: Workspace;
-  readonly stamps: SqliteVerifiedStamps;
 }
 
 /** Opens the target for `work` and closes all of it afterwards, whatever happens. */
@@ -30,14 +28,12 @@ export async function withJobContext<T>(
   const home = Home.open(target.home);
   const closers: (() => void | Promise<void>)[] = [() => home.close()];
   try {
-    const stamps = new SqliteVerifiedStamps(home.verifiedStampsFile());
-    closers.push(() => stamps.close());
-    const repository = await Repository.open(target.repository, target.storage, { stamps });
+    const repository = await Repository.open(target.repository, target.storage);
     closers.push(() => repository.close());
     const staging = new Staging(home.stagingFile(target.repository));
     closers.push(() => staging.close());
     const workspace = new Workspace(repository, staging, target.branch);
-    return await work({ home, repository, workspace, stamps });
+    return await work({ home, repository, workspace });
   } finally {
     for (const close of closers.reverse()) await close();
   }

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { SqliteContentIndex } from '../../cache/content-index.js';
+import { SqliteVerifiedStamps } from '../../cache/verified-stamps.js';
 import type { Entry, KeyedEntry } from '../../model/entry.js';
 import { BLOCK_BYTES, EMPTY_CONTENT } from '../../model/ids.js';
 import type { Key } from '../../model/path.js';
@@ -44,13 +45,14 @@ type Tag = { readonly key: Key } & Attributes;
 
 /** The work of runPut. */
 export async function putInto(
-  { home, repository, workspace, stamps }: JobContext,
+  { home, repository, workspace }: JobContext,
   input: PutInput,
   signal: AbortSignal,
   onProgress: (progress: PutProgress) => void,
 ): Promise<PutResult> {
   const own = new OwnPlaces(home);
   const targets = await targetsOf(input, await workspace.view(signal), own, signal);
+  const stamps = new SqliteVerifiedStamps(home.verifiedStampsFile());
   const index = new SqliteContentIndex(home.contentIndexFile(repository.name));
   try {
     await refreshContentIndex(repository.objects, index, signal);
@@ -70,6 +72,7 @@ export async function putInto(
     }
   } finally {
     index.close();
+    stamps.close();
   }
 }
 

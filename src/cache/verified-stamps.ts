@@ -2,6 +2,8 @@ import Database from 'better-sqlite3';
 import { openRebuildable } from './sqlite.js';
 
 const VERSION = 1;
+/** Mounts are answered by the thread that waits; a stamp that is not written costs less. */
+const BUSY_WAIT_MS_MAX = 50;
 const SCHEMA = `
   CREATE TABLE stamps (
     path TEXT PRIMARY KEY,
@@ -20,6 +22,7 @@ export class SqliteVerifiedStamps {
 
   constructor(path: string) {
     this.#database = openRebuildable(path, VERSION, SCHEMA);
+    this.#database.pragma(`busy_timeout = ${BUSY_WAIT_MS_MAX}`);
     this.#get = this.#database.prepare('SELECT identity FROM stamps WHERE path = ?');
     this.#set = this.#database.prepare('INSERT OR REPLACE INTO stamps VALUES (?, ?)');
   }

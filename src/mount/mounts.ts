@@ -54,6 +54,8 @@ function unescape(field: string): string {
 }
 
 const ANSWER_MS_MAX = 2000;
+/** Of a connection that has gone, and of a request that was under way when it went. */
+const DEAD = new Set(['ENOTCONN', 'ECONNABORTED']);
 
 /**
  * Whether nothing serves this mount any more, so that every program gets ENOTCONN from it. A
@@ -63,7 +65,7 @@ export async function isDeadMount(directory: string): Promise<boolean> {
   // Not stat: the kernel may answer that from its cache.
   const answer = statfs(directory).then(
     () => false,
-    (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOTCONN',
+    (error: unknown) => DEAD.has((error as NodeJS.ErrnoException).code ?? ''),
   );
   const timer = new AbortController();
   const late = delay(ANSWER_MS_MAX, false, { signal: timer.signal, ref: false });

@@ -144,7 +144,7 @@ describe.skipIf(missing !== undefined || !isRoot)('the end of a native mount', (
     await child.kill();
     await expect(waiting).rejects.toThrow();
     expect(await child.isMounted()).toBe(true);
-    await expect(readFile(child.path('plain'))).rejects.toMatchObject({ code: 'ENOTCONN' });
+    await expect(readFile(child.path('plain'))).rejects.toThrow(/ENOTCONN|ECONNABORTED/);
     expect(await isDeadMount(child.directory)).toBe(true);
     await removeDeadMount(child.directory);
     expect(await child.isMounted()).toBe(false);

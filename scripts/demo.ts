@@ -11,12 +11,12 @@ import { fileURLToPath } from 'node:url';
 import { summariseLog } from './sample-drive/mcap-log.js';
 import { RUN, recordDrive, writeCalibration, writeLabels } from './sample-drive/record.js';
 
-const MAIN = fileURLToPath(new URL('../bin/main.js', import.meta.url));
+const TARN = fileURLToPath(new URL('../../scripts/tarn', import.meta.url));
 
 /** Runs one tarn command; prints it and, unless `quiet`, what it says. */
 async function tarn(args: string[], quiet = false): Promise<string> {
   if (!quiet) console.log(`\n$ tarn ${args.map(shellWord).join(' ')}`);
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(TARN, args, {
     stdio: ['ignore', 'pipe', quiet ? 'pipe' : 'inherit'],
   });
   let output = '';

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import type { Lab } from './lab.js';
 import type { Measurement } from './report.js';
 
-const ROUNDS = 5;
+const ROUNDS = 9;
 
 /** Writes `bytes` of data that does not compress, in pieces of 1 MiB. */
 export async function writeLog(path: string, bytes: number): Promise<void> {

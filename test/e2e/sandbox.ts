@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const TARN = fileURLToPath(new URL('../../scripts/tarn', import.meta.url));
 const PYTHON = fileURLToPath(new URL('../../.cache/venv/bin/python', import.meta.url));
 
 export interface Ran {
@@ -57,11 +57,11 @@ export class Sandbox {
   }
 
   tarn(...args: string[]): Promise<string> {
-    return this.must(process.execPath, MAIN, ...args);
+    return this.must(TARN, ...args);
   }
 
   tryTarn(...args: string[]): Promise<Ran> {
-    return this.run(process.execPath, [MAIN, ...args]);
+    return this.run(TARN, args);
   }
 
   python(script: string, ...args: string[]): Promise<string> {

@@ -1,0 +1,22 @@
+/**
+ * The command line in two or three files: each file that Node opens at its start takes about a
+ * millisecond. The daemon and the drivers stay apart; few commands need them.
+ */
+export default {
+  input: 'dist/cli/main.js',
+  platform: 'node',
+  external: ['better-sqlite3', 'fuse-native'],
+  output: {
+    dir: 'dist/bin',
+    format: 'esm',
+    cleanDir: true,
+    advancedChunks: {
+      groups: [
+        {
+          name: 'commands',
+          test: /dist\/(cli|util|model|daemon\/(protocol|paths|client|frames|spawn|private-directory))/,
+        },
+      ],
+    },
+  },
+};

@@ -5,16 +5,18 @@
 export default {
   input: 'dist/cli/main.js',
   platform: 'node',
+  checks: { ineffectiveDynamicImport: false },
   external: ['better-sqlite3', 'fuse-native'],
   output: {
     dir: 'dist/bin',
     format: 'esm',
     cleanDir: true,
-    advancedChunks: {
+    codeSplitting: {
       groups: [
         {
+          // Without main.js: it awaits commands, which a file that it is in could not give it.
           name: 'commands',
-          test: /dist\/(cli|util|model|daemon\/(protocol|paths|client|frames|spawn|private-directory))/,
+          test: /dist\/(cli\/(?!main\.js)|util|model|daemon\/(protocol|paths|client|frames|spawn|private-directory))/,
         },
       ],
     },

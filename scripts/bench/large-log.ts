@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { Lab } from './lab.js';
 import type { Measurement } from './report.js';
@@ -6,7 +7,6 @@ const ROUNDS = 9;
 
 /** Writes `bytes` of data that does not compress, in pieces of 1 MiB. */
 export async function writeLog(path: string, bytes: number): Promise<void> {
-  const { randomFillSync } = await import('node:crypto');
   const file = await open(path, 'w');
   const piece = Buffer.alloc(1_048_576);
   for (let written = 0; written < bytes; written += piece.length) {

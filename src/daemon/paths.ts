@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SPOOL_DIRECTORY } from '../workspace/home-path.js';
 
 /** Where a home directory keeps what belongs to its daemon. */
 export interface DaemonPaths {
@@ -29,7 +30,7 @@ export function daemonPaths(home: string): DaemonPaths {
     log: join(home, 'log', 'daemon.jsonl'),
     output: join(home, 'log', 'daemon.out'),
     mounts: join(run, 'mounts.json'),
-    spool: join(home, 'spool'),
+    spool: join(home, SPOOL_DIRECTORY),
   };
 }
 

@@ -36,7 +36,6 @@ export function parseHash(text: string, what: string): Hash {
   return text as Hash;
 }
 
-export const parseNodeId = (text: string): NodeId => parseHash(text, 'a tree id') as NodeId;
 export const parseCommitId = (text: string): CommitId => parseHash(text, 'a commit id') as CommitId;
 export const parsePackId = (text: string): PackId => parseHash(text, 'a pack id') as PackId;
 

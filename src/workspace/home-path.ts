@@ -1,6 +1,9 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 
+/** Below the home, where the command line leaves what came through a pipe, to be put. */
+export const SPOOL_DIRECTORY = 'spool';
+
 /**
  * The home directory that this environment chooses: TARN_HOME, else `tarn` in XDG_DATA_HOME, else
  * `~/.local/share/tarn`.

@@ -3,11 +3,9 @@ import { basename, dirname } from 'node:path';
 import { storageDirectory } from '../../repo/storage.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { Home } from '../home.js';
+import { SPOOL_DIRECTORY } from '../home-path.js';
 import type { DiskPath } from './walk.js';
 import { diskPath, pathText } from './walk.js';
-
-/** Below the home, where the command line leaves what came through a pipe, to be put. */
-const SPOOL = 'spool';
 
 /**
  * Where tarn keeps its own files: the home, and the storage of every repository that the home knows.
@@ -22,7 +20,7 @@ export class OwnPlaces {
   constructor(home: Home) {
     const storages = home.repositories().map(({ storage }) => storageDirectory(storage));
     this.directories = new Set([home.path, ...storages].map(realPathIfThere));
-    this.#spool = `${realPathIfThere(home.path)}/${SPOOL}` as DiskPath;
+    this.#spool = `${realPathIfThere(home.path)}/${SPOOL_DIRECTORY}` as DiskPath;
   }
 
   /** @throws TarnError invalid when the real path is at or below one of them */

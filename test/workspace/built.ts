@@ -7,7 +7,7 @@ const MARK = 'dist/.built-for-tests';
 const BUILD = `
   [ -e ${MARK} ] && [ -z "$(find src -name '*.ts' -newer ${MARK} -print -quit)" ] && exit 0
   mkdir -p dist && touch ${MARK}.new
-  node_modules/.bin/tsc -p tsconfig.build.json > /dev/null
+  node_modules/.bin/tsc -p src > /dev/null
   mv ${MARK}.new ${MARK}
 `;
 

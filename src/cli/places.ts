@@ -1,4 +1,4 @@
-import type { Place } from '../daemon/protocol.js';
+import type { Place } from '../daemon/protocol/terms.js';
 import { parseAddress, parseBranchAddress, parseRefAddress } from '../model/address.js';
 import { keyToText } from '../model/path.js';
 import type { Positional } from './command.js';

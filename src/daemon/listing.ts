@@ -2,7 +2,7 @@ import type { EntryAttributes, ViewCursor } from '../model/cursor.js';
 import type { Key } from '../model/path.js';
 import { isPromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
-import { prefixEnd } from '../tree/tree.js';
+import { prefixEnd } from '../model/path.js';
 
 /** One line of a directory's listing. */
 export type Listed =

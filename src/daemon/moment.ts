@@ -4,7 +4,7 @@ import type { Repository } from '../repo/repository.js';
 import type { View } from '../repo/view.js';
 import { TarnError } from '../util/errors.js';
 import type { Context } from './context.js';
-import type { Place } from './protocol.js';
+import type { Place } from './protocol/terms.js';
 
 /** An opened place: the view of its ref, and its path as a key. */
 export interface Moment {

@@ -1,5 +1,6 @@
 import type { ErrorKind } from '../util/errors.js';
 import type { PutResult } from '../workspace/jobs/put.js';
+import type { CommitRow, NoArguments, Nothing, Operation, Place } from './protocol/terms.js';
 
 /**
  * What the command line and the daemon say to each other: `POST /v1/<operation>` with a JSON object
@@ -80,22 +81,6 @@ export type OperationName = keyof Operations;
 export type Arguments<K extends OperationName> = Operations[K]['args'];
 export type Row<K extends OperationName> = Operations[K]['row'];
 export type Result<K extends OperationName> = Operations[K]['result'];
-
-interface Operation<A, R, D> {
-  readonly args: A;
-  readonly row: R;
-  readonly result: D;
-}
-
-export type NoArguments = Record<never, never>;
-export type Nothing = Record<never, never>;
-
-/** A place in a repository; `path` may be empty (the root) and may end with `/`. */
-export interface Place {
-  readonly repository: string;
-  readonly ref: string;
-  readonly path: string;
-}
 
 export interface CreateRef {
   readonly repository: string;
@@ -196,16 +181,6 @@ export interface StatusResult {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
-}
-
-export interface CommitRow {
-  readonly commit: string;
-  readonly tree: string;
-  readonly parents: readonly string[];
-  readonly author: string;
-  readonly date: string;
-  readonly message: string;
-  readonly metadata: Readonly<Record<string, string>>;
 }
 
 export interface ShowResult extends CommitRow {

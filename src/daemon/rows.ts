@@ -2,7 +2,8 @@ import type { EntryAttributes } from '../model/cursor.js';
 import type { Commit } from '../model/commit.js';
 import type { Entry } from '../model/entry.js';
 import { entrySize } from '../model/entry.js';
-import type { CommitRow, ListRow } from './protocol.js';
+import type { ListRow } from './protocol.js';
+import type { CommitRow } from './protocol/terms.js';
 
 export function commitRow(id: string, commit: Commit): CommitRow {
   const { tree, parents, author, dateMs, message, metadata } = commit;

@@ -64,3 +64,12 @@ export function parsePrefix(text: string): Key {
   }
   return keyFromText(text);
 }
+
+/** The least key behind all that start with `prefix`; undefined when none can be. */
+export function prefixEnd(prefix: Key): Key | undefined {
+  let length = prefix.length;
+  while (length > 0 && prefix.charCodeAt(length - 1) === 0xff) length--;
+  if (length === 0) return undefined;
+  const last = String.fromCharCode(prefix.charCodeAt(length - 1) + 1);
+  return (prefix.slice(0, length - 1) + last) as Key;
+}

@@ -4,6 +4,7 @@ import type { FrozenCursor } from '../model/cursor.js';
 import type { Entry, KeyedEntry, Totals } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
+import { prefixEnd } from '../model/path.js';
 import { TreeCursor } from './cursor.js';
 import type { TreeNode } from './node.js';
 import type { Nodes } from './nodes.js';
@@ -161,13 +162,4 @@ export class Tree {
 
 function difference(low: Totals, high: Totals): Totals {
   return { entries: high.entries - low.entries, bytes: high.bytes - low.bytes };
-}
-
-/** The least key behind all that start with `prefix`; undefined when none can be. */
-export function prefixEnd(prefix: Key): Key | undefined {
-  let length = prefix.length;
-  while (length > 0 && prefix.charCodeAt(length - 1) === 0xff) length--;
-  if (length === 0) return undefined;
-  const last = String.fromCharCode(prefix.charCodeAt(length - 1) + 1);
-  return (prefix.slice(0, length - 1) + last) as Key;
 }

@@ -12,7 +12,7 @@ import { innerLevel, Level } from './level.js';
 import type { LeafNode, TreeNode } from './node.js';
 import type { Nodes } from './nodes.js';
 import { SaveQueue } from './save-queue.js';
-import { prefixEnd } from './tree.js';
+import { prefixEnd } from '../model/path.js';
 
 export interface WrittenTree {
   readonly id: NodeId;

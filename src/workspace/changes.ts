@@ -4,7 +4,7 @@ import type { Key } from '../model/path.js';
 import type { FrozenView } from '../repo/view.js';
 import { throwIfAborted } from '../util/abort.js';
 import { giveWay } from '../util/give-way.js';
-import { isSameEntry } from './same-entry.js';
+import { isSameEntry } from '../model/same-entry.js';
 import { coveringPrefix } from './staged-view.js';
 import type { RemovedPrefix, StagedRow } from './staging.js';
 

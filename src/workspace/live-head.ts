@@ -2,7 +2,7 @@ import type { Repository } from '../repo/repository.js';
 import type { FrozenView } from '../repo/view.js';
 import { TarnError } from '../util/errors.js';
 import type { RemovedPrefix, StagedRow, Staging, StagingState } from './staging.js';
-import type { PrefixSpan } from './spans.js';
+import type { Span } from '../model/span.js';
 
 /** A branch's head, and the count of clearings that was read before it. */
 export interface HeadAt {
@@ -50,7 +50,7 @@ export class LiveHead {
 
   /** Staged rows of the span, the first page of them, and a head that goes with them. */
   async page(
-    span: PrefixSpan,
+    span: Span,
     signal?: AbortSignal,
   ): Promise<{ rows: StagedRow[]; isLast: boolean; head: FrozenView }> {
     let head = this.#head ?? (await this.load(signal));

@@ -4,12 +4,12 @@ import type { Key } from '../model/path.js';
 import { keyToText } from '../model/path.js';
 import type { Repository } from '../repo/repository.js';
 import type { Tree } from '../tree/tree.js';
-import { prefixEnd } from '../tree/tree.js';
+import { prefixEnd } from '../model/path.js';
 import type { Edit } from '../tree/write.js';
 import { throwIfAborted } from '../util/abort.js';
 import { TarnError } from '../util/errors.js';
-import { isSameEntry } from './same-entry.js';
-import type { PrefixSpan } from './spans.js';
+import { isSameEntry } from '../model/same-entry.js';
+import type { Span } from '../model/span.js';
 import type { RemovedPrefix, Staging } from './staging.js';
 
 /** Conflicting paths that are collected before a commit gives up. */
@@ -18,7 +18,7 @@ const BATCH_EDITS = 1_000;
 
 export interface StagedSelection {
   readonly branch: string;
-  readonly spans: readonly PrefixSpan[];
+  readonly spans: readonly Span[];
   /** Rows staged later are left out. */
   readonly versionMax: number;
 }
@@ -83,7 +83,7 @@ export class StagedEdits {
     }
   }
 
-  *#rows(span: PrefixSpan): Iterable<{ edit: Edit; base: CommitId }> {
+  *#rows(span: Span): Iterable<{ edit: Edit; base: CommitId }> {
     const { branch, versionMax } = this.#selection;
     for (const { key, entry, base } of this.#staging.rows(branch, span, versionMax)) {
       const edit: Edit =
@@ -141,13 +141,13 @@ export class StagedEdits {
   }
 }
 
-function selects(span: PrefixSpan, prefix: Key): boolean {
+function selects(span: Span, prefix: Key): boolean {
   return prefix >= span.from && (span.to === undefined || prefix < span.to);
 }
 
 /** The removed prefix that goes beyond a span it covers: it can only be committed as a whole. */
 export function splitPrefix(
-  spans: readonly PrefixSpan[],
+  spans: readonly Span[],
   removed: readonly RemovedPrefix[],
 ): Key | undefined {
   return removed.find(({ prefix }) =>

@@ -5,10 +5,10 @@ import type { Key } from '../model/path.js';
 import { ROOT_KEY } from '../model/path.js';
 import type { Content } from '../repo/content.js';
 import type { FrozenView, View, ViewSource } from '../repo/view.js';
-import { prefixEnd } from '../tree/tree.js';
+import { prefixEnd } from '../model/path.js';
 import { giveWay } from '../util/give-way.js';
 import type { LiveHead } from './live-head.js';
-import { spanOfKey, spanOfPrefix } from './spans.js';
+import { spanOfKey, spanOfPrefix } from '../model/span.js';
 import type { RemovedPrefix, StagedRow } from './staging.js';
 
 /**

@@ -7,9 +7,9 @@ import type { Key } from '../model/path.js';
 import { keyFromBytes, keyToBytes, PATH_BYTES_MAX, ROOT_KEY } from '../model/path.js';
 import type { DurableSchema } from '../store/local/durable-database.js';
 import { DurableDatabase } from '../store/local/durable-database.js';
-import { prefixEnd } from '../tree/tree.js';
-import type { PrefixSpan } from './spans.js';
-import { WHOLE_SPAN } from './spans.js';
+import { prefixEnd } from '../model/path.js';
+import type { Span } from '../model/span.js';
+import { WHOLE_SPAN } from '../model/span.js';
 
 const SCHEMA: DurableSchema = {
   what: 'staging database',
@@ -146,7 +146,7 @@ export class Staging {
   }
 
   /** Every row of the span that is no newer than `versionMax`, in byte order of paths. */
-  *rows(branch: string, span: PrefixSpan, versionMax?: number): Iterable<StagedRow> {
+  *rows(branch: string, span: Span, versionMax?: number): Iterable<StagedRow> {
     let from = span.from;
     for (;;) {
       const { rows, isLast } = this.page(branch, from, span.to, versionMax);
@@ -204,7 +204,7 @@ export class Staging {
    */
   clear(
     branch: string,
-    spans: readonly PrefixSpan[],
+    spans: readonly Span[],
     versionMax: number,
     moved?: { readonly from: CommitId; readonly to: CommitId },
   ): void {

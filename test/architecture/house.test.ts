@@ -12,6 +12,7 @@ const TIERS: readonly (readonly string[])[] = [
   ['store', 'tree'],
   ['cache'],
   ['repo'],
+  ['history'],
   ['vfs', 'workspace'],
   ['mount', 'gateway', 'api'],
   ['daemon'],

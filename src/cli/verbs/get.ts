@@ -1,6 +1,6 @@
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Place } from '../../daemon/protocol.js';
+import type { Place } from '../../daemon/protocol/terms.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';

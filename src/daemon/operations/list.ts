@@ -10,7 +10,8 @@ import type { Listed } from '../listing.js';
 import { directoryPrefix, nothingThere, openMoment, placeName } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
 import type { Output } from '../output.js';
-import type { ListRow, Place } from '../protocol.js';
+import type { ListRow } from '../protocol.js';
+import type { Place } from '../protocol/terms.js';
 import { attributesRow, entryRow, isoTime, octal } from '../rows.js';
 
 const PLACE = { repository: text, ref: text, path: text };

@@ -2,7 +2,8 @@ import type { RefKind } from '../../store/ref-store.js';
 import { fields, text } from '../arguments.js';
 import type { Context } from '../context.js';
 import type { Output } from '../output.js';
-import type { CreateRef, DeleteRef, Nothing, RefRow } from '../protocol.js';
+import type { CreateRef, DeleteRef, RefRow } from '../protocol.js';
+import type { Nothing } from '../protocol/terms.js';
 
 export const readCreateRef = fields({ repository: text, name: text, from: text, by: text });
 export const readDeleteRef = fields({ repository: text, name: text, by: text });

@@ -1,4 +1,4 @@
-import type { Entry } from '../model/entry.js';
+import type { Entry } from './entry.js';
 
 /**
  * Whether two entries are the same to a user: equal kind, content, mode, time and metadata. Where

@@ -1,20 +1,19 @@
-import type { Key } from '../model/path.js';
-import { ROOT_KEY } from '../model/path.js';
-import { prefixEnd } from '../tree/tree.js';
+import type { Key } from './path.js';
+import { prefixEnd, ROOT_KEY } from './path.js';
 
 /** Keys with `from` <= key < `to`; to the end when `to` is undefined. */
-export interface PrefixSpan {
+export interface Span {
   readonly from: Key;
   readonly to: Key | undefined;
 }
 
-export const WHOLE_SPAN: PrefixSpan = { from: ROOT_KEY, to: undefined };
+export const WHOLE_SPAN: Span = { from: ROOT_KEY, to: undefined };
 
-export function spanOfPrefix(prefix: Key): PrefixSpan {
+export function spanOfPrefix(prefix: Key): Span {
   return { from: prefix, to: prefixEnd(prefix) };
 }
 
-export function spanOfKey(key: Key): PrefixSpan {
+export function spanOfKey(key: Key): Span {
   return { from: key, to: `${key}\0` as Key };
 }
 
@@ -22,13 +21,13 @@ export function spanOfKey(key: Key): PrefixSpan {
  * What `paths` mean: each the file of that name and all that is below it as a directory; one that
  * ends with `/` only what is below. In key order, without overlaps.
  */
-export function spansOfPaths(paths: readonly Key[]): PrefixSpan[] {
+export function spansOfPaths(paths: readonly Key[]): Span[] {
   const spans = paths.flatMap((path) => {
     if (path === ROOT_KEY || path.endsWith('/')) return [spanOfPrefix(path)];
     return [spanOfKey(path), spanOfPrefix(`${path}/` as Key)];
   });
   spans.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-  const merged: PrefixSpan[] = [];
+  const merged: Span[] = [];
   for (const span of spans) {
     const last = merged.at(-1);
     const overlaps = last !== undefined && (last.to === undefined || span.from < last.to);
@@ -38,6 +37,6 @@ export function spansOfPaths(paths: readonly Key[]): PrefixSpan[] {
   return merged;
 }
 
-function isLonger(a: PrefixSpan, b: PrefixSpan): boolean {
+function isLonger(a: Span, b: Span): boolean {
   return b.to !== undefined && (a.to === undefined || a.to > b.to);
 }

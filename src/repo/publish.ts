@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '../model/commit.js';
-import type { CommitId, NodeId } from '../model/ids.js';
+import type { CommitId } from '../model/ids.js';
 import type { RefStore } from '../store/ref-store.js';
-import { TarnError } from '../util/errors.js';
+import { asTarnError, TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { CommitStore } from './commit-store.js';
 
@@ -18,17 +19,38 @@ import type { CommitStore } from './commit-store.js';
  * A branch that moved meanwhile loses no work either: everything is computed again from its new
  * head, a bounded number of times.
  */
-export interface Publication {
+export interface Publication<Stop = never> {
   readonly branch: string;
   readonly by: string;
+  readonly kind: PublicationKind;
   /** For the ref's history. */
   readonly why: string;
-  /** Resolves once all nodes of the tree to commit on top of `head` are durable. */
-  saveTree(head: Head): Promise<NodeId>;
-  /** The commit of that tree. */
-  describe(tree: NodeId, head: Head): Commit;
+  /**
+   * What the commit will say, where that is certain: the branch's rules are then checked before
+   * any work. What `prepare` resolves to is checked in every case.
+   */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** What to publish on top of `head`, if anything; asked again when the branch has moved. */
+  prepare(head: Head): Promise<Prepared<Stop>>;
   /** Drops what the commit now holds from staging. */
-  clearStaging(id: CommitId): Promise<void>;
+  clearStaging?(id: CommitId): Promise<void>;
+}
+
+export type PublicationKind = 'commit' | 'merge' | 'revert' | 'cherry-pick';
+
+export type Prepared<Stop> =
+  /** A new commit; all nodes of its tree are durable. */
+  | { readonly kind: 'commit'; readonly commit: Commit }
+  /** A commit that is there already and descends from the head: the branch moves to it. */
+  | { readonly kind: 'fast-forward'; readonly id: CommitId }
+  /** Nothing is published, and publish resolves to `value`. */
+  | { readonly kind: 'stop'; readonly value: Stop };
+
+export interface Published {
+  readonly kind: 'published';
+  readonly id: CommitId;
+  /** The head that it was published on top of. */
+  readonly onto: CommitId;
 }
 
 /** Where a branch is. */
@@ -38,38 +60,53 @@ export interface Head {
 }
 
 const ATTEMPTS_MAX = 50;
+/** Longest wait before another attempt; racers that wait for random times get out of step. */
+const WAIT_MS_MAX = 100;
 
 /**
  * @throws TarnError not-found when there is no such branch, conflict when it moved too often, and
  *   what the publication's own steps throw; then nothing is published
  */
-export async function publish(
+export async function publish<Stop = never>(
   { refs, commits }: { readonly refs: RefStore; readonly commits: CommitStore },
-  publication: Publication,
+  publication: Publication<Stop>,
   signal?: AbortSignal,
-): Promise<CommitId> {
+): Promise<Published | Stop> {
   const { branch, by, why } = publication;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    if (attempt > 0) await backOff(attempt, signal);
     const head = await readHead(refs, commits, branch, signal);
     faultPoint('commit-start');
-    const tree = await publication.saveTree(head);
+    const prepared = await publication.prepare(head);
+    if (prepared.kind === 'stop') return prepared.value;
     faultPoint('commit-tree-saved');
-    const id = await commits.save(publication.describe(tree, head), signal);
+    const id =
+      prepared.kind === 'commit' ? await commits.save(prepared.commit, signal) : prepared.id;
     faultPoint('commit-saved');
     const change = { kind: 'branch', name: branch, expected: head.id, next: id, by, why } as const;
     if ((await refs.compareAndSwap({ ...change, atMs: Date.now() }, signal)) === 'moved') continue;
     faultPoint('commit-ref-moved');
-    await publication.clearStaging(id);
+    await publication.clearStaging?.(id);
     faultPoint('commit-staging-cleared');
-    return id;
+    return { kind: 'published', id, onto: head.id };
   }
   throw new TarnError(
     'conflict',
-    `branch '${branch}' moved ${ATTEMPTS_MAX} times during a commit`,
+    `branch '${branch}' moved ${ATTEMPTS_MAX} times during a ${publication.kind}`,
     {
-      hint: 'nothing is lost: commit again when fewer others are committing to this branch',
+      hint: 'nothing is lost: do it again when fewer others are changing this branch',
     },
   );
+}
+
+/** @throws TarnError aborted */
+async function backOff(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  const wait = Math.random() * Math.min(2 ** attempt, WAIT_MS_MAX);
+  try {
+    await sleep(wait, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    throw asTarnError(error);
+  }
 }
 
 async function readHead(

@@ -21,7 +21,7 @@ import type { VerifiedStamps } from './content-stamps.js';
 import type { LoggedCommit } from './log.js';
 import { walkHistory } from './log.js';
 import { ObjectNodeStore } from './objects.js';
-import type { Publication } from './publish.js';
+import type { Publication, Published } from './publish.js';
 import { publish } from './publish.js';
 import { createRef, deleteRef, renameBranch } from './refs.js';
 import type { Storage } from './storage.js';
@@ -178,7 +178,10 @@ export class Repository {
   }
 
   /** Makes a commit the new head of a branch, in the order of durability (repo/publish.ts). */
-  publish(publication: Publication, signal?: AbortSignal): Promise<CommitId> {
+  publish<Stop = never>(
+    publication: Publication<Stop>,
+    signal?: AbortSignal,
+  ): Promise<Published | Stop> {
     return publish(this, publication, signal);
   }
 

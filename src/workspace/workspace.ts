@@ -162,25 +162,28 @@ export class Workspace {
         },
       );
     };
-    return this.#repository.publish(
+    const { id } = await this.#repository.publish(
       {
         branch: this.branch,
         by: author,
+        kind: 'commit',
         why: 'commit',
-        saveTree,
-        describe: (tree, head) => ({
-          tree,
-          parents: [head.id],
-          author,
-          dateMs: dateMs ?? Date.now(),
-          message,
-          metadata,
-        }),
+        metadata,
+        prepare: async (head) => {
+          const tree = await saveTree(head);
+          const date = dateMs ?? Date.now();
+          const parents = [head.id];
+          return {
+            kind: 'commit',
+            commit: { tree, parents, author, dateMs: date, message, metadata },
+          };
+        },
         clearStaging: async (id) =>
           this.#staging.clear(this.branch, spans, versionMax, { from: parent, to: id }),
       },
       signal,
     );
+    return id;
   }
 
   async #write(

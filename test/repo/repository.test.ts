@@ -11,7 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Commit } from '../../src/model/commit.js';
 import type { CommitId } from '../../src/model/ids.js';
+import type { Head, Prepared } from '../../src/repo/publish.js';
 import { Repository } from '../../src/repo/repository.js';
 import { deleteStorage } from '../../src/repo/storage.js';
 
@@ -42,21 +44,21 @@ async function reopen(at = storage): Promise<Repository> {
 
 /** A commit on `branch` with the tree of its head: history alone matters here. */
 async function commit(repository: Repository, branch = 'main', message = 'x'): Promise<CommitId> {
-  return repository.publish({
+  const { id } = await repository.publish({
+    ...COMMIT,
     branch,
-    by: 'rosa',
-    why: 'commit',
-    saveTree: async (head) => head.commit.tree,
-    describe: (tree, head) => ({
-      tree,
-      parents: [head.id],
-      author: 'rosa',
-      dateMs: head.commit.dateMs + 1,
-      message,
-      metadata: {},
-    }),
-    clearStaging: async () => undefined,
+    prepare: async (head) => childOf(head, { dateMs: head.commit.dateMs + 1, message }),
   });
+  return id;
+}
+
+const COMMIT = { branch: 'main', by: 'rosa', kind: 'commit', why: 'commit' } as const;
+
+/** A commit of the head's own tree. */
+function childOf(head: Head, values: Partial<Commit> = {}): Prepared<never> {
+  const { tree } = head.commit;
+  const plain = { author: 'rosa', dateMs: 0, message: '', metadata: {} };
+  return { kind: 'commit', commit: { tree, parents: [head.id], ...plain, ...values } };
 }
 
 const failure = (kind: string, words: string) => ({
@@ -306,25 +308,15 @@ describe('publishing', () => {
     const repository = await create();
     let rival: CommitId | undefined;
     const seen: CommitId[] = [];
-    const id = await repository.publish({
-      branch: 'main',
-      by: 'rosa',
-      why: 'commit',
-      saveTree: async (head) => {
+    const { id, onto } = await repository.publish({
+      ...COMMIT,
+      prepare: async (head) => {
         seen.push(head.id);
         rival ??= await commit(repository);
-        return head.commit.tree;
+        return childOf(head);
       },
-      describe: (tree, head) => ({
-        tree,
-        parents: [head.id],
-        author: 'rosa',
-        dateMs: 0,
-        message: '',
-        metadata: {},
-      }),
-      clearStaging: async () => undefined,
     });
+    expect(onto).toBe(rival);
     expect(seen).toHaveLength(2);
     expect((await repository.readCommit(id)).parents).toEqual([rival]);
   });
@@ -333,27 +325,60 @@ describe('publishing', () => {
     const repository = await create();
     let cleared = false;
     const attempt = repository.publish({
-      branch: 'main',
-      by: 'rosa',
-      why: 'commit',
-      saveTree: async (head) => {
+      ...COMMIT,
+      prepare: async (head) => {
         await commit(repository);
-        return head.commit.tree;
+        return childOf(head, { author: 'never' });
       },
-      describe: (tree, head) => ({
-        tree,
-        parents: [head.id],
-        author: 'never',
-        dateMs: 0,
-        message: '',
-        metadata: {},
-      }),
       clearStaging: async () => void (cleared = true),
     });
     await expect(attempt).rejects.toMatchObject(failure('conflict', 'main'));
     expect(cleared).toBe(false);
     const { commitId } = await repository.resolve('main');
     for await (const each of repository.log(commitId)) expect(each.commit.author).toBe('rosa');
+  });
+
+  it('ends with a value, and nothing published, where there is nothing to publish', async () => {
+    const repository = await create();
+    const { commitId } = await repository.resolve('main');
+    const outcome = await repository.publish<{ kind: 'conflicts'; paths: string[] }>({
+      ...COMMIT,
+      kind: 'merge',
+      prepare: async () => ({ kind: 'stop', value: { kind: 'conflicts', paths: ['labels/a'] } }),
+    });
+    expect(outcome).toEqual({ kind: 'conflicts', paths: ['labels/a'] });
+    expect((await repository.resolve('main')).commitId).toBe(commitId);
+  });
+
+  it('moves a branch to a commit that is there already', async () => {
+    const repository = await create();
+    const { commitId: onto } = await repository.resolve('main');
+    await repository.createRef('branch', 'labels', onto, 'rosa');
+    const ahead = await commit(repository, 'labels');
+    const outcome = await repository.publish({
+      ...COMMIT,
+      kind: 'merge',
+      prepare: async () => ({ kind: 'fast-forward', id: ahead }),
+    });
+    expect(outcome).toEqual({ kind: 'published', id: ahead, onto });
+    expect((await repository.resolve('main')).commitId).toBe(ahead);
+  });
+
+  it('stops waiting for another attempt when interrupted', async () => {
+    const repository = await create();
+    const interruption = new AbortController();
+    const attempt = repository.publish(
+      {
+        ...COMMIT,
+        prepare: async (head) => {
+          await commit(repository);
+          interruption.abort();
+          return childOf(head);
+        },
+      },
+      interruption.signal,
+    );
+    await expect(attempt).rejects.toMatchObject({ kind: 'aborted' });
   });
 
   it('says so when there is no such branch', async () => {

@@ -7,7 +7,8 @@ import { WHOLE_SPAN } from '../model/span.js';
 import { diffTrees } from './diff.js';
 import type { TreeChange } from './diff.js';
 import type { Nodes } from './nodes.js';
-import type { Edit, WrittenTree } from './write.js';
+import type { Edit } from './edit.js';
+import type { WrittenTree } from './write.js';
 import { editTree } from './write.js';
 
 export interface MergeInput {

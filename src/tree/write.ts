@@ -1,9 +1,9 @@
 import { isPromise } from '../util/async.js';
-import { TarnError } from '../util/errors.js';
 import type { Entry, KeyedEntry, Totals } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
-import { keyToText } from '../model/path.js';
+import type { Edit } from './edit.js';
+import { EditOrder } from './edit.js';
 import { LeafEncoder } from './encode.js';
 import { corruptNode } from './decode.js';
 import type { Pointer } from './encode.js';
@@ -12,7 +12,7 @@ import { innerLevel, Level } from './level.js';
 import type { LeafNode, TreeNode } from './node.js';
 import type { Nodes } from './nodes.js';
 import { SaveQueue } from './save-queue.js';
-import { prefixEnd } from '../model/path.js';
+import { Splice } from './splice.js';
 
 export interface WrittenTree {
   readonly id: NodeId;
@@ -21,17 +21,6 @@ export interface WrittenTree {
 
 /** Items in key order, in arrays of any length so that they come cheaply. */
 export type Batches<T> = Iterable<readonly T[]> | AsyncIterable<readonly T[]>;
-
-/**
- * A change of a tree. In order of key or prefix; a prefix may be followed by edits of keys that
- * start with it, also by the prefix itself as a key.
- */
-export type Edit =
-  | { readonly kind: 'put'; readonly key: Key; readonly entry: Entry }
-  /** Removing a key that is not there changes nothing. */
-  | { readonly kind: 'remove'; readonly key: Key }
-  /** Removes every key that starts with `prefix`. */
-  | { readonly kind: 'remove-prefix'; readonly prefix: Key };
 
 /**
  * Writes the tree of `batches`. Every node is saved when it resolves. Memory: a batch, a node for
@@ -74,15 +63,23 @@ export async function editTree(
   return settle(context, async () => {
     const leaves = oldLevels(context, await nodes.load(root, signal));
     const order = new EditOrder();
+    let splice: Splice | undefined;
     for await (const batch of edits) {
       for (const edit of batch) {
         order.check(edit);
-        const applied = applyEdit(leaves, edit);
-        if (isPromise(applied)) await applied;
+        if (edit.kind === 'replace') {
+          await splice?.copyRest();
+          splice = await Splice.begin(context, leaves, edit);
+        } else {
+          await splice?.passTo(edit.key);
+          const applied = applyEdit(leaves, edit);
+          if (isPromise(applied)) await applied;
+        }
         if (context.saves.full) await context.saves.room();
       }
       context.saves.check();
     }
+    await splice?.copyRest();
     return finishTree(context, leaves);
   });
 }
@@ -99,51 +96,13 @@ async function settle(
   }
 }
 
-function applyEdit(leaves: Level<Entry>, edit: Edit): void | Promise<void> {
-  switch (edit.kind) {
-    case 'put': {
-      const { key, entry } = edit;
-      const put = (): void => {
-        leaves.drop(key);
-        leaves.append(key, entry);
-      };
-      const advanced = leaves.advance(key);
-      return isPromise(advanced) ? advanced.then(put) : put();
-    }
-    case 'remove': {
-      const { key } = edit;
-      const advanced = leaves.advance(key);
-      return isPromise(advanced) ? advanced.then(() => leaves.drop(key)) : leaves.drop(key);
-    }
-    case 'remove-prefix': {
-      const { prefix } = edit;
-      return Promise.resolve(leaves.advance(prefix)).then(() =>
-        leaves.dropUntil(prefixEnd(prefix)),
-      );
-    }
-  }
-}
-
-class EditOrder {
-  #last: Edit | undefined;
-
-  check(edit: Edit): void {
-    const last = this.#last;
-    this.#last = edit;
-    if (last === undefined) return;
-    const [before, here] = [placeOf(last), placeOf(edit)];
-    if (before < here) return;
-    if (before === here && last.kind === 'remove-prefix' && edit.kind !== 'remove-prefix') return;
-    throw new TarnError(
-      'invalid',
-      `an edit of '${keyToText(here)}' follows one of '${keyToText(before)}': ` +
-        'edits must come in key order, one for each key',
-    );
-  }
-}
-
-function placeOf(edit: Edit): Key {
-  return edit.kind === 'remove-prefix' ? edit.prefix : edit.key;
+function applyEdit(leaves: Level<Entry>, edit: Edit & { readonly key: Key }): void | Promise<void> {
+  const apply = (): void => {
+    leaves.drop(edit.key);
+    if (edit.kind === 'put') leaves.append(edit.key, edit.entry);
+  };
+  const advanced = leaves.advance(edit.key);
+  return isPromise(advanced) ? advanced.then(apply) : apply();
 }
 
 function leafLevel(context: WriteContext, oldAbove?: Level<Pointer>): Level<Entry> {

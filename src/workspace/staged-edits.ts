@@ -4,12 +4,12 @@ import type { Key } from '../model/path.js';
 import { keyToText } from '../model/path.js';
 import type { Repository } from '../repo/repository.js';
 import type { Tree } from '../tree/tree.js';
-import { prefixEnd } from '../model/path.js';
-import type { Edit } from '../tree/write.js';
+import type { Edit } from '../tree/edit.js';
 import { throwIfAborted } from '../util/abort.js';
 import { TarnError } from '../util/errors.js';
 import { isSameEntry } from '../model/same-entry.js';
 import type { Span } from '../model/span.js';
+import { spanOfPrefix } from '../model/span.js';
 import type { RemovedPrefix, Staging } from './staging.js';
 
 /** Conflicting paths that are collected before a commit gives up. */
@@ -76,7 +76,7 @@ export class StagedEdits {
       for (const { prefix, base } of removed) {
         if (!selects(span, prefix)) continue;
         yield* this.#rows({ from, to: prefix });
-        yield { edit: { kind: 'remove-prefix', prefix }, base };
+        yield { edit: { kind: 'replace', span: spanOfPrefix(prefix) }, base };
         from = prefix;
       }
       yield* this.#rows({ from, to: span.to });
@@ -94,7 +94,7 @@ export class StagedEdits {
 
   async #check(edit: Edit, head: Tree, base: Tree): Promise<void> {
     if (head.id === base.id) return;
-    if (edit.kind === 'remove-prefix') return this.#checkPrefix(edit.prefix, head, base);
+    if (edit.kind === 'replace') return this.#checkSpan(edit.span, head, base);
     const now = await head.get(edit.key, this.#signal);
     const then = await base.get(edit.key, this.#signal);
     const staged = edit.kind === 'put' ? edit.entry : undefined;
@@ -102,11 +102,10 @@ export class StagedEdits {
   }
 
   /** Whatever the head has there must be what was there when it was removed. */
-  async #checkPrefix(prefix: Key, head: Tree, base: Tree): Promise<void> {
+  async #checkSpan(span: Span, head: Tree, base: Tree): Promise<void> {
     const cursor = head.cursor(this.#signal);
-    const end = prefixEnd(prefix);
-    let found = await cursor.seek(prefix);
-    while (found && (end === undefined || cursor.key < end)) {
+    let found = await cursor.seek(span.from);
+    while (found && (span.to === undefined || cursor.key < span.to)) {
       const then: Entry | undefined = await base.get(cursor.key, this.#signal);
       if (!isSameEntry(cursor.entry(), then)) this.#note(cursor.key);
       found = await cursor.next();

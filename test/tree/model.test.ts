@@ -5,8 +5,11 @@ import { entrySize } from '../../src/model/entry.js';
 import type { Key } from '../../src/model/path.js';
 import type { Nodes } from '../../src/tree/nodes.js';
 import { prefixEnd } from '../../src/model/path.js';
+import type { Span } from '../../src/model/span.js';
+import { spanOfPrefix } from '../../src/model/span.js';
 import { Tree } from '../../src/tree/tree.js';
-import type { Edit } from '../../src/tree/write.js';
+import type { Edit } from '../../src/tree/edit.js';
+import type { WrittenTree } from '../../src/tree/write.js';
 import { buildTree, editTree } from '../../src/tree/write.js';
 import { anyEntries, anyKey } from './arbitraries.js';
 import { MemoryNodes, nodesOver, SMALL, sorted } from './fixtures.js';
@@ -24,35 +27,74 @@ async function treeOf(nodes: Nodes, items: readonly KeyedEntry[]): Promise<Tree>
   return Tree.open(nodes, id);
 }
 
-function placeOf(edit: Edit): Key {
-  return edit.kind === 'remove-prefix' ? edit.prefix : edit.key;
+/** An edit as the model sees it: a graft names one of the maps at hand. */
+type ModelEdit =
+  | Exclude<Edit, { kind: 'replace' }>
+  | { readonly kind: 'replace'; readonly span: Span; readonly with?: ModelGraft };
+
+interface ModelGraft {
+  readonly donor: 'old' | 'other';
+  readonly source: Key;
+  readonly target: Key;
 }
 
-/** Edits in the order that editTree wants: by place, a prefix before a key, one of each. */
-function ordered(edits: readonly Edit[]): Edit[] {
-  const byPlace = new Map<string, Edit>();
-  for (const edit of edits) {
-    byPlace.set(`${placeOf(edit)}\u{1000}${edit.kind === 'remove-prefix' ? 0 : 1}`, edit);
-  }
-  return [...byPlace.values()].sort((a, b) => {
+interface Change {
+  readonly old: ReadonlyMap<Key, Entry>;
+  readonly other: ReadonlyMap<Key, Entry>;
+  readonly edits: readonly ModelEdit[];
+}
+
+function placeOf(edit: ModelEdit | Edit): Key {
+  return edit.kind === 'replace' ? edit.span.from : edit.key;
+}
+
+/** Edits in the order that editTree wants: by place, a span before a key, no spans that overlap. */
+function ordered(edits: readonly ModelEdit[]): ModelEdit[] {
+  const sorted = edits.toSorted((a, b) => {
     if (placeOf(a) !== placeOf(b)) return placeOf(a) < placeOf(b) ? -1 : 1;
-    return a.kind === 'remove-prefix' ? -1 : 1;
+    return Number(b.kind === 'replace') - Number(a.kind === 'replace');
+  });
+  const taken = new Set<Key>();
+  let free: Key | undefined = '' as Key;
+  return sorted.filter((edit) => {
+    if (edit.kind === 'replace') {
+      if (free === undefined || edit.span.from < free) return false;
+      free = edit.span.to;
+      return true;
+    }
+    const isFirst = !taken.has(edit.key);
+    taken.add(edit.key);
+    if (free !== undefined && free <= edit.key) free = `${edit.key}\0` as Key;
+    return isFirst;
   });
 }
 
-function applied(entries: ReadonlyMap<Key, Entry>, edits: readonly Edit[]): Map<Key, Entry> {
-  const result = new Map(entries);
+function applied({ old, other, edits }: Change): Map<Key, Entry> {
+  const result = new Map(old);
   for (const edit of edits) {
     if (edit.kind === 'put') result.set(edit.key, edit.entry);
     else if (edit.kind === 'remove') result.delete(edit.key);
-    else for (const k of result.keys()) if (k.startsWith(edit.prefix)) result.delete(k);
+    else {
+      for (const k of result.keys()) if (isIn(edit.span, k)) result.delete(k);
+      if (edit.with === undefined) continue;
+      const { donor, source, target } = edit.with;
+      for (const [k, entry] of donor === 'old' ? old : other) {
+        const there = (target + k.slice(source.length)) as Key;
+        if (k.startsWith(source) && there !== '' && isIn(edit.span, there))
+          result.set(there, entry);
+      }
+    }
   }
   return result;
 }
 
+function isIn({ from, to }: Span, k: Key): boolean {
+  return k >= from && (to === undefined || k < to);
+}
+
 /** Edits that mostly meet keys that are there. */
-function anyEdits(entries: ReadonlyMap<Key, Entry>): fc.Arbitrary<Edit[]> {
-  const present = [...entries.keys()];
+function anyEdits(old: ReadonlyMap<Key, Entry>): fc.Arbitrary<ModelEdit[]> {
+  const present = [...old.keys()];
   const anyPlace =
     present.length === 0
       ? anyKey
@@ -61,18 +103,64 @@ function anyEdits(entries: ReadonlyMap<Key, Entry>): fc.Arbitrary<Edit[]> {
           { weight: 1, arbitrary: anyKey },
         );
   const anyPrefix = fc.tuple(anyPlace, fc.nat(12)).map(([k, length]) => k.slice(0, length) as Key);
+  const anySpan = fc.oneof(
+    anyPrefix.map(spanOfPrefix),
+    fc.tuple(anyPlace, anyPlace).map(([a, b]) => (a < b ? { from: a, to: b } : { from: b, to: a })),
+    fc.record({ from: anyPlace, to: fc.constant(undefined) }),
+  );
+  const donor = fc.constantFrom('old' as const, 'other' as const);
+  const anyGraft = fc.oneof(
+    fc.record({ donor, source: fc.constant('' as Key), target: fc.constant('' as Key) }),
+    fc.tuple(donor, anyPrefix).map(([d, prefix]) => ({ donor: d, source: prefix, target: prefix })),
+    fc.record({ donor, source: anyPrefix, target: anyPrefix }),
+  );
   const spare = anyEntries(1, 8).map((map) => [...map.values()][0] as Entry);
   const edit = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('put'), key: anyPlace, entry: spare }) },
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('remove'), key: anyPlace }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove-prefix'), prefix: anyPrefix }) },
-  ) as fc.Arbitrary<Edit>;
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('replace'), span: anySpan }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('replace'), span: anySpan, with: anyGraft }),
+    },
+  ) as fc.Arbitrary<ModelEdit>;
   return fc.array(edit, { maxLength: 40 }).map(ordered);
 }
 
-const anyChange = anyEntries(0, 300).chain((entries) =>
-  fc.tuple(fc.constant(entries), anyEdits(entries)),
+/** The other tree has much in common with the old one, as a branch has. */
+const anyChange: fc.Arbitrary<Change> = anyEntries(0, 300).chain((old) =>
+  fc.record({
+    old: fc.constant(old),
+    other: fc
+      .tuple(anyEntries(0, 40), fc.constantFrom(1, 3, 1000))
+      .map(
+        ([more, gap]) => new Map([...[...old].filter((_, i) => i % gap > 0 || gap > 9), ...more]),
+      ),
+    edits: anyEdits(old),
+  }),
 );
+
+const KEY_BYTES_MAX = 1024;
+
+/** Writes both trees of the change and edits the old one; expects a refusal of overlong keys. */
+async function edited(
+  change: Change,
+  nodes: Nodes,
+  size: number,
+): Promise<WrittenTree | undefined> {
+  const old = await buildTree(nodes, [sorted(change.old)]);
+  const other = await buildTree(nodes, [sorted(change.other)]);
+  const edits = change.edits.map((edit): Edit => {
+    if (edit.kind !== 'replace' || edit.with === undefined) return edit as Edit;
+    const { donor, source, target } = edit.with;
+    const tree = donor === 'old' ? old.id : other.id;
+    return { kind: 'replace', span: edit.span, with: { tree, source, target } };
+  });
+  const result = editTree(nodes, old.id, batched(edits, size));
+  if (![...applied(change).keys()].some((k) => k.length > KEY_BYTES_MAX)) return result;
+  await expect(result).rejects.toMatchObject({ kind: 'invalid' });
+  return undefined;
+}
 
 describe('a tree beside a sorted array', () => {
   it('agrees on every entry, rank, select, seek and total', async () => {
@@ -140,20 +228,16 @@ async function walk(tree: Tree): Promise<KeyedEntry[]> {
 describe('an edited tree', () => {
   it('is the tree that is built of what it holds', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        anyChange,
-        fc.integer({ min: 1, max: 9 }),
-        async ([entries, edits], size) => {
-          const store = new MemoryNodes();
-          const old = await buildTree(nodesOver(store, SMALL), [sorted(entries)]);
-          const edited = await editTree(nodesOver(store, SMALL), old.id, batched(edits, size));
-          const after = sorted(applied(entries, edits));
-          const built = await buildTree(nodesOver(new MemoryNodes(), SMALL), [after]);
-          expect(edited).toEqual(built);
-          expect(await walk(await Tree.open(nodesOver(store, SMALL), edited.id))).toEqual(after);
-        },
-      ),
-      { ...RUNS, numRuns: 400 },
+      fc.asyncProperty(anyChange, fc.integer({ min: 1, max: 9 }), async (change, size) => {
+        const store = new MemoryNodes();
+        const result = await edited(change, nodesOver(store, SMALL), size);
+        if (result === undefined) return;
+        const after = sorted(applied(change));
+        const built = await buildTree(nodesOver(new MemoryNodes(), SMALL), [after]);
+        expect(result).toEqual(built);
+        expect(await walk(await Tree.open(nodesOver(store, SMALL), result.id))).toEqual(after);
+      }),
+      { ...RUNS, numRuns: 300 },
     );
   });
 
@@ -168,7 +252,8 @@ describe('an edited tree', () => {
         let { id } = await buildTree(nodes, []);
         for (const group of batched(shuffled, 11)) {
           const edits = group.map(({ item }): Edit => ({ kind: 'put', ...item }));
-          id = (await editTree(nodes, id, [ordered(edits)])).id;
+          edits.sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+          id = (await editTree(nodes, id, [edits])).id;
         }
         expect(id).toBe((await buildTree(nodes, [items])).id);
       }),
@@ -178,18 +263,20 @@ describe('an edited tree', () => {
 
   it('comes back to its old id when the change is undone', async () => {
     await fc.assert(
-      fc.asyncProperty(anyChange, async ([entries, edits]) => {
+      fc.asyncProperty(anyChange, async (change) => {
         const nodes = nodesOver(new MemoryNodes(), SMALL);
-        const old = await buildTree(nodes, [sorted(entries)]);
-        const edited = await editTree(nodes, old.id, [edits]);
-        const after = applied(entries, edits);
+        const result = await edited(change, nodes, 7);
+        if (result === undefined) return;
+        const after = applied(change);
         const back: Edit[] = [];
-        for (const k of new Set([...entries.keys(), ...after.keys()])) {
-          const entry = entries.get(k);
+        for (const k of new Set([...change.old.keys(), ...after.keys()])) {
+          const entry = change.old.get(k);
           if (entry === undefined) back.push({ kind: 'remove', key: k });
           else back.push({ kind: 'put', key: k, entry });
         }
-        expect(await editTree(nodes, edited.id, [ordered(back)])).toEqual(old);
+        back.sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+        const old = await buildTree(nodes, [sorted(change.old)]);
+        expect(await editTree(nodes, result.id, [back])).toEqual(old);
       }),
       RUNS,
     );

@@ -3,10 +3,11 @@ import type { Entry, KeyedEntry } from '../../src/model/entry.js';
 import { EXTENTS_MAX } from '../../src/model/entry.js';
 import type { ContentId, NodeId, PackId } from '../../src/model/ids.js';
 import type { Key } from '../../src/model/path.js';
+import { spanOfPrefix, WHOLE_SPAN } from '../../src/model/span.js';
 import { TREE_SHAPE } from '../../src/tree/boundary.js';
 import { NODE_BYTES_MAX } from '../../src/tree/format.js';
 import { Tree } from '../../src/tree/tree.js';
-import type { Edit } from '../../src/tree/write.js';
+import type { Edit } from '../../src/tree/edit.js';
 import { buildTree, editTree } from '../../src/tree/write.js';
 import { file, hashOf, key, MemoryNodes, nodesOver, packOf, SMALL } from './fixtures.js';
 
@@ -81,14 +82,17 @@ describe('editing a tree of 100,000 entries', () => {
     const result = await edit(
       { kind: 'remove', key: key('no/such') },
       { kind: 'put', key: same, entry: file(77 * FILES + 77) },
-      { kind: 'remove-prefix', prefix: key('zz') },
+      { kind: 'replace', span: spanOfPrefix(key('zz')) },
     );
     expect(result).toMatchObject({ id: root, saved: 0 });
     expect(await edit()).toMatchObject({ id: root, saved: 0 });
   });
 
   it('removes a folder of 50,000 files without loading its leaves', async () => {
-    const result = await edit({ kind: 'remove-prefix', prefix: key('raw/run-00') });
+    const result = await edit({
+      kind: 'replace',
+      span: spanOfPrefix(key('raw/run-00')),
+    });
     const built = await buildTree(
       nodesOver(new MemoryNodes()),
       drive((folder) => folder < 100),
@@ -102,7 +106,7 @@ describe('editing a tree of 100,000 entries', () => {
     const prefix = key('raw/run-0042/');
     const fresh = key('raw/run-0042/camera/frame-000007.jpg');
     const result = await edit(
-      { kind: 'remove-prefix', prefix },
+      { kind: 'replace', span: spanOfPrefix(prefix) },
       { kind: 'put', key: prefix, entry: file(0, 0) },
       { kind: 'put', key: fresh, entry: file(9) },
     );
@@ -112,7 +116,7 @@ describe('editing a tree of 100,000 entries', () => {
   });
 
   it('removes all there is', async () => {
-    const result = await edit({ kind: 'remove-prefix', prefix: key('') });
+    const result = await edit({ kind: 'replace', span: WHOLE_SPAN });
     expect(result.id).toBe((await buildTree(nodesOver(new MemoryNodes()), [])).id);
     expect(result.loaded).toBeLessThan(5);
   });
@@ -317,17 +321,32 @@ describe('what a tree refuses', () => {
       ],
     ],
     [
-      'a prefix behind its key',
+      'a span behind its first key',
       [
         { kind: 'remove', key: key('b') },
-        { kind: 'remove-prefix', prefix: key('b') },
+        { kind: 'replace', span: spanOfPrefix(key('b')) },
       ],
     ],
     [
-      'a prefix twice',
+      'a span twice',
       [
-        { kind: 'remove-prefix', prefix: key('b') },
-        { kind: 'remove-prefix', prefix: key('b') },
+        { kind: 'replace', span: spanOfPrefix(key('b')) },
+        { kind: 'replace', span: spanOfPrefix(key('b')) },
+      ],
+    ],
+    [
+      'spans that overlap',
+      [
+        { kind: 'replace', span: { from: key('a'), to: key('c') } },
+        { kind: 'put', key: key('b'), entry: good },
+        { kind: 'replace', span: { from: key('bb'), to: undefined } },
+      ],
+    ],
+    [
+      'a span behind the last',
+      [
+        { kind: 'replace', span: { from: key('a'), to: undefined } },
+        { kind: 'replace', span: { from: key('b'), to: undefined } },
       ],
     ],
   ])('edits out of order: %s', async (_, edits) => {

@@ -1,9 +1,15 @@
 import type { Commit } from '../model/commit.js';
 import type { CommitId } from '../model/ids.js';
+import { Heap } from '../util/heap.js';
 
 export interface LoggedCommit {
   readonly id: CommitId;
   readonly commit: Commit;
+}
+
+export interface WalkOptions {
+  /** Follow only the first parent of each commit: the branch as it grew. */
+  readonly firstParent?: boolean;
 }
 
 interface Line extends LoggedCommit {
@@ -16,63 +22,65 @@ interface Line extends LoggedCommit {
  * a commit before one of its children, whatever the dates say.
  *
  * Reads ahead only where history forks: a stretch of commits is sorted and given out as soon as all
- * its lines have met again in one commit. An ancestor of that commit cannot be in the stretch
- * unless the stretch reached a first commit; then it goes on to the end of history.
+ * its lines have met again in one commit, so a straight line is held one commit at a time and a fork
+ * as long as it is open. An ancestor of the commit where lines met cannot be in the stretch unless
+ * the stretch reached a first commit; then it goes on to the end of history.
  */
 export async function* walkHistory(
   from: CommitId,
   read: (id: CommitId) => Promise<Commit>,
-): AsyncIterable<LoggedCommit> {
+  options: WalkOptions = {},
+): AsyncGenerator<LoggedCommit, void, undefined> {
+  const parentsOf = (commit: Commit): readonly CommitId[] =>
+    options.firstParent === true ? commit.parents.slice(0, 1) : commit.parents;
   let stretch = new Map<CommitId, Line>();
   let reachedFirst = false;
-  const frontier = new Map<CommitId, Commit>([[from, await read(from)]]);
-  while (frontier.size > 0) {
-    const id = newest(frontier);
-    const commit = frontier.get(id) as Commit;
-    frontier.delete(id);
+  const frontier = new Heap<LoggedCommit>(isNewer);
+  const waiting = new Set<CommitId>([from]);
+  frontier.push({ id: from, commit: await read(from) });
+  for (let next = frontier.pop(); next !== undefined; next = frontier.pop()) {
+    const { id, commit } = next;
+    waiting.delete(id);
     stretch.set(id, { id, commit, children: 0 });
-    reachedFirst ||= commit.parents.length === 0;
-    for (const parent of commit.parents) {
-      if (stretch.has(parent) || frontier.has(parent)) continue;
-      frontier.set(parent, await read(parent));
+    const parents = parentsOf(commit);
+    reachedFirst ||= parents.length === 0;
+    for (const parent of parents) {
+      if (stretch.has(parent) || waiting.has(parent)) continue;
+      waiting.add(parent);
+      frontier.push({ id: parent, commit: await read(parent) });
     }
     if (frontier.size > 1 || (frontier.size === 1 && reachedFirst)) continue;
-    yield* sorted(stretch);
+    yield* sorted(stretch, parentsOf);
     stretch = new Map();
   }
 }
 
-function newest(commits: ReadonlyMap<CommitId, Commit>): CommitId {
-  let best: [CommitId, Commit] | undefined;
-  for (const pair of commits) if (best === undefined || isNewer(pair, best)) best = pair;
-  return (best as [CommitId, Commit])[0];
-}
-
 /** Equal dates are ordered by id, so that every machine shows one order. */
-function isNewer([idA, a]: [CommitId, Commit], [idB, b]: [CommitId, Commit]): boolean {
-  return a.dateMs === b.dateMs ? idA > idB : a.dateMs > b.dateMs;
+function isNewer(a: LoggedCommit, b: LoggedCommit): boolean {
+  const [dateA, dateB] = [a.commit.dateMs, b.commit.dateMs];
+  return dateA === dateB ? a.id > b.id : dateA > dateB;
 }
 
-function* sorted(stretch: Map<CommitId, Line>): Iterable<LoggedCommit> {
+function* sorted(
+  stretch: Map<CommitId, Line>,
+  parentsOf: (commit: Commit) => readonly CommitId[],
+): Iterable<LoggedCommit> {
   for (const { commit } of stretch.values()) {
-    for (const parent of commit.parents) {
+    for (const parent of parentsOf(commit)) {
       const line = stretch.get(parent);
       if (line !== undefined) line.children += 1;
     }
   }
-  const ready = new Map<CommitId, Commit>();
-  for (const { id, commit, children } of stretch.values())
-    if (children === 0) ready.set(id, commit);
-  while (ready.size > 0) {
-    const id = newest(ready);
-    const commit = ready.get(id) as Commit;
-    ready.delete(id);
+  const ready = new Heap<LoggedCommit>(isNewer);
+  for (const line of stretch.values()) if (line.children === 0) ready.push(line);
+  for (let next = ready.pop(); next !== undefined; next = ready.pop()) {
+    const { id, commit } = next;
     yield { id, commit };
-    for (const parent of commit.parents) {
+    for (const parent of parentsOf(commit)) {
       const line = stretch.get(parent);
       if (line === undefined) continue;
       line.children -= 1;
-      if (line.children === 0) ready.set(parent, line.commit);
+      if (line.children === 0) ready.push(line);
     }
   }
 }

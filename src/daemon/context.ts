@@ -1,5 +1,5 @@
 import type { Home } from '../workspace/home.js';
-import type { Jobs } from './jobs.js';
+import type { JobThreads } from '../workspace/jobs/threads.js';
 import type { Log } from './log.js';
 import type { MountTable } from './mount-table.js';
 import type { DaemonPaths } from './paths.js';
@@ -12,7 +12,8 @@ export interface Context {
   readonly log: Log;
   readonly repositories: Repositories;
   readonly mounts: MountTable;
-  readonly jobs: Jobs;
+  /** Where work runs that the event loop, which answers the mounts, must not wait for. */
+  readonly threads: JobThreads;
   readonly startedMs: number;
   /** Ends the daemon; resolves when all is closed but the request that `keep` belongs to. */
   stop(keep?: AbortSignal): Promise<void>;

@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import { SqliteVerifiedStamps } from '../cache/verified-stamps.js';
 import { NodeCache } from '../tree/nodes.js';
 import { Home, lockHome } from '../workspace/home.js';
+import { JobThreads } from '../workspace/jobs/threads.js';
 import type { Context } from './context.js';
-import { Jobs } from './jobs.js';
 import { Log } from './log.js';
 import { MountTable } from './mount-table.js';
 import { HANDLERS } from './operations.js';
@@ -55,6 +55,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const shared = { nodeCache: new NodeCache(NODE_CACHE_BYTES), stamps };
   const repositories = new Repositories(home, shared);
   const mounts = new MountTable(paths.mounts, log);
+  const threads = new JobThreads(paths.home);
   await mounts.clearDead();
 
   let resolveStopped = (): void => undefined;
@@ -67,6 +68,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
       () => rmSync(paths.socket, { force: true }),
       () => server.stop(keep),
       () => mounts.close(),
+      () => threads.close(),
       () => repositories.close(),
       () => stamps.close(),
       () => home.close(),
@@ -86,7 +88,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
     log,
     repositories,
     mounts,
-    jobs: new Jobs(),
+    threads,
     startedMs: Date.now(),
     stop: (keep) => {
       stopping ??= stop(keep).finally(resolveStopped);

@@ -1,13 +1,12 @@
 import { realpath } from 'node:fs/promises';
-import { LRUCache } from 'lru-cache';
 import type { VerifiedStamps } from '../repo/content-stamps.js';
 import { Repository } from '../repo/repository.js';
 import { deleteStorage, storageDirectory } from '../repo/storage.js';
 import type { NodeCache } from '../tree/nodes.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { Home, KnownRepository } from '../workspace/home.js';
-import { Staging } from '../workspace/staging.js';
-import { Workspace } from '../workspace/workspace.js';
+import { OpenRepository } from '../workspace/open-repository.js';
+import type { Workspace } from '../workspace/workspace.js';
 import type { RenameRef } from './protocol.js';
 
 export interface Shared {
@@ -15,20 +14,11 @@ export interface Shared {
   readonly stamps: VerifiedStamps;
 }
 
-/** Branches of a repository whose heads are kept at hand; state is in the database. */
-const WORKSPACES_MAX = 64;
-
-interface Opened {
-  readonly repository: Repository;
-  readonly staging: Staging;
-  readonly workspaces: LRUCache<string, Workspace>;
-}
-
 /** The repositories of the home, each opened once and kept open. */
 export class Repositories {
   readonly #home: Home;
   readonly #shared: Shared;
-  readonly #open = new Map<string, Promise<Opened>>();
+  readonly #open = new Map<string, Promise<OpenRepository>>();
 
   constructor(home: Home, shared: Shared) {
     this.#home = home;
@@ -55,12 +45,7 @@ export class Repositories {
 
   /** @throws TarnError as open; a branch that does not exist shows when it is used */
   async workspace(name: string, branch: string): Promise<Workspace> {
-    const { repository, staging, workspaces } = await this.#opened(name);
-    const known = workspaces.get(branch);
-    if (known !== undefined) return known;
-    const workspace = new Workspace(repository, staging, branch);
-    workspaces.set(branch, workspace);
-    return workspace;
+    return (await this.#opened(name)).workspace(branch);
   }
 
   /**
@@ -109,11 +94,10 @@ export class Repositories {
    * @throws TarnError not-found, exists, invalid, conflict
    */
   async renameBranch(name: string, args: RenameRef, signal: AbortSignal): Promise<void> {
-    const { repository, staging, workspaces } = await this.#opened(name);
-    await repository.renameBranch(args.name, args.to, args.by, signal);
-    staging.rename(args.name, args.to);
-    workspaces.delete(args.name);
-    workspaces.delete(args.to);
+    const opened = await this.#opened(name);
+    await opened.repository.renameBranch(args.name, args.to, args.by, signal);
+    opened.staging.rename(args.name, args.to);
+    opened.forgetWorkspaces(args.name, args.to);
   }
 
   /** Deletes what is stored, then the name. A storage that is gone already is no obstacle. */
@@ -137,34 +121,20 @@ export class Repositories {
     if (taken !== undefined) this.#home.addRepository(taken);
   }
 
-  #opened(name: string): Promise<Opened> {
+  #opened(name: string): Promise<OpenRepository> {
     const opened = this.#open.get(name);
     if (opened !== undefined) return opened;
-    const opening = this.#openAnew(name);
+    const opening = OpenRepository.open(this.#home, name, this.#shared);
     this.#open.set(name, opening);
     opening.catch(() => this.#open.delete(name));
     return opening;
-  }
-
-  async #openAnew(name: string): Promise<Opened> {
-    const { storage } = this.#home.repository(name);
-    const repository = await Repository.open(name, storage, this.#shared);
-    try {
-      const staging = new Staging(this.#home.stagingFile(name));
-      return { repository, staging, workspaces: new LRUCache({ max: WORKSPACES_MAX }) };
-    } catch (error) {
-      await repository.close();
-      throw error;
-    }
   }
 
   async #close(name: string): Promise<void> {
     const opening = this.#open.get(name);
     this.#open.delete(name);
     const opened = await opening?.catch(() => undefined);
-    if (opened === undefined) return;
-    opened.staging.close();
-    await opened.repository.close();
+    await opened?.close();
   }
 }
 

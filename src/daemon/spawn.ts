@@ -34,7 +34,7 @@ const PEER_PAUSE_MS = { first: 250, most: 4_000 };
 const OUTPUT_BYTES_SHOWN = 2_000;
 /**
  * Threads in the daemon's pool, which its mounts need to answer a read. The jobs that run at one time
- * hold no more than 44 of them with writes and syncs (4 jobs, each with 2 files being written, 4 being
+ * hold no more than 33 of them with writes and syncs (3 jobs, each with 2 files being written, 4 being
  * synced with their manifests, and a pack), so that a slow disk leaves some for the mounts.
  */
 const POOL_THREADS = 64;

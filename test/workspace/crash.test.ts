@@ -50,7 +50,7 @@ async function runChild(work: 'put' | 'commit', stop?: string | number): Promise
       ? { ...sandbox.target, sources: [source], prefix: 'raw', recursive: true }
       : { ...sandbox.target, message: 'freeze', author: 'rosa' };
   const env = { ...process.env, ...(typeof stop === 'string' ? { TARN_FAULT_POINT: stop } : {}) };
-  const child = spawn(process.execPath, [CHILD, work, JSON.stringify(input)], {
+  const child = spawn(process.execPath, [CHILD, work, sandbox.home.path, JSON.stringify(input)], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -160,10 +160,11 @@ describe('several processes that commit to one branch', () => {
       for (let i = 0; i < each; i += 1) {
         const file = join(sandbox.directory, `from-${h}-${i}`);
         writeFileSync(file, `${h} ${i}`);
-        const target = { ...sandbox.target, home: home.path };
+        const { target } = sandbox;
         const put = { ...target, sources: [file], prefix: `by-${h}/${i}`, recursive: false };
-        await outputOf('put', put);
-        made.push(await outputOf('commit', { ...target, message: `${h} ${i}`, author: `h${h}` }));
+        await outputOf('put', home.path, put);
+        const commit = { ...target, message: `${h} ${i}`, author: `h${h}` };
+        made.push(await outputOf('commit', home.path, commit));
       }
       return made;
     });
@@ -182,8 +183,8 @@ describe('several processes that commit to one branch', () => {
 });
 
 /** The last line that the child prints; fails unless it ends well. */
-async function outputOf(work: 'put' | 'commit', input: object): Promise<string> {
-  const child = spawn(process.execPath, [CHILD, work, JSON.stringify(input)], {
+async function outputOf(work: 'put' | 'commit', home: string, input: object): Promise<string> {
+  const child = spawn(process.execPath, [CHILD, work, home, JSON.stringify(input)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';

@@ -13,8 +13,6 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runCommit } from '../../src/workspace/jobs/commit.js';
-import { runPut } from '../../src/workspace/jobs/put.js';
 import { ensureBuilt } from './built.js';
 import { key, Sandbox } from './sandbox.js';
 
@@ -31,8 +29,13 @@ describe('a repository of which an object was damaged', () => {
     mkdirSync(source);
     for (let i = 0; i < 5; i += 1) writeFileSync(join(source, `label-${i}`), randomBytes(5_000));
     writeFileSync(join(source, 'run.mcap'), randomBytes(3_000_000));
-    await runPut({ ...sandbox.target, sources: [source], prefix: key(''), recursive: true });
-    await runCommit({ ...sandbox.target, message: 'm', author: 'rosa' });
+    await sandbox.threads.run('put', {
+      ...sandbox.target,
+      sources: [source],
+      prefix: key(''),
+      recursive: true,
+    });
+    await sandbox.threads.run('commit', { ...sandbox.target, message: 'm', author: 'rosa' });
   });
   afterEach(() => sandbox.remove());
 

@@ -4,8 +4,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runCommit } from '../../src/workspace/jobs/commit.js';
-import { runPut } from '../../src/workspace/jobs/put.js';
 import { ensureBuilt } from './built.js';
 import { key, Sandbox } from './sandbox.js';
 
@@ -56,14 +54,17 @@ describe.skipIf(!isRoot)('a full disk (needs root, to mount one)', () => {
         writeFileSync(join(source, `f${i}`), randomBytes(isLarge ? 5_000_000 : size));
       }
       const input = { ...sandbox.target, sources: [source], prefix: key(''), recursive: true };
-      await expect(runPut(input)).rejects.toMatchObject({
+      await expect(sandbox.threads.run('put', input)).rejects.toMatchObject({
         kind: 'no-space',
         hint: expect.stringContaining('free some space') as string,
       });
       expect(await readStaged()).toBeLessThan(count);
       rmSync(join(disk, 'ballast'));
       execFileSync('mount', ['-o', 'remount,size=64m', disk]);
-      expect(await runPut(input)).toMatchObject({ files: count, failureCount: 0 });
+      expect(await sandbox.threads.run('put', input)).toMatchObject({
+        files: count,
+        failureCount: 0,
+      });
       expect(await readStaged()).toBe(count);
     },
   );
@@ -71,16 +72,16 @@ describe.skipIf(!isRoot)('a full disk (needs root, to mount one)', () => {
   it('at a commit leaves the branch and what is staged as they were', async () => {
     writeFileSync(join(source, 'a'), 'a');
     const input = { ...sandbox.target, sources: [source], prefix: key(''), recursive: true };
-    await runPut(input);
+    await sandbox.threads.run('put', input);
     const repository = await sandbox.repository();
     const before = (await repository.resolve('main')).commitId;
     fill(join(disk, 'more'));
     const commit = { ...sandbox.target, message: 'm', author: 'rosa' };
-    await expect(runCommit(commit)).rejects.toMatchObject({ kind: 'no-space' });
+    await expect(sandbox.threads.run('commit', commit)).rejects.toMatchObject({ kind: 'no-space' });
     expect((await repository.resolve('main')).commitId).toBe(before);
     expect(await readStaged()).toBe(1);
     rmSync(join(disk, 'more'));
-    await runCommit(commit);
+    await sandbox.threads.run('commit', commit);
     expect((await repository.resolve('main~1')).commitId).toBe(before);
   });
 

@@ -13,9 +13,8 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { BLOCK_BYTES, EMPTY_CONTENT } from '../../src/model/ids.js';
 import { keyToText } from '../../src/model/path.js';
-import type { PutInput, PutProgress } from '../../src/workspace/jobs/put.js';
-import { runPut } from '../../src/workspace/jobs/put.js';
-import { runCommit } from '../../src/workspace/jobs/commit.js';
+import type { JobProgress } from '../../src/workspace/jobs/job.js';
+import type { PutInput } from '../../src/workspace/jobs/put.js';
 import { ensureBuilt } from './built.js';
 import { all, key, Sandbox, scan } from './sandbox.js';
 
@@ -39,7 +38,11 @@ function write(name: string, content: string | Buffer = name): string {
 
 function put(values: Partial<PutInput> = {}, signal?: AbortSignal) {
   const input = { ...sandbox.target, sources: [source], prefix: key(''), recursive: true };
-  return runPut({ ...input, ...values }, signal === undefined ? {} : { signal });
+  return sandbox.threads.run(
+    'put',
+    { ...input, ...values },
+    signal === undefined ? {} : { signal },
+  );
 }
 
 async function view() {
@@ -182,8 +185,9 @@ describe('putting a folder', () => {
 
   it('tells how far it is', async () => {
     for (let i = 0; i < 50; i += 1) write(`f${i}`);
-    const seen: PutProgress[] = [];
-    await runPut(
+    const seen: JobProgress[] = [];
+    await sandbox.threads.run(
+      'put',
       { ...sandbox.target, sources: [source], prefix: key('p'), recursive: true },
       { onProgress: (progress) => seen.push(progress) },
     );
@@ -198,12 +202,12 @@ describe('putting a folder', () => {
     symlinkSync('a', join(source, 'link'));
     mkdirSync(join(source, 'empty'));
     await put();
-    await runCommit({ ...sandbox.target, message: 'm', author: 'rosa' });
+    await sandbox.threads.run('commit', { ...sandbox.target, message: 'm', author: 'rosa' });
     await put();
     const workspace = await sandbox.workspace();
     expect(await all(workspace.changes())).toEqual([]);
     await expect(
-      runCommit({ ...sandbox.target, message: 'm', author: 'rosa' }),
+      sandbox.threads.run('commit', { ...sandbox.target, message: 'm', author: 'rosa' }),
     ).rejects.toMatchObject({ kind: 'nothing-to-commit' });
     utimesSync(join(source, 'a'), 1, 1);
     await put();
@@ -261,7 +265,7 @@ describe('a put among others', () => {
     for (let i = 0; i < 3000; i += 1) write(`d${i % 10}/f${i}`, randomBytes(8192));
     const controller = new AbortController();
     const input = { ...sandbox.target, sources: [source], prefix: key(''), recursive: true };
-    const running = runPut(input, {
+    const running = sandbox.threads.run('put', input, {
       signal: controller.signal,
       onProgress: () => controller.abort(),
     });

@@ -10,6 +10,7 @@ import { keyFromText } from '../../src/model/path.js';
 import { Repository } from '../../src/repo/repository.js';
 import type { View } from '../../src/repo/view.js';
 import { Home } from '../../src/workspace/home.js';
+import { JobThreads } from '../../src/workspace/jobs/threads.js';
 import { Staging } from '../../src/workspace/staging.js';
 import { Workspace } from '../../src/workspace/workspace.js';
 
@@ -17,6 +18,7 @@ import { Workspace } from '../../src/workspace/workspace.js';
 export class Sandbox {
   readonly directory = mkdtempSync(join(tmpdir(), 'tarn-workspace-'));
   readonly home = Home.open(join(this.directory, 'home'));
+  readonly threads = new JobThreads(this.home.path);
   readonly storage: string;
   readonly #closers: (() => void | Promise<void>)[] = [];
 
@@ -32,8 +34,7 @@ export class Sandbox {
   }
 
   get target() {
-    const { home, storage } = this;
-    return { home: home.path, repository: 'drive', storage, branch: 'main' };
+    return { repository: 'drive', branch: 'main' };
   }
 
   async repository(): Promise<Repository> {
@@ -51,6 +52,7 @@ export class Sandbox {
 
   anotherHome(): Home {
     const home = Home.open(join(this.directory, `home-${this.#closers.length}`));
+    home.addRepository({ name: 'drive', storage: this.storage });
     this.#closers.push(() => home.close());
     return home;
   }
@@ -61,6 +63,7 @@ export class Sandbox {
 
   async remove(): Promise<void> {
     await this.closeAll();
+    await this.threads.close();
     this.home.close();
     rmSync(this.directory, { recursive: true, force: true });
   }

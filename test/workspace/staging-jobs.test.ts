@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runDiscard } from '../../src/workspace/jobs/discard.js';
-import { runRemove } from '../../src/workspace/jobs/remove.js';
 import { ended, Shell } from '../cli/shell.js';
 import { ensureBuilt } from './built.js';
 import { fileEntry, key, Sandbox, scan } from './sandbox.js';
@@ -19,7 +17,7 @@ describe('removing and discarding what is staged', () => {
   afterEach(() => sandbox.remove());
 
   const remove = (paths: string[], recursive: boolean) =>
-    runRemove({ ...sandbox.target, paths: paths.map(key), recursive });
+    sandbox.threads.run('rm', { ...sandbox.target, paths: paths.map(key), recursive });
   const paths = async () =>
     (await scan(await (await sandbox.workspace()).view())).map(([path]) => path);
 
@@ -42,7 +40,7 @@ describe('removing and discarding what is staged', () => {
     const workspace = await sandbox.workspace();
     const { version: versionMax } = workspace;
     await workspace.stage([{ key: key('later'), entry: fileEntry('later') }]);
-    await runDiscard({ ...sandbox.target, versionMax });
+    await sandbox.threads.run('discard', { ...sandbox.target, versionMax });
     expect(await paths()).toEqual(['later']);
   });
 });
@@ -57,7 +55,7 @@ describe('a daemon of which another process holds the write lock of staging', ()
 
   it.each([
     { operation: 'rm', args: ['rm', '-r', 'drive/side/raw', '--yes'] },
-    { operation: 'branch delete', args: ['branch', 'delete', 'drive/side', '--yes'] },
+    { operation: 'discard', args: ['branch', 'delete', 'drive/side', '--yes'] },
   ])('goes on answering while a $operation waits for it', async ({ operation, args }) => {
     await shell.must('repo', 'create', 'drive');
     await shell.must('branch', 'create', 'drive/side');

@@ -1,4 +1,3 @@
-import { runDiscard } from '../../workspace/jobs/discard.js';
 import { fields, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import { createRef, deleteRef, listRefs, readCreateRef, readDeleteRef } from './refs.js';
@@ -17,10 +16,11 @@ export const branchCreate: OperationHandler<'branch.create'> = {
 /** A put or a commit that runs would stage on, or clear, what bears the old name: none may. */
 export const branchRename: OperationHandler<'branch.rename'> = {
   read: fields({ repository: text, name: text, to: text, by: text }),
-  run: async ({ repositories, jobs, log }, args, _output, signal) => {
+  run: async ({ repositories, threads, log }, args, _output, signal) => {
     const { repository, name, to } = args;
-    jobs.checkNone(repository);
-    await repositories.renameBranch(repository, args, signal);
+    await threads.exclusively(repository, () =>
+      repositories.renameBranch(repository, args, signal),
+    );
     const { commitId } = await (await repositories.open(repository)).resolve(to, signal);
     log.info('branch renamed', { repository, name, to });
     return { name: to, commit: commitId };
@@ -31,13 +31,11 @@ export const branchRename: OperationHandler<'branch.rename'> = {
 export const branchDelete: OperationHandler<'branch.delete'> = {
   read: readDeleteRef,
   run: async (context, args, _output, signal) => {
-    const { paths, repositories, jobs } = context;
+    const { repositories, threads } = context;
     const { repository, name: branch } = args;
-    const { storage } = repositories.known(repository);
     const { version: versionMax } = await repositories.workspace(repository, branch);
     const gone = await deleteRef(context, 'branch', args, signal);
-    const input = { home: paths.home, repository, storage, branch, versionMax };
-    await jobs.run('branch delete', repository, () => runDiscard(input));
+    await threads.run('discard', { repository, branch, versionMax });
     return gone;
   },
 };

@@ -1,6 +1,5 @@
 import { parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
-import { runCommit } from '../../workspace/jobs/commit.js';
 import { fields, listOf, text, textMap } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import { commitRow } from '../rows.js';
@@ -14,22 +13,19 @@ export const commit: OperationHandler<'commit'> = {
     paths: listOf(text),
     author: text,
   }),
-  run: async ({ paths, repositories, jobs, log }, args, _output, signal) => {
+  run: async ({ repositories, threads, log }, args, _output, signal) => {
     const { repository, message, metadata, author } = args;
     const branch = parseBranchName(args.branch);
     const keys = args.paths.map(parsePrefix);
-    const { storage } = repositories.known(repository);
     const input = {
-      home: paths.home,
       repository,
-      storage,
       branch,
       message,
       author,
       metadata,
       ...(keys.length === 0 ? {} : { paths: keys }),
     };
-    const id = await jobs.run('commit', repository, () => runCommit(input, { signal }));
+    const id = await threads.run('commit', input, { signal });
     log.info('committed', { repository, branch, commit: id });
     return commitRow(id, await (await repositories.open(repository)).readCommit(id));
   },

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import type { JobState } from '../../workspace/jobs/threads.js';
 import { fields } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
+import type { JobRow } from '../protocol.js';
 import { PROTOCOL, VERSION } from '../protocol.js';
 
 export const daemonStatus: OperationHandler<'daemon.status'> = {
   read: fields({}),
-  run: async ({ paths, mounts, repositories, jobs, startedMs }) => ({
+  run: async ({ paths, mounts, repositories, threads, startedMs }) => ({
     pid: process.pid,
     version: VERSION,
     protocol: PROTOCOL,
@@ -15,7 +17,7 @@ export const daemonStatus: OperationHandler<'daemon.status'> = {
     peakRssBytes: await peakRss(),
     mounts: mounts.size,
     repositories: repositories.openCount,
-    jobs: jobs.rows(),
+    jobs: threads.jobs().map(jobRow),
   }),
 };
 
@@ -26,6 +28,11 @@ export const daemonStop: OperationHandler<'daemon.stop'> = {
     return { pid: process.pid };
   },
 };
+
+function jobRow({ id, name, repository, startedMs, progress }: JobState): JobRow {
+  const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
+  return { id, operation: name, repository, seconds, files: progress.files, bytes: progress.bytes };
+}
 
 /** VmHWM where there is one, else what getrusage says, in bytes. */
 async function peakRss(): Promise<number> {

@@ -2,7 +2,6 @@ import { isAbsolute } from 'node:path';
 import { parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
 import { TarnError } from '../../util/errors.js';
-import { runPut } from '../../workspace/jobs/put.js';
 import { fields, flag, listOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 
@@ -14,7 +13,7 @@ export const put: OperationHandler<'put'> = {
     sources: listOf(text),
     recursive: flag,
   }),
-  run: async ({ paths, repositories, jobs }, args, output, signal) => {
+  run: async ({ threads }, args, output, signal) => {
     const { repository, sources, recursive } = args;
     const branch = parseBranchName(args.branch);
     const prefix = parsePrefix(args.path);
@@ -22,14 +21,10 @@ export const put: OperationHandler<'put'> = {
     if (relative !== undefined) {
       throw new TarnError('invalid', `the source '${relative}' is not an absolute path`);
     }
-    const { storage } = repositories.known(repository);
-    const target = { home: paths.home, repository, storage, branch };
-    return jobs.run('put', repository, (job) => {
-      const onProgress = (progress: Parameters<typeof job.update>[0]): void => {
-        job.update(progress);
-        output.progress(progress);
-      };
-      return runPut({ ...target, sources, prefix, recursive }, { onProgress, signal });
-    });
+    return threads.run(
+      'put',
+      { repository, branch, sources, prefix, recursive },
+      { onProgress: (progress) => output.progress(progress), signal },
+    );
   },
 };

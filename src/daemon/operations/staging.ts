@@ -1,20 +1,17 @@
 import { keyToText, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
 import { giveWay } from '../../util/give-way.js';
-import { runRemove } from '../../workspace/jobs/remove.js';
 import { fields, flag, listOf, text } from '../arguments.js';
 import { YIELD_EVERY } from '../listing.js';
 import type { OperationHandler } from '../operation.js';
 
 export const rm: OperationHandler<'rm'> = {
   read: fields({ repository: text, branch: text, paths: listOf(text), recursive: flag }),
-  run: async ({ paths: { home }, repositories, jobs }, args, _output, signal) => {
+  run: async ({ threads }, args, _output, signal) => {
     const { repository, recursive } = args;
     const branch = parseBranchName(args.branch);
     const paths = args.paths.map(parsePrefix);
-    const { storage } = repositories.known(repository);
-    const input = { home, repository, storage, branch, paths, recursive };
-    return jobs.run('rm', repository, () => runRemove(input, { signal }));
+    return threads.run('rm', { repository, branch, paths, recursive }, { signal });
   },
 };
 

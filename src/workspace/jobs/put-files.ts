@@ -22,9 +22,9 @@ import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
 import { faultPoint } from '../../util/fault-point.js';
 import type { Workspace } from '../workspace.js';
-import type { JobContext } from './job-context.js';
+import type { JobContext, JobOutput, JobProgress } from './job.js';
 import { OwnPlaces } from './own-places.js';
-import type { PutInput, PutNote, PutProgress, PutResult } from './put.js';
+import type { PutInput, PutNote, PutResult } from './put.js';
 import { NOTES_MAX } from './put.js';
 import { targetsOf } from './put-targets.js';
 import type { DiskPath, Found } from './walk.js';
@@ -43,13 +43,12 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 type Attributes = Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'>;
 type Tag = { readonly key: Key } & Attributes;
 
-/** The work of runPut. */
 export async function putInto(
-  { home, repository, workspace }: JobContext,
+  { home, repository, workspace: workspaceOf }: JobContext,
   input: PutInput,
-  signal: AbortSignal,
-  onProgress: (progress: PutProgress) => void,
+  { signal, progress }: Pick<JobOutput<never>, 'signal' | 'progress'>,
 ): Promise<PutResult> {
+  const workspace = workspaceOf(input.branch);
   const own = new OwnPlaces(home);
   const targets = await targetsOf(input, await workspace.view(signal), own, signal);
   const stamps = new SqliteVerifiedStamps(home.verifiedStampsFile());
@@ -58,7 +57,7 @@ export async function putInto(
     await refreshContentIndex(repository.objects, index, signal);
     const staged = (batch: StoredContent<Tag>[]): Promise<void> => stage(workspace, batch);
     const writer = new ContentWriter<Tag>(repository.objects, index, staged, stamps);
-    const put = new Put(workspace, writer, signal, onProgress);
+    const put = new Put(workspace, writer, signal, progress);
     try {
       for (const { path, key, kind } of targets) {
         const found: Iterable<Found> =
@@ -91,7 +90,7 @@ class Put {
   readonly #workspace: Workspace;
   readonly #writer: ContentWriter<Tag>;
   readonly #signal: AbortSignal;
-  readonly #onProgress: (progress: PutProgress) => void;
+  readonly #onProgress: (progress: JobProgress) => void;
   readonly #buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES + 1);
   readonly #large = new Set<Promise<void>>();
   #fault: { readonly error: unknown } | undefined;
@@ -110,7 +109,7 @@ class Put {
     workspace: Workspace,
     writer: ContentWriter<Tag>,
     signal: AbortSignal,
-    onProgress: (progress: PutProgress) => void,
+    onProgress: (progress: JobProgress) => void,
   ) {
     this.#workspace = workspace;
     this.#writer = writer;

@@ -1,10 +1,8 @@
 import type { Key } from '../../model/path.js';
-import type { JobOptions } from '../../util/worker.js';
-import { installed } from '../../util/installation.js';
-import { runJob } from '../../util/worker.js';
-import type { JobTarget } from './job-context.js';
+import type { JobTarget } from './job.js';
 
 export interface PutInput extends JobTarget {
+  readonly branch: string;
   /**
    * Absolute real paths. A single directory is put with what is below it directly below `prefix`;
    * of several sources each keeps its own name there, and so does a file when `prefix` is a
@@ -15,13 +13,6 @@ export interface PutInput extends JobTarget {
   readonly prefix: Key;
   /** Without it a directory is refused. */
   readonly recursive: boolean;
-}
-
-export interface PutProgress {
-  readonly files: number;
-  readonly bytes: number;
-  /** Path of a file that is being read. */
-  readonly current: string;
 }
 
 export interface PutNote {
@@ -45,13 +36,3 @@ export interface PutResult {
 }
 
 export const NOTES_MAX = 1_000;
-
-/**
- * Reads files and folders into a repository and stages them on a branch, in a worker thread. Keeps
- * permission bits and modification times. What is staged when it stops early stays staged, and only
- * refers to durable contents; run again, it stores no content twice.
- * @throws TarnError not-found (a source, the branch), is-directory, invalid, no-space, aborted, io
- */
-export function runPut(input: PutInput, options: JobOptions<PutProgress> = {}): Promise<PutResult> {
-  return runJob(installed('dist/workspace/jobs/put-worker.js'), input, options);
-}

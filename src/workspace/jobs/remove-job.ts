@@ -1,18 +1,32 @@
 import type { Key } from '../../model/path.js';
 import { keyToText } from '../../model/path.js';
 import { TarnError } from '../../util/errors.js';
-import { serveJob } from '../../util/worker.js';
 import type { Workspace } from '../workspace.js';
-import { withJobContext } from './job-context.js';
-import type { RemoveInput, RemoveResult } from './remove.js';
+import type { JobRun, JobTarget } from './job.js';
 
-await serveJob<RemoveInput, never, RemoveResult>((input, signal) =>
-  withJobContext(input, async ({ workspace }) => {
-    let removed = 0;
-    for (const path of input.paths) removed += await remove(workspace, path, input, signal);
-    return { removed };
-  }),
-);
+export interface RemoveInput extends JobTarget {
+  readonly branch: string;
+  /** Each the file of that name or, where there is none, all that is below it as a directory. */
+  readonly paths: readonly Key[];
+  /** Without it a directory is refused. */
+  readonly recursive: boolean;
+}
+
+export interface RemoveResult {
+  /** Entries that are gone from the branch. */
+  readonly removed: number;
+}
+
+/**
+ * Stages removals on a branch, one path after the other.
+ * @throws TarnError not-found, is-directory, aborted, io; the paths before stay removed
+ */
+export const run: JobRun<RemoveInput, never, RemoveResult> = async (context, input, { signal }) => {
+  const workspace = context.workspace(input.branch);
+  let removed = 0;
+  for (const path of input.paths) removed += await remove(workspace, path, input, signal);
+  return { removed };
+};
 
 async function remove(
   workspace: Workspace,

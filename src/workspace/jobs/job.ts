@@ -1,0 +1,52 @@
+import type { Repository } from '../../repo/repository.js';
+import type { Home } from '../home.js';
+import type { Staging } from '../staging.js';
+import type { Workspace } from '../workspace.js';
+
+/** What every job's input names: the repository that it works on, as the home knows it. */
+export interface JobTarget {
+  readonly repository: string;
+}
+
+/** What a job finds open in its thread; the thread keeps it open for the next one. */
+export interface JobContext {
+  readonly home: Home;
+  readonly repository: Repository;
+  readonly staging: Staging;
+  /** A branch that does not exist shows when the workspace is used. */
+  workspace(this: void, branch: string): Workspace;
+}
+
+export interface JobProgress {
+  readonly files: number;
+  readonly bytes: number;
+  /** Path that is being worked on. */
+  readonly current?: string;
+}
+
+/** What a job says while it runs. */
+export interface JobOutput<Row> {
+  /** Fires when the job is no longer wanted: heard only by a job that gives way (util/give-way.ts). */
+  readonly signal: AbortSignal;
+  progress(this: void, progress: JobProgress): void;
+  /**
+   * Hands rows over, in batches of some hundreds; waits while the reader is behind.
+   * @throws TarnError aborted
+   */
+  rows(this: void, batch: readonly Row[]): Promise<void>;
+}
+
+/** What the module of a job exports as `run`. Inputs, rows and results are plain data. */
+export type JobRun<Input extends JobTarget, Row, Result> = (
+  context: JobContext,
+  input: Input,
+  out: JobOutput<Row>,
+) => Promise<Result>;
+
+/** How the registry knows a job. */
+export interface JobEntry {
+  /** Called in the job's thread only. */
+  readonly load: () => Promise<{ readonly run: JobRun<never, never, unknown> }>;
+  /** It may run for minutes: one thread is always left to those that do not. */
+  readonly isLong: boolean;
+}

@@ -1,0 +1,20 @@
+import type { JobEntry, JobRun } from './job.js';
+
+/** Every job there is, by the name under which `daemon status` shows it. */
+export const JOBS = {
+  put: { load: () => import('./put-job.js'), isLong: true },
+  rm: { load: () => import('./remove-job.js'), isLong: false },
+  commit: { load: () => import('./commit-job.js'), isLong: false },
+  discard: { load: () => import('./discard-job.js'), isLong: false },
+} satisfies Record<string, JobEntry>;
+
+export type JobName = keyof typeof JOBS;
+
+type RunOf<K extends JobName> = Awaited<ReturnType<(typeof JOBS)[K]['load']>>['run'];
+
+export type JobInput<K extends JobName> =
+  RunOf<K> extends JobRun<infer Input, never, unknown> ? Input : never;
+export type JobRow<K extends JobName> =
+  RunOf<K> extends JobRun<never, infer Row, unknown> ? Row : never;
+export type JobResult<K extends JobName> =
+  RunOf<K> extends JobRun<never, never, infer Result> ? Result : never;

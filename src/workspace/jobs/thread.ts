@@ -1,0 +1,5 @@
+import { JOBS } from './registry.js';
+import { serveJobs } from './serve-jobs.js';
+
+/** What a job's thread runs. */
+serveJobs(JOBS);

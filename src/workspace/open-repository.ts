@@ -1,0 +1,50 @@
+import { LRUCache } from 'lru-cache';
+import type { RepositoryOptions } from '../repo/repository.js';
+import { Repository } from '../repo/repository.js';
+import type { Home } from './home.js';
+import { Staging } from './staging.js';
+import { Workspace } from './workspace.js';
+
+/** Branches whose heads are kept at hand; their state is in the database. */
+const WORKSPACES_MAX = 64;
+
+/** A repository of a home with what is staged on its branches, for as long as both are needed. */
+export class OpenRepository {
+  readonly repository: Repository;
+  readonly staging: Staging;
+  readonly #workspaces = new LRUCache<string, Workspace>({ max: WORKSPACES_MAX });
+
+  private constructor(repository: Repository, staging: Staging) {
+    this.repository = repository;
+    this.staging = staging;
+  }
+
+  /** @throws TarnError not-found, corrupt, unsupported, denied, io */
+  static async open(home: Home, name: string, options: RepositoryOptions): Promise<OpenRepository> {
+    const repository = await Repository.open(name, home.repository(name).storage, options);
+    try {
+      return new OpenRepository(repository, new Staging(home.stagingFile(name)));
+    } catch (error) {
+      await repository.close();
+      throw error;
+    }
+  }
+
+  /** A branch that does not exist shows when the workspace is used. */
+  workspace(branch: string): Workspace {
+    const known = this.#workspaces.get(branch);
+    if (known !== undefined) return known;
+    const workspace = new Workspace(this.repository, this.staging, branch);
+    this.#workspaces.set(branch, workspace);
+    return workspace;
+  }
+
+  forgetWorkspaces(...branches: readonly string[]): void {
+    for (const branch of branches) this.#workspaces.delete(branch);
+  }
+
+  async close(): Promise<void> {
+    this.staging.close();
+    await this.repository.close();
+  }
+}

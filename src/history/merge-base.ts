@@ -1,7 +1,9 @@
 import type { Commit } from '../model/commit.js';
 import type { CommitId } from '../model/ids.js';
+import type { LoggedCommit } from '../repo/log.js';
+import { isNewer } from '../repo/log.js';
 import { throwIfAborted } from '../util/abort.js';
-import { NewestFirst } from './newest-first.js';
+import { Heap } from '../util/heap.js';
 
 /** Reads a commit of the history that is walked. */
 export type ReadCommit = (id: CommitId) => Promise<Commit>;
@@ -65,14 +67,14 @@ async function withoutAncestors(
   signal: AbortSignal | undefined,
 ): Promise<CommitId[]> {
   if (ids.length < 2) return [...ids];
-  const best = new NewestFirst();
+  const best: LoggedCommit[] = [];
   for (const id of ids) {
     const others = ids.filter((other) => other !== id);
-    if (!(await isBelowAny(read, id, others, signal))) best.add(id, await read(id));
+    const isBelow = await isBelowAny(read, id, others, signal);
+    if (!isBelow) best.push({ id, commit: await read(id) });
   }
-  const sorted: CommitId[] = [];
-  for (let next = best.take(); next !== undefined; next = best.take()) sorted.push(next.id);
-  return sorted;
+  best.sort((a, b) => (isNewer(a, b) ? -1 : 1));
+  return best.map(({ id }) => id);
 }
 
 /**
@@ -104,7 +106,7 @@ class Painting {
   readonly #read: ReadCommit;
   readonly #isOpen: (marks: number) => boolean;
   readonly #marks = new Map<CommitId, number>();
-  readonly #queue = new NewestFirst();
+  readonly #queue = new Heap<LoggedCommit>(isNewer);
   readonly #queued = new Set<CommitId>();
   #open = 0;
 
@@ -127,14 +129,14 @@ class Painting {
       return;
     }
     const commit = await this.#read(id);
-    this.#queue.add(id, commit);
+    this.#queue.push({ id, commit });
     this.#queued.add(id);
     this.#open += Number(this.#isOpen(after));
   }
 
   /** Undefined when the walk is over. */
-  next(): { id: CommitId; commit: Commit; marks: number } | undefined {
-    const next = this.#open === 0 ? undefined : this.#queue.take();
+  next(): (LoggedCommit & { readonly marks: number }) | undefined {
+    const next = this.#open === 0 ? undefined : this.#queue.pop();
     if (next === undefined) return undefined;
     const marks = this.marksOf(next.id);
     this.#queued.delete(next.id);

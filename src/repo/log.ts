@@ -56,7 +56,7 @@ export async function* walkHistory(
 }
 
 /** Equal dates are ordered by id, so that every machine shows one order. */
-function isNewer(a: LoggedCommit, b: LoggedCommit): boolean {
+export function isNewer(a: LoggedCommit, b: LoggedCommit): boolean {
   const [dateA, dateB] = [a.commit.dateMs, b.commit.dateMs];
   return dateA === dateB ? a.id > b.id : dateA > dateB;
 }

@@ -5,7 +5,7 @@ import type { Entry } from '../../src/model/entry.js';
 import type { CommitId, NodeId } from '../../src/model/ids.js';
 import { keyToText } from '../../src/model/path.js';
 import { Repository } from '../../src/repo/repository.js';
-import type { Edit } from '../../src/tree/write.js';
+import type { Edit } from '../../src/tree/edit.js';
 import { editTree } from '../../src/tree/write.js';
 import { fileEntry, key } from '../workspace/sandbox.js';
 

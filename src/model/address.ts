@@ -7,7 +7,8 @@ import { parseBranchName, parseRefExpression, parseTagName } from './refs.js';
 
 /**
  * Addresses as users write them: `tarn://repository/ref/path`, where the scheme may be left out.
- * No name of a repository or ref holds a `/`, so an address is never ambiguous.
+ * No name of a repository or ref holds a `/`, so an address is never ambiguous; the one in a time
+ * zone stands in braces (`drive/main@{2025-06-14 17:30 Europe/Berlin}/raw`).
  */
 export interface RefAddress {
   readonly repository: string;
@@ -36,7 +37,7 @@ export function parseRepositoryName(text: string): string {
  */
 export function parseAddress(text: string): PathAddress {
   const { repository, rest } = split(text, 'tarn://drive/main/raw/run-8421');
-  const slash = rest.indexOf('/');
+  const slash = slashBehindRef(rest);
   const ref = slash < 0 ? rest : rest.slice(0, slash);
   const path = slash < 0 ? '' : rest.slice(slash + 1);
   return { repository, ref: parseRefExpression(ref), path: parsePrefix(path) };
@@ -47,7 +48,7 @@ export function parseAddress(text: string): PathAddress {
  * @throws TarnError invalid
  */
 export function parseRefAddress(text: string, repository?: string): RefAddress {
-  if (repository !== undefined && !text.startsWith(SCHEME) && !text.includes('/')) {
+  if (repository !== undefined && !text.startsWith(SCHEME) && slashBehindRef(text) < 0) {
     return { repository, ref: parseRefExpression(text) };
   }
   const named = splitName(text, 'drive/main');
@@ -78,10 +79,16 @@ export function formatAddress(repository: string, ref: string, pathText: string)
     : `${SCHEME}${repository}/${ref}/${pathText}`;
 }
 
+/** Where the ref that `text` begins with ends: the first `/` that is not in braces, or -1. */
+function slashBehindRef(text: string): number {
+  const [ref = ''] = /^[^/{]*(?:\{[^{}]*\}?[^/{]*)*/.exec(text) ?? [];
+  return ref.length < text.length ? ref.length : -1;
+}
+
 function splitName(text: string, example: string): { repository: string; name: string } {
   const { repository, rest } = split(text, example);
   const name = rest.endsWith('/') ? rest.slice(0, -1) : rest;
-  if (!name.includes('/')) return { repository, name };
+  if (slashBehindRef(name) < 0) return { repository, name };
   throw new TarnError('invalid', `'${printable(text)}' goes on after the name of a ref`, {
     hint: `leave the path out, as in ${example}`,
   });

@@ -2,14 +2,17 @@ import { TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
 import type { CommitId } from './ids.js';
 import { parseCommitId } from './ids.js';
+import type { Time } from './time.js';
+import { formatTime, parseTime } from './time.js';
 
 /**
  * Names of refs, and the expressions by which a user names a commit.
  *
  * An expression is a branch, a tag, a commit id or a unique prefix of one (at least 4 hex digits),
- * then optionally `@`, then any number of `~N` (N first parents back) and `^N` (the Nth parent;
- * `^0` is the commit itself). `~` and `^` alone mean `~1` and `^1`. A bare branch means its
- * workspace, what is uncommitted included; `branch@` is its last commit alone.
+ * then optionally `@` or `@{TIME}`, then any number of `~N` (N first parents back) and `^N` (the Nth
+ * parent; `^0` is the commit itself). `~` and `^` alone mean `~1` and `^1`. A bare branch means its
+ * workspace, what is uncommitted included; `branch@` is its last commit alone; `branch@{TIME}` is
+ * what its record says it was then (model/time.ts has the forms of TIME).
  *
  * A branch and a tag never share a name. A name wins over a commit prefix of the same digits, so
  * that a new commit never changes what a name means; a name of 64 hex digits is refused, so that a
@@ -22,6 +25,8 @@ export interface RefExpression {
   readonly base: string;
   /** Written with `@`: only what is committed. */
   readonly committed: boolean;
+  /** Written with `@{…}`: as the branch or tag was then. */
+  readonly at?: Time;
   readonly steps: readonly RefStep[];
 }
 
@@ -40,7 +45,7 @@ const STEPS_MAX = 64;
 
 const BRANCH = /^[A-Za-z0-9_][A-Za-z0-9_-]*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
-const EXPRESSION = /^([A-Za-z0-9_][A-Za-z0-9._-]*)(@?)((?:[~^][0-9]*)*)$/;
+const EXPRESSION = /^([A-Za-z0-9_][A-Za-z0-9._-]*)(@?)(?:(?<=@)\{([^{}]*)\})?((?:[~^][0-9]*)*)$/;
 const WHOLE_ID = /^[0-9a-f]{64}$/;
 
 /** @throws TarnError invalid */
@@ -78,10 +83,31 @@ export function parseRefExpression(text: string): RefExpression {
   const base = match?.[1];
   if (match === null || base === undefined || base.length > REF_NAME_LENGTH_MAX) {
     throw new TarnError('invalid', `'${printable(text)}' is not a ref`, {
-      hint: 'a ref is a branch, a tag or a commit id of at least 4 digits, with ~N or ^N for ancestors, or branch@ for what is committed',
+      hint: 'a ref is a branch, a tag or a commit id of at least 4 digits, with ~N or ^N for ancestors; branch@ is what is committed, branch@{2025-06-14 17:30} what it was then',
     });
   }
-  return { text, base, committed: match[2] === '@', steps: parseSteps(text, match[3] ?? '') };
+  const [, , sign, time, suffixes = ''] = match;
+  return {
+    text,
+    base,
+    committed: sign === '@',
+    ...(time === undefined ? {} : { at: parseTime(time) }),
+    steps: parseSteps(text, suffixes),
+  };
+}
+
+/** Text that parseRefExpression reads as an expression of these parts. */
+export function formatRefExpression({
+  base,
+  committed,
+  at,
+  steps,
+}: Omit<RefExpression, 'text'>): string {
+  const time = at === undefined ? '' : `{${formatTime(at)}}`;
+  const back = steps.map((step) =>
+    step.kind === 'ancestor' ? `~${step.count}` : `^${step.number}`,
+  );
+  return `${base}${committed ? '@' : ''}${time}${back.join('')}`;
 }
 
 function parseSteps(text: string, suffixes: string): RefStep[] {

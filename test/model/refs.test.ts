@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   formatAddress,
@@ -7,7 +8,13 @@ import {
   parseRepositoryName,
   parseTagAddress,
 } from '../../src/model/address.js';
-import { parseBranchName, parseRefExpression, parseTagName } from '../../src/model/refs.js';
+import {
+  formatRefExpression,
+  parseBranchName,
+  parseRefExpression,
+  parseTagName,
+} from '../../src/model/refs.js';
+import { parseTime } from '../../src/model/time.js';
 import { TarnError } from '../../src/util/errors.js';
 
 const HEX64 = 'ab'.repeat(32);
@@ -69,6 +76,76 @@ describe('ref expressions', () => {
     },
   );
 
+  it('are what their text says', () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('ancestor' as const), count: fc.nat(1_000_000) }),
+      fc.record({ kind: fc.constant('parent' as const), number: fc.nat(64) }),
+    );
+    const time = fc
+      .constantFrom(
+        'now',
+        'yesterday',
+        '2025-06-14',
+        '2025-06-14 17:30 Europe/Berlin',
+        '2 hours ago',
+      )
+      .map(parseTime);
+    const head = fc.oneof(
+      fc.record({ committed: fc.boolean() }),
+      fc.record({ committed: fc.constant(true), at: time }),
+    );
+    const base = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,40}$/);
+    fc.assert(
+      fc.property(base, head, fc.array(step, { maxLength: 8 }), (name, how, steps) => {
+        const text = formatRefExpression({ base: name, ...how, steps });
+        expect(parseRefExpression(text)).toEqual({ text, base: name, ...how, steps });
+        const address = parseAddress(`drive/${text}/raw/a{b}/c`);
+        expect(address).toMatchObject({ ref: { text }, path: 'raw/a{b}/c' });
+      }),
+    );
+  });
+
+  it('never fail otherwise than by being invalid', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...'m@{}/~^2 -:Z') }), (text) => {
+        for (const parse of [parseRefExpression, parseAddress, parseRefAddress]) {
+          try {
+            parse(text);
+          } catch (error) {
+            expect(error).toMatchObject({ kind: 'invalid' });
+          }
+        }
+      }),
+    );
+  });
+
+  it('may say when', () => {
+    expect(parseRefExpression('main@{yesterday}~2')).toMatchObject({
+      base: 'main',
+      committed: true,
+      at: parseTime('yesterday'),
+      steps: [{ kind: 'ancestor', count: 2 }],
+    });
+  });
+
+  it.each([
+    ['main{yesterday}', 'not a ref'],
+    ['main@{yesterday', 'not a ref'],
+    ['main@yesterday}', 'not a ref'],
+    ['main@{{yesterday}}', 'not a ref'],
+    ['main@{yesterday}@', 'not a ref'],
+    ['main~1@{yesterday}', 'not a ref'],
+    ['@{yesterday}', 'not a ref'],
+    ['main@{}', 'not a time'],
+    ['main@{1}', 'not a time'],
+    ['main@{2025-02-30}', 'no day'],
+    ['main@{2025-06-14 17:30 Europe/Brelin}', 'no time zone'],
+  ])('are not %j: %s', (text, words) => {
+    const error = failure(() => parseRefExpression(text));
+    expect(error.kind).toBe('invalid');
+    expect(error.message).toContain(words);
+  });
+
   it('go back only so far', () => {
     expect(failure(() => parseRefExpression('main~99999999999')).message).toContain('too far');
     expect(failure(() => parseRefExpression(`main${'~'.repeat(100)}`)).kind).toBe('invalid');
@@ -80,6 +157,23 @@ describe('addresses', () => {
     const address = parseAddress(text);
     expect(address).toMatchObject({ repository: 'drive', path: 'raw/run-8421' });
     expect(address.ref.base).toBe('main');
+  });
+
+  it('reads a time with blanks, colons and a zone in its braces', () => {
+    const ref = 'main@{2025-06-14 17:30 Europe/Berlin}';
+    expect(parseAddress(`drive/${ref}/raw/run-8421`)).toMatchObject({
+      repository: 'drive',
+      ref: { text: ref },
+      path: 'raw/run-8421',
+    });
+    expect(parseAddress(`tarn://drive/${ref}`).path).toBe('');
+    expect(parseRefAddress(ref, 'drive')).toMatchObject({
+      repository: 'drive',
+      ref: { text: ref },
+    });
+    expect(parseRefAddress(`drive/${ref}/`, 'other').repository).toBe('drive');
+    expect(failure(() => parseRefAddress(`drive/${ref}/raw`)).message).toContain('goes on after');
+    expect(failure(() => parseAddress('drive/main@{yesterday/raw')).message).toContain('not a ref');
   });
 
   it('keeps a final slash, and takes a root with or without one', () => {

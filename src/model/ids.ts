@@ -7,6 +7,8 @@ export type Hash = string & { readonly __hash: 'sha256' };
 export type NodeId = Hash & { readonly __of: 'node' };
 /** SHA-256 of a commit's canonical bytes. */
 export type CommitId = Hash & { readonly __of: 'commit' };
+/** SHA-256 of the canonical JSON of a repository's settings. */
+export type SettingsId = Hash & { readonly __of: 'settings' };
 /** SHA-256 of a pack's index (see repo/FORMAT.md), which names every content in the pack. */
 export type PackId = Hash & { readonly __of: 'pack' };
 

@@ -3,7 +3,7 @@ import { parseBranchName, parseTagName } from '../model/refs.js';
 import type { RefKind, RefStore } from '../store/ref-store.js';
 import { TarnError } from '../util/errors.js';
 
-/** @throws TarnError exists, invalid */
+/** @throws TarnError exists (says where it points), invalid */
 export async function createRef(
   refs: RefStore,
   kind: RefKind,
@@ -12,12 +12,13 @@ export async function createRef(
   by: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  if (kind === 'branch') parseBranchName(name);
-  else parseTagName(name);
+  checkName(kind, name);
   const change = { kind, name, expected: undefined, next: commit, by, atMs: Date.now() };
   const outcome = await refs.compareAndSwap({ ...change, why: `${kind} create` }, signal);
   if (outcome === 'done') return;
-  throw new TarnError('exists', `there is a ${kind} '${name}' already`, {
+  const there = await refs.get(kind, name, signal);
+  const at = there === undefined ? '' : `, at commit ${there.slice(0, 12)}`;
+  throw new TarnError('exists', `there is a ${kind} '${name}' already${at}`, {
     hint: `choose another name, or delete it first with 'tarn ${kind} delete'`,
   });
 }
@@ -40,10 +41,11 @@ export async function deleteRef(
   });
 }
 
+const RENAME_ATTEMPTS_MAX = 50;
+
 /**
- * Gives a branch another name. The new name is there before the old one goes, so that a crash
- * leaves both rather than none.
- * @throws TarnError not-found, exists, invalid, conflict
+ * Gives a branch another name; one that moves meanwhile is renamed where it is then.
+ * @throws TarnError not-found, exists, invalid, conflict when it moves all the time
  */
 export async function renameBranch(
   refs: RefStore,
@@ -52,17 +54,20 @@ export async function renameBranch(
   by: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const commit = await refs.get('branch', from, signal);
-  if (commit === undefined) throw new TarnError('not-found', `there is no branch '${from}'`);
-  await createRef(refs, 'branch', to, commit, by, signal);
-  const change = { kind: 'branch', name: from, expected: commit, next: undefined } as const;
-  const outcome = await refs.compareAndSwap(
-    { ...change, by, atMs: Date.now(), why: 'branch rename' },
-    signal,
-  );
-  if (outcome === 'done') return;
-  await deleteRef(refs, 'branch', to, by, signal);
-  throw new TarnError('conflict', `the branch '${from}' moved while it was being renamed`, {
+  parseBranchName(to);
+  for (let attempt = 0; attempt < RENAME_ATTEMPTS_MAX; attempt += 1) {
+    const commit = await refs.get('branch', from, signal);
+    if (commit === undefined) throw new TarnError('not-found', `there is no branch '${from}'`);
+    const renaming = { from, to, commit, by, atMs: Date.now() };
+    if ((await refs.rename(renaming, signal)) === 'done') return;
+  }
+  throw new TarnError('conflict', `the branch '${from}' moved all the time it was being renamed`, {
     hint: 'rename it again',
   });
+}
+
+/** @throws TarnError invalid */
+export function checkName(kind: RefKind, name: string): void {
+  if (kind === 'branch') parseBranchName(name);
+  else parseTagName(name);
 }

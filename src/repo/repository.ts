@@ -1,19 +1,13 @@
 import type { Commit } from '../model/commit.js';
 import type { CommitId, NodeId } from '../model/ids.js';
 import type { RefExpression } from '../model/refs.js';
-import {
-  COMMIT_PREFIX_MIN,
-  isCommitPrefix,
-  parseRefExpression,
-  wholeCommitId,
-} from '../model/refs.js';
+import { parseRefExpression } from '../model/refs.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Ref, RefChange, RefKind, RefStore } from '../store/ref-store.js';
 import { NodeCache, Nodes } from '../tree/nodes.js';
 import { Tree } from '../tree/tree.js';
 import { buildTree } from '../tree/write.js';
 import { throwIfAborted } from '../util/abort.js';
-import { TarnError } from '../util/errors.js';
 import { CommitStore } from './commit-store.js';
 import { CommitView } from './commit-view.js';
 import { ContentReader } from './content-reader.js';
@@ -24,6 +18,8 @@ import { ObjectNodeStore } from './objects.js';
 import type { Publication, Published } from './publish.js';
 import { publish } from './publish.js';
 import { createRef, deleteRef, renameBranch } from './refs.js';
+import type { Resolved } from './resolve.js';
+import { resolve } from './resolve.js';
 import type { Storage } from './storage.js';
 import { createStorage, markComplete, openStorage } from './storage.js';
 import type { FrozenView } from './view.js';
@@ -32,14 +28,6 @@ export interface RepositoryOptions {
   /** Shared by the repositories of a process; without it each has a small one of its own. */
   readonly nodeCache?: NodeCache;
   readonly stamps?: VerifiedStamps;
-}
-
-/** What a ref expression names. */
-export interface Resolved {
-  readonly commitId: CommitId;
-  readonly commit: Commit;
-  /** Set when the expression is a bare branch: its workspace is meant, what is staged included. */
-  readonly branch?: string;
 }
 
 const OWN_CACHE_BYTES = 16_777_216;
@@ -117,26 +105,12 @@ export class Repository {
   }
 
   /**
-   * @throws TarnError not-found, ambiguous, invalid (not an expression, or an ancestor that does not
-   *   exist), corrupt, io, aborted
+   * @throws TarnError not-found (also an ancestor that does not exist, and a time before the ref's
+   *   record), ambiguous, invalid (not an expression, or a time in the future), corrupt, io, aborted
    */
   async resolve(expression: string | RefExpression, signal?: AbortSignal): Promise<Resolved> {
     const parsed = typeof expression === 'string' ? parseRefExpression(expression) : expression;
-    const base = await this.#resolveBase(parsed.base, signal);
-    let commitId = base.id;
-    let commit = await this.commits.read(commitId, signal);
-    for (const step of parsed.steps) {
-      const [count, parent] = step.kind === 'ancestor' ? [step.count, 1] : [1, step.number];
-      for (let i = 0; i < count && parent > 0; i += 1) {
-        throwIfAborted(signal);
-        const next = commit.parents[parent - 1];
-        if (next === undefined) throw this.#noAncestor(parsed, commitId, commit);
-        commitId = next;
-        commit = await this.commits.read(commitId, signal);
-      }
-    }
-    const isWorkspace = base.kind === 'branch' && !parsed.committed && parsed.steps.length === 0;
-    return { commitId, commit, ...(isWorkspace ? { branch: parsed.base } : {}) };
+    return resolve(this, parsed, signal);
   }
 
   /** @throws TarnError not-found, corrupt, unsupported, io, aborted */
@@ -206,7 +180,10 @@ export class Repository {
     return deleteRef(this.refs, kind, name, by, signal);
   }
 
-  /** What is staged on the branch is the workspace's to rename. */
+  /**
+   * In one step. What is staged on the branch is the workspace's to rename.
+   * @throws TarnError not-found, exists, invalid, conflict
+   */
   renameBranch(from: string, to: string, by: string, signal?: AbortSignal): Promise<void> {
     return renameBranch(this.refs, from, to, by, signal);
   }
@@ -214,51 +191,5 @@ export class Repository {
   async close(): Promise<void> {
     await this.refs.close();
     await this.objects.close();
-  }
-
-  async #resolveBase(
-    base: string,
-    signal: AbortSignal | undefined,
-  ): Promise<{ id: CommitId; kind: RefKind | 'commit' }> {
-    const whole = wholeCommitId(base);
-    if (whole !== undefined) {
-      if (await this.commits.has(whole, signal)) return { id: whole, kind: 'commit' };
-      throw this.#missing(base);
-    }
-    for (const kind of ['branch', 'tag'] as const) {
-      const id = await this.refs.get(kind, base, signal);
-      if (id !== undefined) return { id, kind };
-    }
-    if (!isCommitPrefix(base)) throw this.#missing(base);
-    const [id, other] = await this.commits.find(base, 2, signal);
-    if (id === undefined) throw this.#missing(base);
-    if (other === undefined) return { id, kind: 'commit' };
-    throw new TarnError(
-      'ambiguous',
-      `more than one commit of '${this.name}' begins with '${base}'`,
-      {
-        hint: `give more digits: ${id.slice(0, base.length + 8)}… or ${other.slice(0, base.length + 8)}…`,
-      },
-    );
-  }
-
-  #missing(base: string): TarnError {
-    return new TarnError(
-      'not-found',
-      `repository '${this.name}' has no branch, tag or commit '${base}'`,
-      {
-        hint: `see 'tarn branch list ${this.name}', 'tarn tag list ${this.name}' or 'tarn log ${this.name}/main'; a commit id needs at least ${COMMIT_PREFIX_MIN} digits`,
-      },
-    );
-  }
-
-  #noAncestor(expression: RefExpression, id: CommitId, commit: Commit): TarnError {
-    const count = commit.parents.length;
-    const parents = count === 0 ? 'no parent' : count === 1 ? 'one parent' : `${count} parents`;
-    return new TarnError(
-      'not-found',
-      `'${expression.text}' goes back too far: commit ${id.slice(0, 12)} has ${parents}`,
-      { hint: `see 'tarn log ${this.name}/${expression.base}'` },
-    );
   }
 }

@@ -1,11 +1,16 @@
-import type { CommitId } from '../model/ids.js';
+import type { CommitId, SettingsId } from '../model/ids.js';
 
 /**
- * Refs: the only mutable thing in a repository. They change by compare-and-swap alone. A branch and
- * a tag never share a name. Each implementation runs test/suites/ref-store.ts.
+ * Refs: the only mutable thing in a repository. They change by compare-and-swap alone, and each
+ * change is recorded. A branch and a tag never share a name. Each implementation runs
+ * test/suites/ref-store.ts.
  */
 export interface RefStore {
-  get(kind: RefKind, name: string, signal?: AbortSignal): Promise<CommitId | undefined>;
+  get<K extends RecordKind>(
+    kind: K,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<RefTarget<K> | undefined>;
   /** In byte order of names, after `after`. */
   list(kind: RefKind, options?: { after?: string; signal?: AbortSignal }): AsyncIterable<Ref>;
   /**
@@ -14,13 +19,39 @@ export interface RefStore {
    * @throws TarnError exists when a ref is created under a name that the other kind has; corrupt,
    *   no-space, busy, io
    */
-  compareAndSwap(change: RefChange, signal?: AbortSignal): Promise<'done' | 'moved'>;
-  /** Newest first. */
-  history(kind: RefKind, name: string, signal?: AbortSignal): AsyncIterable<RefChange>;
+  compareAndSwap<K extends RecordKind>(
+    change: RefChange<K>,
+    signal?: AbortSignal,
+  ): Promise<'done' | 'moved'>;
+  /**
+   * Gives a branch that is at `commit` another name: in one step, which the histories of both names
+   * record. 'moved' means it was not there.
+   * @throws TarnError exists when a branch or tag has the new name; corrupt, no-space, busy, io
+   */
+  rename(renaming: BranchRenaming, signal?: AbortSignal): Promise<'done' | 'moved'>;
+  /** Newest first; only changes before the one numbered `before`. */
+  history<K extends RecordKind>(
+    kind: K,
+    name: string,
+    options?: { before?: number; signal?: AbortSignal },
+  ): AsyncIterable<RecordedChange<K>>;
+  /**
+   * Where the ref was at that time, by its record. Where the name stood for nothing, and the next
+   * that it stood for was a branch of another name, that branch is meant.
+   */
+  at<K extends RecordKind>(
+    kind: K,
+    name: string,
+    atMs: number,
+    signal?: AbortSignal,
+  ): Promise<RefMoment<K>>;
   close(): Promise<void>;
 }
 
 export type RefKind = 'branch' | 'tag';
+/** What is moved and recorded as refs are; the settings are a single one, without a name of users'. */
+export type RecordKind = RefKind | 'settings';
+export type RefTarget<K extends RecordKind> = K extends 'settings' ? SettingsId : CommitId;
 
 export interface Ref {
   readonly kind: RefKind;
@@ -28,15 +59,43 @@ export interface Ref {
   readonly commit: CommitId;
 }
 
-export interface RefChange {
-  readonly kind: RefKind;
+export interface RefChange<K extends RecordKind = RefKind> {
+  readonly kind: K;
   readonly name: string;
-  readonly expected: CommitId | undefined;
-  readonly next: CommitId | undefined;
+  readonly expected: RefTarget<K> | undefined;
+  readonly next: RefTarget<K> | undefined;
   /** Who, as in a commit's author. */
   readonly by: string;
-  /** Milliseconds since 1970 UTC. */
+  /**
+   * Milliseconds since 1970 UTC. Recorded no earlier than the change before it, so that a clock
+   * that was put back never reorders the history.
+   */
   readonly atMs: number;
   /** What moved it: `commit`, `branch create`, … */
   readonly why: string;
 }
+
+export interface BranchRenaming {
+  readonly from: string;
+  readonly to: string;
+  readonly commit: CommitId;
+  readonly by: string;
+  readonly atMs: number;
+}
+
+/** The `why` of both sides of a renaming. */
+export const RENAME = 'branch rename';
+
+export interface RecordedChange<K extends RecordKind = RefKind> extends RefChange<K> {
+  /** Greater than that of every change before it, of whichever ref. */
+  readonly number: number;
+  /** The other name, where the change is one side of a renaming. */
+  readonly renamed?: string;
+}
+
+export type RefMoment<K extends RecordKind = RefKind> =
+  | { readonly kind: 'at'; readonly target: RefTarget<K> }
+  /** It had been deleted or renamed, by that change. */
+  | { readonly kind: 'gone'; readonly change: RecordedChange<K> }
+  /** The record begins later, or there is none. */
+  | { readonly kind: 'unrecorded'; readonly first: RecordedChange<K> | undefined };

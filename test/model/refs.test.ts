@@ -17,6 +17,8 @@ import {
 import { parseTime } from '../../src/model/time.js';
 import { TarnError } from '../../src/util/errors.js';
 
+fc.configureGlobal({ seed: 8421 });
+
 const HEX64 = 'ab'.repeat(32);
 
 function failure(work: () => unknown): TarnError {

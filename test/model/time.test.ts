@@ -4,6 +4,8 @@ import type { Time } from '../../src/model/time.js';
 import { formatTime, parseTime, timeMs } from '../../src/model/time.js';
 import { TarnError } from '../../src/util/errors.js';
 
+fc.configureGlobal({ seed: 8421 });
+
 const NOW = '2025-06-14T17:30:00.000Z';
 
 const DAY_MS = 86_400_000;

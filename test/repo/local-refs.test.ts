@@ -54,6 +54,9 @@ describe('a damaged ref database', () => {
         expect(ref.commit).toBe(commit);
         names.push(ref.name);
       }
+      for await (const change of store.history('branch', 'branch-7')) {
+        expect(change).toMatchObject({ number: 8, next: commit, atMs: 7, by: 'rosa' });
+      }
       return names;
     } finally {
       await store.close();

@@ -12,6 +12,8 @@ export interface DurableSchema {
   readonly applicationId: number;
   /** At least 1; a file of a later version is refused. */
   readonly version: number;
+  /** A file of a version before this one is refused. */
+  readonly oldest?: number;
   readonly tables: string;
   /** Read all of it once at every opening; otherwise damage shows when it is come upon. */
   readonly checkedOnOpening: boolean;
@@ -108,7 +110,7 @@ export class DurableDatabase {
   }
 
   #checkKind(database: Database.Database): void {
-    const { what, applicationId, version } = this.#schema;
+    const { what, applicationId, version, oldest = 1 } = this.#schema;
     const found = database.pragma('application_id', { simple: true });
     if (found !== applicationId) throw this.damaged(`it holds no ${what} of tarn`);
     const written = database.pragma('user_version', { simple: true }) as number;
@@ -117,6 +119,13 @@ export class DurableDatabase {
         'unsupported',
         `the ${what} '${this.#path}' has the version ${written}, this tarn reads up to ${version}`,
         { hint: 'update tarn on this machine' },
+      );
+    }
+    if (written < oldest) {
+      throw new TarnError(
+        'unsupported',
+        `the ${what} '${this.#path}' was made by a pre-release of tarn: it has the version ${written}, this tarn reads from ${oldest} on`,
+        { hint: this.#schema.hint },
       );
     }
   }

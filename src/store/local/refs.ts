@@ -1,12 +1,23 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type Database from 'better-sqlite3';
-import type { CommitId } from '../../model/ids.js';
 import { throwIfAborted } from '../../util/abort.js';
 import { TarnError } from '../../util/errors.js';
-import type { Ref, RefChange, RefKind, RefStore } from '../ref-store.js';
+import type {
+  BranchRenaming,
+  RecordedChange,
+  RecordKind,
+  Ref,
+  RefChange,
+  RefKind,
+  RefMoment,
+  RefStore,
+  RefTarget,
+} from '../ref-store.js';
+import { RENAME } from '../ref-store.js';
 import type { DurableSchema } from './durable-database.js';
 import { DurableDatabase } from './durable-database.js';
+import type { ChangeValues } from './ref-changes.js';
+import { RefChanges } from './ref-changes.js';
 
 /** The file in the repository's directory. */
 export const REFS_FILE = 'refs.db';
@@ -14,14 +25,15 @@ export const REFS_FILE = 'refs.db';
 const SCHEMA: DurableSchema = {
   what: 'ref database',
   applicationId: 0x7461726e,
-  version: 1,
+  version: 2,
+  oldest: 2,
   checkedOnOpening: true,
   hint: 'restore this file from a copy of the repository; the commits themselves are not in it',
   tables: `
     CREATE TABLE refs (
       name TEXT PRIMARY KEY,
-      kind TEXT NOT NULL CHECK (kind IN ('branch', 'tag')),
-      commit_id TEXT NOT NULL,
+      kind TEXT NOT NULL CHECK (kind IN ('branch', 'tag', 'settings')),
+      target TEXT NOT NULL,
       checksum TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE changes (
@@ -30,11 +42,13 @@ const SCHEMA: DurableSchema = {
       name TEXT NOT NULL,
       expected TEXT,
       next TEXT,
+      renamed TEXT,
       changed_by TEXT NOT NULL,
       at_ms INTEGER NOT NULL,
-      why TEXT NOT NULL
+      why TEXT NOT NULL,
+      checksum TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX changes_of_ref ON changes (kind, name, id);
+    CREATE INDEX changes_of_ref ON changes (kind, name, at_ms, id);
   `,
 };
 
@@ -43,47 +57,31 @@ const PAGE = 256;
 
 interface RefRow {
   readonly name: string;
-  readonly kind: RefKind;
-  readonly commit_id: string;
+  readonly kind: RecordKind;
+  readonly target: string;
   readonly checksum: string;
-}
-
-interface ChangeRow {
-  readonly id: number;
-  readonly kind: RefKind;
-  readonly name: string;
-  readonly expected: CommitId | null;
-  readonly next: CommitId | null;
-  readonly changed_by: string;
-  readonly at_ms: number;
-  readonly why: string;
 }
 
 /** Refs of a repository in a local directory, in SQLite; safe among threads and processes. */
 export class LocalRefStore implements RefStore {
   readonly #database: DurableDatabase;
-  readonly #get: Database.Statement<[string], RefRow>;
-  readonly #page: Database.Statement<[RefKind, string, number], RefRow>;
-  readonly #set: Database.Statement<[string, RefKind, string, string]>;
-  readonly #delete: Database.Statement<[string]>;
-  readonly #record: Database.Statement<(string | number | null)[]>;
-  readonly #changes: Database.Statement<[RefKind, string, number, number], ChangeRow>;
+  readonly #changes: RefChanges;
+  readonly #get;
+  readonly #page;
+  readonly #set;
+  readonly #delete;
 
   private constructor(database: DurableDatabase) {
     this.#database = database;
-    this.#get = database.prepare('SELECT * FROM refs WHERE name = ?');
-    this.#page = database.prepare(
+    this.#changes = new RefChanges(database);
+    this.#get = database.prepare<[string], RefRow>('SELECT * FROM refs WHERE name = ?');
+    this.#page = database.prepare<[RefKind, string, number], RefRow>(
       'SELECT * FROM refs WHERE kind = ? AND name > ? ORDER BY name LIMIT ?',
     );
-    this.#set = database.prepare('INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?)');
-    this.#delete = database.prepare('DELETE FROM refs WHERE name = ?');
-    this.#record = database.prepare(
-      `INSERT INTO changes (kind, name, expected, next, changed_by, at_ms, why)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    this.#set = database.prepare<[string, RecordKind, string, string]>(
+      'INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?)',
     );
-    this.#changes = database.prepare(
-      'SELECT * FROM changes WHERE kind = ? AND name = ? AND id < ? ORDER BY id DESC LIMIT ?',
-    );
+    this.#delete = database.prepare<[string]>('DELETE FROM refs WHERE name = ?');
   }
 
   /** @throws TarnError corrupt (the file is missing or damaged), unsupported, io */
@@ -96,10 +94,13 @@ export class LocalRefStore implements RefStore {
     return new LocalRefStore(new DurableDatabase(join(directory, REFS_FILE), SCHEMA, 'create'));
   }
 
-  async get(kind: RefKind, name: string, signal?: AbortSignal): Promise<CommitId | undefined> {
+  async get<K extends RecordKind>(
+    kind: K,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<RefTarget<K> | undefined> {
     throwIfAborted(signal);
-    const row = this.#database.run(() => this.#get.get(name));
-    return row?.kind === kind ? this.#checked(row).commit : undefined;
+    return this.#database.run(() => this.#current(kind, name));
   }
 
   async *list(
@@ -110,73 +111,102 @@ export class LocalRefStore implements RefStore {
     for (;;) {
       throwIfAborted(options.signal);
       const rows = this.#database.run(() => this.#page.all(kind, after, PAGE));
-      for (const row of rows) yield this.#checked(row);
+      for (const row of rows) {
+        yield { kind, name: row.name, commit: this.#target<RefKind>(row) };
+      }
       const last = rows.at(-1);
       if (last === undefined || rows.length < PAGE) return;
       after = last.name;
     }
   }
 
-  async compareAndSwap(change: RefChange, signal?: AbortSignal): Promise<'done' | 'moved'> {
+  async compareAndSwap<K extends RecordKind>(
+    change: RefChange<K>,
+    signal?: AbortSignal,
+  ): Promise<'done' | 'moved'> {
     throwIfAborted(signal);
     return this.#database.write(() => {
-      const row = this.#get.get(change.name);
-      if (row !== undefined && row.kind !== change.kind) {
-        if (change.expected !== undefined) return 'moved';
-        throw new TarnError('exists', `the name '${change.name}' is taken by a ${row.kind}`, {
-          hint: 'a branch and a tag never share a name: choose another one',
-        });
-      }
-      const current = row === undefined ? undefined : this.#checked(row).commit;
-      if (current !== change.expected) return 'moved';
-      this.#apply(change);
+      const { kind, name, expected, next } = change;
+      if (expected === undefined) this.#checkFree(name, kind);
+      if (this.#current(kind, name) !== expected) return 'moved';
+      if (next === undefined) this.#delete.run(name);
+      else this.#set.run(name, kind, next, checksum(kind, name, next));
+      this.#changes.append(change, this.#changes.lastMs(kind, name));
       return 'done';
     });
   }
 
-  async *history(kind: RefKind, name: string, signal?: AbortSignal): AsyncIterable<RefChange> {
-    let before = Number.MAX_SAFE_INTEGER;
+  async rename(renaming: BranchRenaming, signal?: AbortSignal): Promise<'done' | 'moved'> {
+    throwIfAborted(signal);
+    const { from, to, commit, by, atMs } = renaming;
+    const kind = 'branch';
+    return this.#database.write(() => {
+      if (this.#current(kind, from) !== commit) return 'moved';
+      this.#checkFree(to);
+      this.#delete.run(from);
+      this.#set.run(to, kind, commit, checksum(kind, to, commit));
+      const lastMs = Math.max(this.#changes.lastMs(kind, from), this.#changes.lastMs(kind, to));
+      const change = { kind, by, atMs, why: RENAME } as const;
+      const sides: ChangeValues[] = [
+        { ...change, name: from, expected: commit, next: undefined, renamed: to },
+        { ...change, name: to, expected: undefined, next: commit, renamed: from },
+      ];
+      for (const side of sides) this.#changes.append(side, lastMs);
+      return 'done';
+    });
+  }
+
+  async *history<K extends RecordKind>(
+    kind: K,
+    name: string,
+    options: { before?: number; signal?: AbortSignal } = {},
+  ): AsyncIterable<RecordedChange<K>> {
+    let before = { atMs: Infinity, number: options.before ?? Number.MAX_SAFE_INTEGER };
     for (;;) {
-      throwIfAborted(signal);
-      const rows = this.#database.run(() => this.#changes.all(kind, name, before, PAGE));
-      for (const row of rows) yield changeOf(row);
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < PAGE) return;
-      before = last.id;
+      throwIfAborted(options.signal);
+      const page = this.#database.run(() => this.#changes.page(kind, name, before, PAGE));
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      before = last;
     }
+  }
+
+  async at<K extends RecordKind>(
+    kind: K,
+    name: string,
+    atMs: number,
+    signal?: AbortSignal,
+  ): Promise<RefMoment<K>> {
+    throwIfAborted(signal);
+    return this.#database.read(() => this.#changes.at(kind, name, atMs));
   }
 
   async close(): Promise<void> {
     this.#database.close();
   }
 
-  #apply({ kind, name, expected, next, by, atMs, why }: RefChange): void {
-    if (next === undefined) this.#delete.run(name);
-    else this.#set.run(name, kind, next, checksum(kind, name, next));
-    this.#record.run(kind, name, expected ?? null, next ?? null, by, atMs, why);
+  #current<K extends RecordKind>(kind: K, name: string): RefTarget<K> | undefined {
+    const row = this.#get.get(name);
+    return row?.kind === kind ? this.#target<K>(row) : undefined;
+  }
+
+  /** @param unless a ref of this kind may have the name */
+  #checkFree(name: string, unless?: RecordKind): void {
+    const row = this.#get.get(name);
+    if (row === undefined || row.kind === unless) return;
+    throw new TarnError('exists', `the name '${name}' is taken by a ${row.kind}`, {
+      hint: 'a branch and a tag never share a name: choose another one',
+    });
   }
 
   /** SQLite keeps no checksum of its pages, and a flipped bit must not become another commit. */
-  #checked({ name, kind, commit_id, checksum: found }: RefRow): Ref {
-    if (found !== checksum(kind, name, commit_id)) {
-      throw this.#database.damaged(`the row of the ${kind} '${name}' does not match its checksum`);
-    }
-    return { kind, name, commit: commit_id as CommitId };
+  #target<K extends RecordKind>({ name, kind, target, checksum: found }: RefRow): RefTarget<K> {
+    if (found === checksum(kind, name, target)) return target as RefTarget<K>;
+    throw this.#database.damaged(`the row of the ${kind} '${name}' does not match its checksum`);
   }
 }
 
-function checksum(kind: string, name: string, commit: string): string {
-  return createHash('sha256').update(`${kind}\n${name}\n${commit}`).digest('hex').slice(0, 16);
-}
-
-function changeOf(row: ChangeRow): RefChange {
-  return {
-    kind: row.kind,
-    name: row.name,
-    expected: row.expected ?? undefined,
-    next: row.next ?? undefined,
-    by: row.changed_by,
-    atMs: row.at_ms,
-    why: row.why,
-  };
+function checksum(kind: string, name: string, target: string): string {
+  return createHash('sha256').update(`${kind}\n${name}\n${target}`).digest('hex').slice(0, 16);
 }

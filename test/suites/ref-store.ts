@@ -173,7 +173,7 @@ export function runRefStoreSuite(name: string, open: () => Promise<RefStoreFixtu
           run += 1;
           const named = (plain: string): string => `${plain}-${run}`;
           const model = new RefModel();
-          let atMs = 10;
+          let atMs = 100;
           for (const [i, { how, kind, name: plain, to, passedMs }] of steps.entries()) {
             atMs += passedMs;
             const ref = named(plain);
@@ -195,7 +195,7 @@ export function runRefStoreSuite(name: string, open: () => Promise<RefStoreFixtu
             for (const ref of ['a', 'b', 'c'].map(named)) {
               const recorded = await all<RecordedChange>(store.history(kind, ref));
               expect(recorded).toMatchObject(model.history(kind, ref));
-              for (let ms = 0; ms <= 110; ms += 1) {
+              for (let ms = 0; ms <= 200; ms += 1) {
                 expect(await store.at(kind, ref, ms)).toMatchObject(model.at(kind, ref, ms));
               }
             }

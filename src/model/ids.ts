@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as hashOnce } from 'node:crypto';
 import { TarnError } from '../util/errors.js';
 
 /** A SHA-256 as 64 lower-case hex digits. Only the parsers and hash functions here mint one. */
@@ -28,7 +28,7 @@ export const HASH_BYTES = 32;
 const HEX64 = /^[0-9a-f]{64}$/;
 
 export function sha256(bytes: Uint8Array): Hash {
-  return createHash('sha256').update(bytes).digest('hex') as Hash;
+  return hashOnce('sha256', bytes, 'hex') as Hash;
 }
 
 export function parseHash(text: string, what: string): Hash {

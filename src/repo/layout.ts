@@ -1,12 +1,12 @@
 import { contentHash } from '../model/ids.js';
-import type { CommitId, ContentId, Hash, NodeId, PackId } from '../model/ids.js';
+import type { CommitId, ContentId, Hash, PackId } from '../model/ids.js';
 
 /** Where each object lies in a storage namespace; repo/FORMAT.md, Layout. */
 
 /** Says that a namespace is a repository, and in which format. */
 export const REPOSITORY_KEY = 'tarn.json';
 
-export const nodeKey = (id: NodeId): string => sharded('nodes', id);
+export const treePackKey = (id: Hash): string => sharded('trees', id);
 export const commitKey = (id: CommitId): string => sharded('commits', id);
 export const packKey = (id: PackId): string => sharded('packs', id);
 export const manifestKey = (id: ContentId): string => sharded('manifests', contentHash(id));
@@ -19,6 +19,7 @@ export function commitPrefix(digits: string): string {
 }
 
 export const PACKS_PREFIX = 'packs/';
+export const TREES_PREFIX = 'trees/';
 
 function sharded(kind: string, hash: Hash): string {
   return `${kind}/${hash.slice(0, 2)}/${hash}`;

@@ -14,7 +14,6 @@ import { ContentReader } from './content-reader.js';
 import type { VerifiedStamps } from './content-stamps.js';
 import type { LoggedCommit } from './log.js';
 import { walkHistory } from './log.js';
-import { ObjectNodeStore } from './objects.js';
 import type { Publication, Published } from './publish.js';
 import { publish } from './publish.js';
 import { createRef, deleteRef, renameBranch } from './refs.js';
@@ -22,12 +21,15 @@ import type { Resolved } from './resolve.js';
 import { resolve } from './resolve.js';
 import type { Storage } from './storage.js';
 import { createStorage, markComplete, openStorage } from './storage.js';
+import { TreePackStore } from './tree-packs.js';
 import type { FrozenView } from './view.js';
 
 export interface RepositoryOptions {
   /** Shared by the repositories of a process; without it each has a small one of its own. */
   readonly nodeCache?: NodeCache;
   readonly stamps?: VerifiedStamps;
+  /** Reads hold up the thread until they are done, which is faster: never on an event loop. */
+  readonly blocking?: boolean;
 }
 
 const OWN_CACHE_BYTES = 16_777_216;
@@ -46,7 +48,7 @@ export class Repository {
     this.objects = storage.objects;
     this.refs = storage.refs;
     const cache = options.nodeCache ?? new NodeCache(OWN_CACHE_BYTES);
-    this.nodes = new Nodes(new ObjectNodeStore(this.objects), cache);
+    this.nodes = new Nodes(new TreePackStore(this.objects), cache);
     this.commits = new CommitStore(this.objects);
     this.#contents = new ContentReader(this.objects, options.stamps);
   }
@@ -101,7 +103,7 @@ export class Repository {
     storage: string,
     options: RepositoryOptions = {},
   ): Promise<Repository> {
-    return new Repository(name, await openStorage(storage), options);
+    return new Repository(name, await openStorage(storage, options), options);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../util/abort.js';
 import { TarnError } from '../util/errors.js';
 import { checkKey, checkPrefix } from './keys.js';
+import { cutRange } from './object-store.js';
 import type {
   GetOptions,
   ListOptions,
@@ -28,7 +29,8 @@ export class MemoryStore implements ObjectStore {
     if (found === undefined) {
       throw new TarnError('not-found', `object '${key}' is missing in '${this.url}'`);
     }
-    const { offset, length } = options.range ?? { offset: 0, length: found.bytes.length };
+    const size = found.bytes.length;
+    const { offset, length } = cutRange(options.range ?? { offset: 0, length: size }, size);
     return found.bytes.slice(offset, offset + length);
   }
 

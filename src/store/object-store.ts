@@ -16,6 +16,9 @@ export interface ObjectStore {
    */
   get(key: string, options?: GetOptions): Promise<Uint8Array>;
 
+  /** The same, at once: only in a store whose thread may wait. @throws as get */
+  getNow?(key: string, range: ByteRange): Uint8Array;
+
   /** @throws TarnError conflict when the condition does not hold, no-space, io, aborted */
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<ObjectInfo>;
 
@@ -36,9 +39,12 @@ export interface ObjectStore {
   close(): Promise<void>;
 }
 
+/** Bytes from `offset`, `length` of them, both at least 0; or the `last` bytes, so many at most. */
+export type ByteRange =
+  { readonly offset: number; readonly length: number } | { readonly last: number };
+
 export interface GetOptions {
-  /** Bytes from `offset`, `length` of them; both at least 0. */
-  readonly range?: { readonly offset: number; readonly length: number };
+  readonly range?: ByteRange;
   readonly signal?: AbortSignal;
 }
 
@@ -60,6 +66,15 @@ export interface ObjectInfo {
   /** Bytes. */
   readonly size: number;
   readonly etag: string;
+}
+
+/** Where the range lies in an object of `size` bytes. */
+export function cutRange(range: ByteRange, size: number): { offset: number; length: number } {
+  if ('last' in range) {
+    const length = Math.min(range.last, size);
+    return { offset: size - length, length };
+  }
+  return { offset: range.offset, length: Math.max(0, Math.min(range.length, size - range.offset)) };
 }
 
 /** An object on its way; exactly one of finish and abort must be called. */

@@ -11,9 +11,9 @@ export interface TreeShape {
 }
 
 export const TREE_SHAPE: TreeShape = {
-  weightMin: 16_384,
-  weightTarget: 40_960,
-  weightMax: 131_072,
+  weightMin: 2_560,
+  weightTarget: 6_144,
+  weightMax: 20_480,
 };
 
 /** What an item weighs beside its key and its variable parts. */

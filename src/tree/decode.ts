@@ -29,19 +29,20 @@ import {
   TARGET_BYTES_MAX,
   VERSION,
 } from './format.js';
-import type { TreeNode } from './node.js';
+import type { NodeWhere, TreeNode } from './node.js';
 import { InnerNode, LeafNode } from './node.js';
 
 /**
  * Decodes a node whose bytes hash to `id`, and checks it whole: only the canonical bytes of entries
  * that keep the rules are accepted, so reading the node cannot fail. What is left to verifyTree is
  * where nodes end, which depends on the tree around them.
+ * @param where what the store knows of where the node and its children lie
  * @throws TarnError corrupt naming the node; unsupported when a newer tarn wrote it
  */
-export function decodeNode(id: NodeId, bytes: Uint8Array): TreeNode {
+export function decodeNode(id: NodeId, bytes: Uint8Array, where: NodeWhere = {}): TreeNode {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
-    return readNode(id, buffer);
+    return readNode(id, buffer, where);
   } catch (error) {
     if (!(error instanceof NodeFault)) throw error;
     throw error.newer ? newerNode(id, error.message) : corruptNode(id, error.message);
@@ -60,6 +61,10 @@ function newerNode(id: NodeId, problem: string): TarnError {
   });
 }
 
+interface NodeOrigin extends NodeWhere {
+  readonly id: NodeId;
+}
+
 interface Header {
   readonly level: number;
   readonly packs: number;
@@ -68,11 +73,13 @@ interface Header {
   readonly totalBytes: number;
 }
 
-function readNode(id: NodeId, bytes: Buffer): TreeNode {
+function readNode(id: NodeId, bytes: Buffer, where: NodeWhere): TreeNode {
   if (bytes.length > NODE_BYTES_MAX) throw new NodeFault(`it is ${bytes.length} bytes long`);
   const reader = new ByteReader(bytes);
   const header = readHeader(reader);
-  const node = header.level === 0 ? readLeaf(id, reader, header) : readInner(id, reader, header);
+  const origin = { id, ...where };
+  const node =
+    header.level === 0 ? readLeaf(origin, reader, header) : readInner(origin, reader, header);
   if (reader.position !== bytes.length) {
     throw new NodeFault(`${bytes.length - reader.position} bytes follow its last item`);
   }
@@ -87,6 +94,7 @@ function readHeader(reader: ByteReader): Header {
   const level = reader.u8();
   if (level > LEVEL_MAX) throw new NodeFault(`its level is ${level}`);
   const packs = reader.u16();
+  if (reader.u16() !== 0) throw new NodeFault('it has a table of sources', true);
   const count = reader.u32();
   const entries = reader.u53();
   const totalBytes = reader.u53();
@@ -134,7 +142,7 @@ class KeyChecker {
   }
 }
 
-function readInner(id: NodeId, reader: ByteReader, header: Header): InnerNode {
+function readInner(origin: NodeOrigin, reader: ByteReader, header: Header): InnerNode {
   const { level, packs, count } = header;
   if (packs !== 0) throw new NodeFault('an inner node has packs');
   if (count === 0) throw new NodeFault('an inner node has no children');
@@ -156,8 +164,15 @@ function readInner(id: NodeId, reader: ByteReader, header: Header): InnerNode {
     bytesBefore[i + 1] = totalBytes;
   }
   checkTotals(header, entries, totalBytes);
-  const parts = { id, bytes: reader.bytes, level, entries, totalBytes, offsets };
+  const known = origin.places?.count ?? count;
+  if (known !== count)
+    throw new NodeFault(`${packOf(origin)} has places for ${known} of its ${count} children`);
+  const parts = { ...origin, bytes: reader.bytes, level, entries, totalBytes, offsets };
   return new InnerNode(parts, entriesBefore, bytesBefore);
+}
+
+function packOf({ place }: NodeOrigin): string {
+  return `tree pack ${place?.pack.id ?? 'that is being written'}`;
 }
 
 function checkTotals(header: Header, entries: number, totalBytes: number): void {
@@ -169,7 +184,7 @@ function checkTotals(header: Header, entries: number, totalBytes: number): void 
   }
 }
 
-function readLeaf(id: NodeId, reader: ByteReader, header: Header): LeafNode {
+function readLeaf(origin: NodeOrigin, reader: ByteReader, header: Header): LeafNode {
   const { packs, count } = header;
   const mtimeBase = fromZigzag(reader.u53());
   if (Math.abs(mtimeBase) > MTIME_SEC_MAX) {
@@ -192,7 +207,9 @@ function readLeaf(id: NodeId, reader: ByteReader, header: Header): LeafNode {
   }
   values.end();
   checkTotals(header, count, totalBytes);
-  const parts = { id, bytes: reader.bytes, level: 0, entries: count, totalBytes, offsets };
+  if (origin.places !== undefined)
+    throw new NodeFault(`${packOf(origin)} has places for children of this leaf`);
+  const parts = { ...origin, bytes: reader.bytes, level: 0, entries: count, totalBytes, offsets };
   return new LeafNode(parts, packs, mtimeBase);
 }
 

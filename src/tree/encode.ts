@@ -23,12 +23,15 @@ import {
   SYMLINK_MODE_DEFAULT,
   VERSION,
 } from './format.js';
+import type { Place } from './place.js';
 
 /** What a child of an inner node is, beside its last key, which is the item's key. */
 export interface Pointer {
   readonly id: NodeId;
   readonly entries: number;
   readonly bytes: number;
+  /** Undefined only where a store finds every node by its id alone. */
+  readonly place?: Place | undefined;
 }
 
 export interface EncodedNode {
@@ -36,6 +39,8 @@ export interface EncodedNode {
   readonly lastKey: Key;
   readonly entries: number;
   readonly totalBytes: number;
+  /** Of the children, as far as they are known; a leaf has none. */
+  readonly places: readonly Place[];
 }
 
 /** Takes items in key order and gives the node that holds them. */
@@ -50,7 +55,7 @@ export interface NodeEncoder<T> {
   finish(): EncodedNode;
 }
 
-const BODY_BYTES = 65_536;
+const BODY_BYTES = 16_384;
 /** Room for the key and all parts of fixed size of an item. */
 const ITEM_BYTES_MAX = PATH_BYTES_MAX + 128;
 const EXTENT_BYTES_MAX = 64;
@@ -98,7 +103,7 @@ class KeyEncoder {
     totalBytes: number,
     headBytes: number,
     head: (out: ByteWriter) => void,
-  ): EncodedNode {
+  ): Omit<EncodedNode, 'places'> {
     if (totalBytes > Number.MAX_SAFE_INTEGER) {
       throw new TarnError('too-large', 'the files of one tree hold more than 2^53 - 1 bytes');
     }
@@ -107,6 +112,7 @@ class KeyEncoder {
     out.u8(VERSION);
     out.u8(level);
     out.u16(packs);
+    out.u16(0);
     out.u32(this.items);
     out.u53(entries);
     out.u53(totalBytes);
@@ -129,6 +135,7 @@ export class InnerEncoder implements NodeEncoder<Pointer> {
   readonly #level: number;
   #entries = 0;
   #totalBytes = 0;
+  #places: Place[] = [];
 
   constructor(level: number) {
     this.#level = level;
@@ -146,15 +153,18 @@ export class InnerEncoder implements NodeEncoder<Pointer> {
     writer.uvarint(child.bytes);
     this.#entries += child.entries;
     this.#totalBytes += child.bytes;
+    if (child.place !== undefined) this.#places.push(child.place);
     return key.length + ITEM_WEIGHT;
   }
 
   finish(): EncodedNode {
     const none = (): void => undefined;
     const node = this.#keys.finish(this.#level, 0, this.#entries, this.#totalBytes, 0, none);
+    const places = this.#places;
     this.#entries = 0;
     this.#totalBytes = 0;
-    return node;
+    this.#places = [];
+    return { ...node, places };
   }
 }
 
@@ -203,7 +213,7 @@ export class LeafEncoder implements NodeEncoder<Entry> {
     this.#packEnds = [];
     this.#mtimeBase = 0;
     this.#totalBytes = 0;
-    return node;
+    return { ...node, places: [] };
   }
 
   #fixedPart(entry: Entry, size: number, extras: boolean): void {

@@ -2,10 +2,10 @@
 
 /** `trnt`, little-endian. */
 export const MAGIC = 0x746e7274;
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** Bytes of the header that leaves and inner nodes share. */
-export const HEADER_BYTES = 28;
+export const HEADER_BYTES = 30;
 /** A leaf's header also holds the base of its modification times. */
 export const LEAF_HEADER_BYTES = HEADER_BYTES + 8;
 

@@ -1,20 +1,20 @@
 import { isPromise } from '../util/async.js';
 import type { MaybePromise } from '../util/async.js';
 import type { NodeId } from '../model/ids.js';
+import { sha256 } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import { BoundaryRule } from './boundary.js';
 import { corruptNode } from './decode.js';
-import type { NodeEncoder, Pointer } from './encode.js';
+import type { EncodedNode, NodeEncoder, Pointer } from './encode.js';
 import { InnerEncoder } from './encode.js';
 import type { InnerNode, NodeBase, TreeNode } from './node.js';
 import { KeyWalker } from './node.js';
-import type { Nodes } from './nodes.js';
-import type { SaveQueue } from './save-queue.js';
+import type { NodeAt, NodeBatch, Nodes } from './nodes.js';
 
 /** What all levels of one writing of a tree share. */
 export interface WriteContext {
   readonly nodes: Nodes;
-  readonly saves: SaveQueue;
+  readonly saves: NodeBatch;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -48,7 +48,7 @@ export class Level<T> {
   #index = 0;
   readonly #walker = new KeyWalker();
   /** The old node that was left last. */
-  #left: NodeId | undefined;
+  #left: NodeAt | undefined;
 
   constructor(
     context: WriteContext,
@@ -184,7 +184,7 @@ export class Level<T> {
   }
 
   #leave(old: NodeBase<T>): void {
-    this.#left = old.id;
+    this.#left = old;
     this.#old = undefined;
     if (this.#oldAbove !== undefined) this.#oldAbove.#step();
   }
@@ -210,13 +210,21 @@ export class Level<T> {
     const node = this.#encoder.finish();
     this.#rule.reset();
     this.#hasOutput = true;
-    const id = this.#context.saves.add(
-      node.bytes,
-      (made) => made === this.#left || made === this.#old?.id,
-    );
+    const { id, place } = saveNode(this.#context, node, this.#left, this.#old);
     this.#above ??= innerLevel(this.#context, this.#level + 1);
-    this.#above.append(node.lastKey, { id, entries: node.entries, bytes: node.totalBytes });
+    this.#above.append(node.lastKey, { id, place, entries: node.entries, bytes: node.totalBytes });
   }
+}
+
+/** Saves the node, unless it is one of the `known`, which the store has. */
+export function saveNode(
+  context: WriteContext,
+  node: EncodedNode,
+  ...known: readonly (NodeAt | undefined)[]
+): NodeAt {
+  const id = sha256(node.bytes) as NodeId;
+  for (const old of known) if (old?.id === id) return old;
+  return { id, place: context.saves.add(id, node.bytes, node.places) };
 }
 
 export function innerLevel(

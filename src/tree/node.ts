@@ -8,6 +8,7 @@ import { ByteReader } from './bytes.js';
 import type { Pointer } from './encode.js';
 import { readAttributes, readEntry, readSize } from './entry-read.js';
 import { LEAF_HEADER_BYTES, RESTART_INTERVAL } from './format.js';
+import type { ChildPlaces, Place } from './place.js';
 
 /**
  * A decoded node. decodeNode made it, so every offset in it lies inside the bytes and its keys
@@ -15,7 +16,14 @@ import { LEAF_HEADER_BYTES, RESTART_INTERVAL } from './format.js';
  */
 export type TreeNode = LeafNode | InnerNode;
 
-export interface NodeParts {
+/** Where a node and its children lie; unknown to a store that finds every node by its id. */
+export interface NodeWhere {
+  readonly place?: Place | undefined;
+  /** Of the children; undefined for a leaf. */
+  readonly places?: ChildPlaces | undefined;
+}
+
+export interface NodeParts extends NodeWhere {
   readonly id: NodeId;
   readonly bytes: Buffer;
   readonly level: number;
@@ -28,6 +36,8 @@ export interface NodeParts {
 /** What both kinds of node have; T is the type of an item's value. */
 export abstract class NodeBase<T> {
   readonly id: NodeId;
+  /** Where it was read. */
+  readonly place: Place | undefined;
   readonly bytes: Buffer;
   readonly level: number;
   readonly count: number;
@@ -44,6 +54,7 @@ export abstract class NodeBase<T> {
 
   constructor(parts: NodeParts) {
     this.id = parts.id;
+    this.place = parts.place;
     this.bytes = parts.bytes;
     this.level = parts.level;
     this.entries = parts.entries;
@@ -206,6 +217,7 @@ export class InnerNode extends NodeBase<Pointer> {
   /** Entries and bytes in the children before child i; one more item than children. */
   readonly #entriesBefore: Float64Array;
   readonly #bytesBefore: Float64Array;
+  readonly #places: ChildPlaces | undefined;
   /** 1 for each child that was found to be what its pointer says. */
   readonly checked: Uint8Array;
 
@@ -213,11 +225,13 @@ export class InnerNode extends NodeBase<Pointer> {
     super(parts);
     this.#entriesBefore = entriesBefore;
     this.#bytesBefore = bytesBefore;
+    this.#places = parts.places;
     this.checked = new Uint8Array(this.count);
   }
 
   get footprint(): number {
-    return this.bytes.length + this.offsets.byteLength + this.count * 17 + 512;
+    const places = this.#places?.footprint ?? 0;
+    return this.bytes.length + this.offsets.byteLength + this.count * 17 + places + 512;
   }
 
   valueAt(index: number): Pointer {
@@ -225,7 +239,13 @@ export class InnerNode extends NodeBase<Pointer> {
       id: this.idAt(index),
       entries: this.entriesBefore(index + 1) - this.entriesBefore(index),
       bytes: this.bytesBefore(index + 1) - this.bytesBefore(index),
+      place: this.placeAt(index),
     };
+  }
+
+  /** Where the child lies; undefined where the store finds it by its id alone. */
+  placeAt(index: number): Place | undefined {
+    return this.#places?.at(index);
   }
 
   idAt(index: number): NodeId {

@@ -7,43 +7,93 @@ import { sha256 } from '../model/ids.js';
 import type { TreeShape } from './boundary.js';
 import { TREE_SHAPE } from './boundary.js';
 import { corruptNode, decodeNode } from './decode.js';
-import type { InnerNode, TreeNode } from './node.js';
+import type { InnerNode, NodeWhere, TreeNode } from './node.js';
+import type { Place } from './place.js';
 
-/** Where nodes are kept, by the SHA-256 of their bytes. */
+/** A node by its id, and where it lies: the place may lack where the id is enough to find it. */
+export interface NodeAt {
+  readonly id: NodeId;
+  readonly place?: Place | undefined;
+}
+
+export interface PlacedNode {
+  readonly id: NodeId;
+  readonly place: Place;
+}
+
+/** What a store has of a node; nothing of it is changed afterwards by either side. */
+export interface StoredNode extends NodeWhere {
+  readonly bytes: Uint8Array;
+}
+
+/** Where nodes are kept, named by the SHA-256 of their bytes. */
 export interface NodeStore {
   /**
-   * The bytes are not changed afterwards by either side.
-   * @throws TarnError not-found, io, aborted
+   * The root of a tree is found by its id alone, other nodes by their place. Answers at once where
+   * the store can.
+   * @throws TarnError not-found, corrupt, unsupported, io, aborted
    */
-  load(id: NodeId, signal?: AbortSignal): MaybePromise<Uint8Array>;
-  /** Saving what is there already is no error. */
-  save(id: NodeId, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  load(id: NodeId, place: Place | undefined, signal?: AbortSignal): MaybePromise<StoredNode>;
+  /**
+   * Nodes that lie one directly behind the other, in one go, for reading ahead; absent in a store
+   * where that gains nothing. @throws as load
+   */
+  loadRun?(nodes: readonly PlacedNode[], signal?: AbortSignal): Promise<StoredNode[]>;
+  /** Begins to save the nodes of one tree. */
+  batch(signal?: AbortSignal): NodeBatch;
+}
+
+/** New nodes of one tree on their way to the store; one of finish and abort must be called last. */
+export interface NodeBatch {
+  /** Whoever adds nodes waits for room() as soon as this is true. */
+  readonly full: boolean;
+  /**
+   * A node can be loaded by its place from now on, by its id as a root once finish has resolved.
+   * @param children places of an inner node's children, which were added before or are old
+   */
+  add(id: NodeId, bytes: Uint8Array, children: readonly Place[]): Place | undefined;
+  /** @throws TarnError no-space, io, aborted: what a save that was under way threw */
+  room(): Promise<void>;
+  /**
+   * Resolves when the tree `root`, of nodes added or old, is durable. @throws as room, corrupt
+   */
+  finish(root: NodeAt): Promise<void>;
+  /** Resolves when no save is under way any more. Never rejects. */
+  abort(): Promise<void>;
+}
+
+interface CachedNode {
+  readonly node: TreeNode;
+  readonly store: NodeStore;
 }
 
 /** Decoded nodes, of any number of trees and repositories; what was used last stays. */
 export class NodeCache {
-  readonly #nodes: LRUCache<NodeId, TreeNode>;
+  readonly #nodes: LRUCache<NodeId, CachedNode>;
 
   /** @param bytesMax memory for nodes, in bytes */
   constructor(bytesMax: number) {
-    this.#nodes = new LRUCache<NodeId, TreeNode>({
+    this.#nodes = new LRUCache<NodeId, CachedNode>({
       maxSize: bytesMax,
-      sizeCalculation: (node) => node.footprint,
+      sizeCalculation: ({ node }) => node.footprint,
     });
   }
 
-  get(id: NodeId): TreeNode | undefined {
-    return this.#nodes.get(id);
+  /** The node as it lies in `store`: equal nodes have other places in another one. */
+  get(id: NodeId, store: NodeStore): TreeNode | undefined {
+    const cached = this.#nodes.get(id);
+    return cached?.store === store ? cached.node : undefined;
   }
 
-  add(node: TreeNode): void {
-    this.#nodes.set(node.id, node);
-  }
-
-  has(id: NodeId): boolean {
-    return this.#nodes.has(id);
+  add(node: TreeNode, store: NodeStore): void {
+    this.#nodes.set(node.id, { node, store });
   }
 }
+
+/** Bytes that are read ahead in one go. */
+const RUN_BYTES_MAX = 131_072;
+/** A run begins when fewer children than this ahead of a reader are at hand. */
+const AHEAD_MIN = 6;
 
 /** Nodes that were loaded, verified and decoded; the way every tree reads. */
 export class Nodes {
@@ -60,55 +110,130 @@ export class Nodes {
     this.#cache = cache;
   }
 
-  /** @throws TarnError corrupt (names the node), unsupported, and what the store throws */
+  /**
+   * The root of a tree, by its id alone.
+   * @throws TarnError corrupt (names the node), unsupported, and what the store throws
+   */
   load(id: NodeId, signal?: AbortSignal): MaybePromise<TreeNode> {
-    const cached = this.#cache.get(id);
-    if (cached !== undefined) return cached;
-    throwIfAborted(signal);
-    const ahead = this.#ahead.get(id);
-    if (ahead !== undefined) {
-      return ahead.then((node) => node ?? this.#fetch(id, signal));
-    }
-    return this.#fetch(id, signal);
+    return this.#load(id, undefined, signal);
   }
 
-  /** The child at `index`, which must be what its pointer says. */
+  /** A node where a pointer says that it lies. @throws as load */
+  at(node: NodeAt, signal?: AbortSignal): MaybePromise<TreeNode> {
+    return this.#load(node.id, node.place, signal);
+  }
+
+  /** The child at `index`, which must be what its pointer says. @throws as load */
   child(parent: InnerNode, index: number, signal?: AbortSignal): MaybePromise<TreeNode> {
-    const node = this.load(parent.idAt(index), signal);
+    const node = this.#child(parent, index, signal);
     if (isPromise(node)) return node.then((loaded) => checkChild(parent, index, loaded));
     return checkChild(parent, index, node);
   }
 
-  /** Starts to load the child at `index` if there is one; a failure is left to who needs it. */
+  /**
+   * For a reader who goes on to the children from `index` on: starts to load those that lie next to
+   * each other. A failure is left to who needs the node.
+   */
   readAhead(parent: InnerNode, index: number): void {
-    if (index >= parent.count) return;
+    if (this.store.loadRun === undefined) return;
+    const end = Math.min(parent.count, index + AHEAD_MIN);
+    for (let from = index; from < end; from++) {
+      if (this.#isAtHand(parent.idAt(from))) continue;
+      this.#startRun(this.#runAt(parent, from));
+      return;
+    }
+  }
+
+  #isAtHand(id: NodeId): boolean {
+    return this.#ahead.has(id) || this.#cache.get(id, this.store) !== undefined;
+  }
+
+  /** Children from `index` on that lie one directly behind the other; at least one. */
+  #runAt(parent: InnerNode, index: number): PlacedNode[] {
+    const run: PlacedNode[] = [];
+    let first: Place | undefined;
+    let end = 0;
+    for (let i = index; i < parent.count; i++) {
+      const place = parent.placeAt(i);
+      if (place === undefined) break;
+      first ??= place;
+      end = run.length === 0 ? place.offset : end;
+      if (place.pack !== first.pack || place.offset !== end) break;
+      end += place.length;
+      if (run.length > 0 && end - first.offset > RUN_BYTES_MAX) break;
+      const id = parent.idAt(i);
+      if (this.#isAtHand(id)) break;
+      run.push({ id, place });
+    }
+    return run;
+  }
+
+  #startRun(run: readonly PlacedNode[]): void {
+    const loading = this.#loadRun(run).catch(() => []);
+    for (const [i, { id }] of run.entries()) {
+      this.#ahead.set(
+        id,
+        loading.then((nodes) => nodes[i]),
+      );
+    }
+    void loading.then(() => run.forEach(({ id }) => this.#ahead.delete(id)));
+  }
+
+  async #loadRun(run: readonly PlacedNode[]): Promise<TreeNode[]> {
+    const stored = (await this.store.loadRun?.(run)) ?? [];
+    return stored.map((node, i) => this.#accept((run[i] as PlacedNode).id, node));
+  }
+
+  #child(
+    parent: InnerNode,
+    index: number,
+    signal: AbortSignal | undefined,
+  ): MaybePromise<TreeNode> {
     const id = parent.idAt(index);
-    if (this.#ahead.has(id) || this.#cache.has(id)) return;
-    const load = async (): Promise<TreeNode | undefined> => {
-      try {
-        return await this.#fetch(id, undefined);
-      } catch {
-        return undefined;
-      } finally {
-        this.#ahead.delete(id);
-      }
-    };
-    this.#ahead.set(id, load());
+    return this.#cache.get(id, this.store) ?? this.#load(id, parent.placeAt(index), signal);
   }
 
-  #fetch(id: NodeId, signal: AbortSignal | undefined): MaybePromise<TreeNode> {
-    const bytes = this.store.load(id, signal);
-    if (isPromise(bytes)) return bytes.then((loaded) => this.#accept(id, loaded));
-    return this.#accept(id, bytes);
+  #load(
+    id: NodeId,
+    place: Place | undefined,
+    signal: AbortSignal | undefined,
+  ): MaybePromise<TreeNode> {
+    const cached = this.#cache.get(id, this.store);
+    if (cached !== undefined) return cached;
+    throwIfAborted(signal);
+    const ahead = this.#ahead.get(id);
+    if (ahead !== undefined) {
+      return ahead.then((node) => node ?? this.#fetch(id, place, signal));
+    }
+    return this.#fetch(id, place, signal);
   }
 
-  #accept(id: NodeId, bytes: Uint8Array): TreeNode {
-    const actual = sha256(bytes);
-    if (actual !== id) throw corruptNode(id, `its bytes hash to ${actual}`);
-    const node = decodeNode(id, bytes);
-    this.#cache.add(node);
+  #fetch(
+    id: NodeId,
+    place: Place | undefined,
+    signal: AbortSignal | undefined,
+  ): MaybePromise<TreeNode> {
+    const stored = this.store.load(id, place, signal);
+    if (isPromise(stored)) return stored.then((loaded) => this.#accept(id, loaded));
+    return this.#accept(id, stored);
+  }
+
+  #accept(id: NodeId, stored: StoredNode): TreeNode {
+    const actual = sha256(stored.bytes);
+    const { place } = stored;
+    if (actual !== id) {
+      const where = place === undefined ? '' : ` at byte ${place.offset} of ${packName(place)}`;
+      throw corruptNode(id, `its bytes${where} hash to ${actual}`);
+    }
+    const node = decodeNode(id, stored.bytes, stored);
+    // A pack that never becomes durable must leave no trace in what others read.
+    if (place === undefined || place.pack.isDurable) this.#cache.add(node, this.store);
     return node;
   }
+}
+
+function packName({ pack }: Place): string {
+  return `tree pack ${pack.id ?? 'that is being written'}`;
 }
 
 function checkChild(parent: InnerNode, index: number, child: TreeNode): TreeNode {

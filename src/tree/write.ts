@@ -1,4 +1,5 @@
 import { isPromise } from '../util/async.js';
+import { throwIfAborted } from '../util/abort.js';
 import type { Entry, KeyedEntry, Totals } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
@@ -8,10 +9,9 @@ import { LeafEncoder } from './encode.js';
 import { corruptNode } from './decode.js';
 import type { Pointer } from './encode.js';
 import type { WriteContext } from './level.js';
-import { innerLevel, Level } from './level.js';
+import { innerLevel, Level, saveNode } from './level.js';
 import type { LeafNode, TreeNode } from './node.js';
-import type { Nodes } from './nodes.js';
-import { SaveQueue } from './save-queue.js';
+import type { NodeAt, Nodes } from './nodes.js';
 import { Splice } from './splice.js';
 
 export interface WrittenTree {
@@ -33,7 +33,7 @@ export async function buildTree(
   batches: Batches<KeyedEntry>,
   signal?: AbortSignal,
 ): Promise<WrittenTree> {
-  const context = { nodes, saves: new SaveQueue(nodes.store, signal), signal };
+  const context = { nodes, saves: nodes.store.batch(signal), signal };
   return settle(context, async () => {
     const leaves = leafLevel(context);
     for await (const batch of batches) {
@@ -41,7 +41,7 @@ export async function buildTree(
         leaves.append(key, entry);
         if (context.saves.full) await context.saves.room();
       }
-      context.saves.check();
+      throwIfAborted(signal);
     }
     return finishTree(context, leaves);
   });
@@ -59,7 +59,7 @@ export async function editTree(
   edits: Batches<Edit>,
   signal?: AbortSignal,
 ): Promise<WrittenTree> {
-  const context = { nodes, saves: new SaveQueue(nodes.store, signal), signal };
+  const context = { nodes, saves: nodes.store.batch(signal), signal };
   return settle(context, async () => {
     const leaves = oldLevels(context, await nodes.load(root, signal));
     const order = new EditOrder();
@@ -77,22 +77,23 @@ export async function editTree(
         }
         if (context.saves.full) await context.saves.room();
       }
-      context.saves.check();
+      throwIfAborted(signal);
     }
     await splice?.copyRest();
     return finishTree(context, leaves);
   });
 }
 
-/** Never leaves a save running behind the caller's back, also when `write` fails. */
+/** Never leaves anything of the batch running behind the caller's back when `write` fails. */
 async function settle(
   context: WriteContext,
   write: () => Promise<WrittenTree>,
 ): Promise<WrittenTree> {
   try {
     return await write();
-  } finally {
-    await context.saves.idle();
+  } catch (error) {
+    await context.saves.abort();
+    throw error;
   }
 }
 
@@ -134,21 +135,21 @@ async function finishTree(context: WriteContext, leaves: Level<Entry>): Promise<
     await level.copyRest();
     const root = level.onlyItem;
     if (root !== undefined) {
-      await context.saves.drain();
-      return lowestSingle(context, root);
+      const lowest = await lowestSingle(context, root);
+      await context.saves.finish(lowest);
+      return { id: lowest.id, totals: { entries: root.entries, bytes: root.bytes } };
     }
     level.finish();
   }
-  const id = context.saves.add(new LeafEncoder().finish().bytes, () => false);
-  await context.saves.drain();
-  return { id, totals: { entries: 0, bytes: 0 } };
+  const empty = saveNode(context, new LeafEncoder().finish());
+  await context.saves.finish(empty);
+  return { id: empty.id, totals: { entries: 0, bytes: 0 } };
 }
 
 /** An old node that is all that is left of its level may have a single child. */
-async function lowestSingle(context: WriteContext, root: Pointer): Promise<WrittenTree> {
+async function lowestSingle(context: WriteContext, root: Pointer): Promise<NodeAt> {
   const { nodes, signal } = context;
-  const totals = { entries: root.entries, bytes: root.bytes };
-  let node = await nodes.load(root.id, signal);
+  let node = await nodes.at(root, signal);
   while (node.kind === 'inner' && node.count === 1) node = await nodes.child(node, 0, signal);
-  return { id: node.id, totals };
+  return node;
 }

@@ -211,9 +211,9 @@ describe('what cannot be done', () => {
     const ran = await shell.tarn(['cat', 'damaged/main/big.bin']);
     expect(ran.code).toBe(1);
     expect(ran.stderr).toContain(object.replace(/^.*\//, ''));
-    await rm(join(storage, 'nodes'), { recursive: true });
+    await rm(join(storage, 'trees'), { recursive: true });
     await shell.must('daemon', 'stop');
-    await refuses(['ls', 'damaged/main'], 1, 'nodes/');
+    await refuses(['ls', 'damaged/main'], 1, 'trees/');
     const doctor = await shell.tarn(['doctor', 'damaged']);
     expect(doctor.code).toBe(1);
     expect(doctor.stdout).toContain('FAIL  branch main');

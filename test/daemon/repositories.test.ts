@@ -59,7 +59,7 @@ describe('a home and its repositories', () => {
     'deletes the rest of one whose deletion was interrupted (needs root, to mount)',
     async () => {
       const { storage } = await repositories.create('drive', undefined, 'Ada');
-      const obstacle = join(storage, 'nodes', 'obstacle');
+      const obstacle = join(storage, 'trees', 'obstacle');
       await mkdir(obstacle);
       execFileSync('mount', ['-t', 'tmpfs', 'tarn-test', obstacle]);
       try {
@@ -67,7 +67,7 @@ describe('a home and its repositories', () => {
       } finally {
         execFileSync('umount', [obstacle]);
       }
-      expect(await readdir(storage)).toContain('nodes');
+      expect(await readdir(storage)).toContain('trees');
       await expect(repositories.open('drive')).rejects.toMatchObject({
         kind: 'not-found',
         message: expect.stringContaining('was being deleted') as string,

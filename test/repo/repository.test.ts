@@ -118,7 +118,8 @@ describe('opening a repository', () => {
   });
 
   it.each([
-    ['{"format":"tarn repository","version":2}', 'unsupported', 'version 2'],
+    ['{"format":"tarn repository","version":3}', 'unsupported', 'version 3'],
+    ['{"format":"tarn repository","version":1}', 'unsupported', 'pre-release'],
     ['{"format":"tarn', 'corrupt', 'tarn.json'],
     ['', 'corrupt', 'tarn.json'],
     ['null', 'corrupt', 'tarn.json'],
@@ -269,7 +270,7 @@ describe('the log', () => {
 });
 
 describe('a damaged repository', () => {
-  async function damaged(kind: 'commits' | 'nodes', how: (file: string) => void): Promise<string> {
+  async function damaged(kind: 'commits' | 'trees', how: (file: string) => void): Promise<string> {
     const repository = await create();
     const { commitId, commit: first } = await repository.resolve('main');
     const id = kind === 'commits' ? commitId : first.tree;
@@ -283,12 +284,12 @@ describe('a damaged repository', () => {
     return view.totals('' as never);
   };
 
-  it.each(['commits', 'nodes'] as const)('names one of its %s that was cut', async (kind) => {
+  it.each(['commits', 'trees'] as const)('names one of its %s that was cut', async (kind) => {
     const id = await damaged(kind, (file) => truncateSync(file, 20));
     await expect(readRoot()).rejects.toMatchObject(failure('corrupt', id));
   });
 
-  it.each(['commits', 'nodes'] as const)('names one of its %s with a flipped bit', async (kind) => {
+  it.each(['commits', 'trees'] as const)('names one of its %s with a flipped bit', async (kind) => {
     const id = await damaged(kind, (file) => {
       const bytes = readFileSync(file);
       bytes[9] = (bytes[9] ?? 0) ^ 1;
@@ -297,7 +298,7 @@ describe('a damaged repository', () => {
     await expect(readRoot()).rejects.toMatchObject(failure('corrupt', id));
   });
 
-  it.each(['commits', 'nodes'] as const)('names one of its %s that is missing', async (kind) => {
+  it.each(['commits', 'trees'] as const)('names one of its %s that is missing', async (kind) => {
     const id = await damaged(kind, (file) => rmSync(file));
     await expect(readRoot()).rejects.toMatchObject(failure('not-found', id));
   });

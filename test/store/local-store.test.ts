@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { BlockingStore } from '../../src/store/local/blocking-store.js';
 import { LocalStore } from '../../src/store/local/local-store.js';
 import { runObjectStoreSuite } from '../suites/object-store.js';
 import { withFullDisk } from './full-disk.js';
@@ -15,6 +16,14 @@ runObjectStoreSuite('local directory', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tarn-store-'));
   return {
     store: await LocalStore.open(directory),
+    teardown: async () => rmSync(directory, { recursive: true }),
+  };
+});
+
+runObjectStoreSuite('local directory, for a thread that waits', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tarn-store-'));
+  return {
+    store: new BlockingStore(await LocalStore.open(directory)),
     teardown: async () => rmSync(directory, { recursive: true }),
   };
 });

@@ -88,6 +88,22 @@ function getAndPut(store: () => ObjectStore): void {
     expect(text(await store().get('digits', { range }))).toBe(range.expected);
   });
 
+  test('the last bytes are cut at the start; at once is the same where it is offered', async () => {
+    await store().put('digits', bytes('0123456789'));
+    for (const [last, expected] of [
+      [3, '789'],
+      [10, '0123456789'],
+      [99, '0123456789'],
+      [0, ''],
+    ] as const) {
+      expect(text(await store().get('digits', { range: { last } }))).toBe(expected);
+      const now = store().getNow?.('digits', { last });
+      if (now !== undefined) expect(text(now)).toBe(expected);
+    }
+    const now = store().getNow?.('digits', { offset: 8, length: 9 });
+    if (now !== undefined) expect(text(now)).toBe('89');
+  });
+
   test('a missing object is not-found, named; its head is undefined', async () => {
     await store().put('a/b', bytes('x'));
     for (const key of ['a/missing', 'a', 'a/b/c']) {

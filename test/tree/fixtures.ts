@@ -3,7 +3,7 @@ import type { Hash, NodeId, PackId } from '../../src/model/ids.js';
 import { contentIdOf, EMPTY_CONTENT, sha256 } from '../../src/model/ids.js';
 import type { Key } from '../../src/model/path.js';
 import type { TreeShape } from '../../src/tree/boundary.js';
-import type { NodeStore } from '../../src/tree/nodes.js';
+import type { NodeBatch, NodeStore, StoredNode } from '../../src/tree/nodes.js';
 import { NodeCache, Nodes } from '../../src/tree/nodes.js';
 
 /** Nodes of a few items, so that some hundred entries make a tree of several levels. */
@@ -14,25 +14,39 @@ export class MemoryNodes implements NodeStore {
   readonly nodes = new Map<NodeId, Uint8Array>();
   readonly loaded: NodeId[] = [];
   readonly saved: NodeId[] = [];
+  /** Batches that were neither finished nor given up. */
   saving = 0;
-  savingMax = 0;
   /** Answer load at once instead of by a promise. */
   synchronous = false;
 
-  load(id: NodeId): Uint8Array | Promise<Uint8Array> {
+  load(id: NodeId): StoredNode | Promise<StoredNode> {
     this.loaded.push(id);
     const bytes = this.nodes.get(id);
     if (bytes === undefined) throw new Error(`no node ${id}`);
-    return this.synchronous ? bytes : Promise.resolve(bytes);
+    return this.synchronous ? { bytes } : Promise.resolve({ bytes });
   }
 
-  async save(id: NodeId, bytes: Uint8Array): Promise<void> {
+  save(id: NodeId, bytes: Uint8Array): void {
     this.saved.push(id);
-    this.saving++;
-    this.savingMax = Math.max(this.savingMax, this.saving);
-    await new Promise((resolve) => setImmediate(resolve));
     this.nodes.set(id, bytes);
-    this.saving--;
+  }
+
+  batch(): NodeBatch {
+    this.saving++;
+    const end = async (): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      this.saving--;
+    };
+    return {
+      full: false,
+      add: (id, bytes) => {
+        this.save(id, bytes);
+        return undefined;
+      },
+      room: async () => undefined,
+      finish: end,
+      abort: end,
+    };
   }
 
   forgetCounts(): void {

@@ -37,7 +37,7 @@ describe('the node format', () => {
     };
     encoder.append(key('a/b'), entry);
     const expected = [
-      '74726e74 01 00 0100 01000000 0100000000000000 2c01000000000000',
+      '74726e74 02 00 0100 0000 01000000 0100000000000000 2c01000000000000',
       `0600000000000000 ${packOf('A')}`,
       '00 03 612f62',
       `1a ac02 00 8001 07000000 ${hashOf('small')} 00 0a`,
@@ -51,7 +51,7 @@ describe('the node format', () => {
     encoder.append(key('run/1'), { id: first, entries: 1, bytes: 300 });
     encoder.append(key('run/2'), { id: second, entries: 2, bytes: 0 });
     const expected = [
-      '74726e74 01 02 0000 02000000 0300000000000000 2c01000000000000',
+      '74726e74 02 02 0000 0000 02000000 0300000000000000 2c01000000000000',
       `00 05 72756e2f31 ${first} 01 ac02`,
       `04 01 32 ${second} 02 00`,
     ];

@@ -94,15 +94,15 @@ describe.each([
 
   it('is refused with a count or totals that are not its own', () => {
     for (const [offset, value] of [
-      [8, 0xffff_ffff],
-      [8, 0],
-      [12, 1],
-      [20, 1],
-      [18, 0xff],
-      [26, 0xff],
+      [10, 0xffff_ffff],
+      [10, 0],
+      [14, 1],
+      [22, 1],
+      [20, 0xff],
+      [28, 0xff],
     ] as const) {
       const bytes = Buffer.from(original);
-      if (offset === 8) bytes.writeUInt32LE(value, offset);
+      if (offset === 10) bytes.writeUInt32LE(value, offset);
       else bytes[offset] = (bytes[offset] as number) ^ value;
       expect(accepted(bytes)).toBeUndefined();
     }
@@ -111,8 +111,9 @@ describe.each([
 
 describe('a node of a newer format', () => {
   it.each([
-    ['version', 4, 2],
-    ['flags', 36 + 32 + 5, 0x42],
+    ['version', 4, 3],
+    ['flags', 38 + 32 + 5, 0x42],
+    ['table of sources', 8, 1],
   ])('says so by its %s', (_, offset, value) => {
     const encoder = new LeafEncoder();
     const [item] = sampleItems().filter(
@@ -136,8 +137,9 @@ describe('a node that is not canonical', () => {
   function inner(items: (out: ByteWriter) => void, count: number, entries: number): Buffer {
     const out = new ByteWriter(NODE_BYTES_MAX * 2);
     out.u32(0x746e7274);
+    out.u8(2);
     out.u8(1);
-    out.u8(1);
+    out.u16(0);
     out.u16(0);
     out.u32(count);
     out.u53(entries);
@@ -176,9 +178,9 @@ describe('a node that is not canonical', () => {
     const sound = inner((o) => (item(o, 0, 'a'), item(o, 0, 'b')), 2, 2);
     expect(accepted(sound)).toBeDefined();
     const longer = Buffer.concat([
-      sound.subarray(0, 28),
+      sound.subarray(0, 30),
       Buffer.from([0x80, 0x00]),
-      sound.subarray(29),
+      sound.subarray(31),
     ]);
     expect(accepted(longer)).toBeUndefined();
   });

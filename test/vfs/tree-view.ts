@@ -1,7 +1,5 @@
 import type { FrozenCursor } from '../../src/model/cursor.js';
 import type { Entry, KeyedEntry, Totals } from '../../src/model/entry.js';
-import type { NodeId } from '../../src/model/ids.js';
-import { sha256 } from '../../src/model/ids.js';
 import type { Key } from '../../src/model/path.js';
 import { ROOT_KEY } from '../../src/model/path.js';
 import type { Content } from '../../src/repo/content.js';
@@ -11,6 +9,7 @@ import { NodeCache, Nodes } from '../../src/tree/nodes.js';
 import { Tree } from '../../src/tree/tree.js';
 import { buildTree } from '../../src/tree/write.js';
 import type { MaybePromise } from '../../src/util/async.js';
+import { MemoryNodes } from '../tree/fixtures.js';
 import type { MemoryView } from './memory-view.mjs';
 
 /** Nodes of some three entries, so that few entries make a high tree. */
@@ -23,14 +22,7 @@ export class TreeView implements FrozenView {
   readonly #tree: Tree;
 
   static async over(memory: MemoryView): Promise<TreeView> {
-    const saved = new Map<NodeId, Uint8Array>();
-    const store = {
-      load: async (id: NodeId) => saved.get(id) ?? new Uint8Array(0),
-      save: async (_: NodeId, bytes: Uint8Array) => {
-        saved.set(sha256(bytes) as NodeId, bytes);
-      },
-    };
-    const nodes = new Nodes(store, new NodeCache(4000), SMALL);
+    const nodes = new Nodes(new MemoryNodes(), new NodeCache(4000), SMALL);
     const entries: KeyedEntry[] = [];
     const cursor = memory.cursor();
     for (let more = await cursor.seek(ROOT_KEY); more; more = await cursor.next()) {

@@ -16,7 +16,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ensureBuilt } from './built.js';
 import { key, Sandbox } from './sandbox.js';
 
-const KINDS = ['nodes', 'commits', 'packs', 'files', 'manifests'] as const;
+const KINDS = ['trees', 'commits', 'packs', 'files', 'manifests'] as const;
 type Kind = (typeof KINDS)[number];
 
 /** Reading a repository of which one object was damaged fails, and names that object. */
@@ -47,7 +47,7 @@ describe('a repository of which an object was damaged', () => {
     const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
       .map((name) => join(directory, name))
       .filter((path) => statSync(path).isFile());
-    const wanted = kind === 'nodes' ? commit.tree : kind === 'commits' ? commitId : undefined;
+    const wanted = kind === 'trees' ? commit.tree : kind === 'commits' ? commitId : undefined;
     const [found] = files.filter((path) => wanted === undefined || basename(path) === wanted);
     if (found === undefined) throw new Error(`there is no object of kind ${kind}`);
     return found;

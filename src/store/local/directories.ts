@@ -1,4 +1,5 @@
-import { mkdir, open } from 'node:fs/promises';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { mkdir, open, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -23,9 +24,31 @@ export class Directories {
       }
       if (code !== 'EEXIST') throw error;
     }
-    // Also when it was there: whoever made it may have died before this.
-    await this.sync(dirname(path));
-    this.#known.add(path);
+    // Also when it was there: whoever made it may have died before this. So may those who made what
+    // lies beside it, which the same sync settles.
+    const parent = dirname(path);
+    const names = await readdir(parent);
+    await this.sync(parent);
+    for (const name of names) this.#known.add(`${parent}/${name}`);
+  }
+
+  /** ensure, at once. */
+  ensureNow(path: string): void {
+    if (this.#known.has(path)) return;
+    const parent = dirname(path);
+    try {
+      mkdirSync(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') {
+        this.ensureNow(parent);
+        return this.ensureNow(path);
+      }
+      if (code !== 'EEXIST') throw error;
+    }
+    const names = readdirSync(parent);
+    syncDirectoryNow(parent);
+    for (const name of names) this.#known.add(`${parent}/${name}`);
   }
 
   /** Resolves once a sync that started after this call is done. */
@@ -50,6 +73,15 @@ export class Directories {
     });
     this.#running.set(path, sync);
     return sync;
+  }
+}
+
+export function syncDirectoryNow(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

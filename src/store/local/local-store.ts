@@ -6,6 +6,7 @@ import { throwIfAborted } from '../../util/abort.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import { readAt } from '../../util/files.js';
 import { checkKey, checkPrefix, isKey, RESERVED } from '../keys.js';
+import { cutRange } from '../object-store.js';
 import type {
   GetOptions,
   ListOptions,
@@ -16,6 +17,7 @@ import type {
   UploadedObject,
 } from '../object-store.js';
 import { Directories } from './directories.js';
+import { conflictFault, isMissing, objectFault } from './faults.js';
 import { OpenFiles } from './open-files.js';
 import { replaceIfMatch } from './replace.js';
 import { cleanTemps, tempName } from './temp-files.js';
@@ -74,11 +76,11 @@ export class LocalStore implements ObjectStore {
     try {
       if (range === undefined) return await readWhole(path);
       return await this.#openFiles.use(path, (fd, size) => {
-        const length = Math.max(0, Math.min(range.length, size - range.offset));
-        return readAt(fd, range.offset, length);
+        const { offset, length } = cutRange(range, size);
+        return readAt(fd, offset, length);
       });
     } catch (error) {
-      throw this.#explain(error, key, 'reading');
+      throw objectFault(error, key, this.url, 'reading');
     }
   }
 
@@ -86,7 +88,8 @@ export class LocalStore implements ObjectStore {
     const path = this.localPath(key);
     const { signal, ifMatch, ifNoneMatch } = options;
     throwIfAborted(signal);
-    if (ifNoneMatch !== undefined && (await this.#settled(path))) throw this.#conflict(key);
+    if (ifNoneMatch !== undefined && (await this.#settled(path)))
+      throw conflictFault(key, this.url);
     const file = await this.#newFile();
     try {
       await file.write(bytes);
@@ -94,18 +97,18 @@ export class LocalStore implements ObjectStore {
       throwIfAborted(signal);
       await this.#directories.ensure(dirname(path));
       if (ifMatch !== undefined) {
-        if (!replaceIfMatch(this.url, file.path, path, ifMatch)) throw this.#conflict(key);
+        if (!replaceIfMatch(this.url, file.path, path, ifMatch)) throw conflictFault(key, this.url);
       } else if (ifNoneMatch === undefined) {
         await rename(file.path, path);
       } else if (!(await linkNew(file.path, path))) {
         await this.#directories.sync(dirname(path));
-        throw this.#conflict(key);
+        throw conflictFault(key, this.url);
       }
       this.#openFiles.forget(path);
       await this.#directories.sync(dirname(path));
       return { key, ...info };
     } catch (error) {
-      throw this.#explain(error, key, 'writing');
+      throw objectFault(error, key, this.url, 'writing');
     } finally {
       await file.discard();
     }
@@ -128,7 +131,7 @@ export class LocalStore implements ObjectStore {
           throwIfAborted(signal);
           return await this.#finish(file, key, replace);
         } catch (error) {
-          throw this.#explain(error, key, 'writing');
+          throw objectFault(error, key, this.url, 'writing');
         } finally {
           await file.discard();
         }
@@ -143,7 +146,7 @@ export class LocalStore implements ObjectStore {
     try {
       return await headFile(key, path);
     } catch (error) {
-      throw this.#explain(error, key, 'looking up');
+      throw objectFault(error, key, this.url, 'looking up');
     }
   }
 
@@ -160,7 +163,7 @@ export class LocalStore implements ObjectStore {
       await unlink(path);
       await this.#directories.sync(dirname(path));
     } catch (error) {
-      if (!isMissing(error)) throw this.#explain(error, key, 'deleting');
+      if (!isMissing(error)) throw objectFault(error, key, this.url, 'deleting');
     }
   }
 
@@ -228,24 +231,6 @@ export class LocalStore implements ObjectStore {
       throw asTarnError(error, `listing '${base}' in '${this.url}'`);
     }
   }
-
-  #conflict(key: string): TarnError {
-    return new TarnError('conflict', `object '${key}' in '${this.url}' is not as expected`);
-  }
-
-  #explain(error: unknown, key: string, doing: string): TarnError {
-    if (isMissing(error) || (error as NodeJS.ErrnoException | undefined)?.code === 'EISDIR') {
-      return new TarnError('not-found', `object '${key}' is missing in '${this.url}'`, {
-        cause: error,
-      });
-    }
-    return asTarnError(error, `${doing} object '${key}' in '${this.url}'`);
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 async function headFile(key: string, path: string): Promise<ObjectInfo | undefined> {

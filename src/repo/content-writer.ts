@@ -12,7 +12,7 @@ import { fileIdentity } from './content-stamps.js';
 import type { VerifiedStamps } from './content-stamps.js';
 import { manifestKey, packKey, wholeKey } from './layout.js';
 import { putNamed } from './objects.js';
-import { PACK_BUFFER_BYTES, PackBuilder } from './pack-builder.js';
+import { PackBuilder } from './pack-builder.js';
 import type { StoredContent } from './pack-builder.js';
 import { isPackIntact } from './pack-reader.js';
 
@@ -169,7 +169,7 @@ export class ContentWriter<T> {
   }
 
   #newPack(): PackBuilder<T> {
-    return new PackBuilder<T>(this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(PACK_BUFFER_BYTES));
+    return new PackBuilder<T>(this.#freeBuffers.pop());
   }
 
   #closePack(): void {

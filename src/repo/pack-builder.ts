@@ -30,21 +30,26 @@ export interface SealedPack {
 /** Slot of the content that has no bytes. */
 const EMPTY = -1;
 
-/** Bytes that every pack buffer has, whatever is packed. */
-export const PACK_BUFFER_BYTES = packBytes(PACK_ENTRIES_MAX, PACK_CONTENT_BYTES_MAX);
+/** A buffer begins with this, so that a put of one file touches little memory, and is doubled. */
+const BUFFER_BYTES_MIN = 65_536;
+const BUFFER_BYTES_MAX = packBytes(PACK_ENTRIES_MAX, PACK_CONTENT_BYTES_MAX);
 
 /** A pack that is being filled: each distinct content once, and who asked for it. */
 export class PackBuilder<T> {
-  readonly buffer: Buffer;
+  #buffer: Buffer;
   #end = PACK_HEADER_BYTES;
   readonly #hashes: Hash[] = [];
   readonly #lengths: number[] = [];
   readonly #slots = new Map<Hash, number>();
   readonly #asked: { tag: T; size: number; slot: number }[] = [];
 
-  /** @param buffer of PACK_BUFFER_BYTES, this pack's alone until it is stored */
-  constructor(buffer: Buffer) {
-    this.buffer = buffer;
+  /** @param buffer of an earlier pack: this one's alone until it is stored */
+  constructor(buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN)) {
+    this.#buffer = buffer;
+  }
+
+  get buffer(): Buffer {
+    return this.#buffer;
   }
 
   get isEmpty(): boolean {
@@ -79,14 +84,14 @@ export class PackBuilder<T> {
     for (const [slot, hash] of this.#hashes.entries()) {
       const length = this.#lengths[slot] ?? 0;
       if (!known.has(hash)) {
-        if (from !== to) this.buffer.copyWithin(to, from, from + length);
+        if (from !== to) this.#buffer.copyWithin(to, from, from + length);
         contents.push({ hash, offset: to, length });
         to += length;
       }
       from += length;
     }
     if (contents.length === 0) return undefined;
-    return { ...sealPack(this.buffer, contents), contents };
+    return { ...sealPack(this.#buffer, contents), contents };
   }
 
   /** What was asked for, in order, each with its place. */
@@ -112,11 +117,23 @@ export class PackBuilder<T> {
     const known = this.#slots.get(hash);
     if (known !== undefined) return known;
     const slot = this.#hashes.length;
-    this.buffer.set(bytes, this.#end);
+    this.#makeRoom(bytes.length);
+    this.#buffer.set(bytes, this.#end);
     this.#end += bytes.length;
     this.#hashes.push(hash);
     this.#lengths.push(bytes.length);
     this.#slots.set(hash, slot);
     return slot;
+  }
+
+  /** For `length` more bytes of content, and all that sealing adds. */
+  #makeRoom(length: number): void {
+    const contentBytes = this.#end - PACK_HEADER_BYTES + length;
+    const needed = packBytes(this.#hashes.length + 1, contentBytes);
+    if (needed <= this.#buffer.length) return;
+    const bytes = Math.min(BUFFER_BYTES_MAX, Math.max(needed, this.#buffer.length * 2));
+    const larger = Buffer.allocUnsafeSlow(bytes);
+    this.#buffer.copy(larger, 0, 0, this.#end);
+    this.#buffer = larger;
   }
 }

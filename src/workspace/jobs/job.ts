@@ -1,3 +1,5 @@
+import type { SqliteContentIndex } from '../../cache/content-index.js';
+import type { SqliteVerifiedStamps } from '../../cache/verified-stamps.js';
 import type { Repository } from '../../repo/repository.js';
 import type { Home } from '../home.js';
 import type { Staging } from '../staging.js';
@@ -15,6 +17,9 @@ export interface JobContext {
   readonly staging: Staging;
   /** A branch that does not exist shows when the workspace is used. */
   workspace(this: void, branch: string): Workspace;
+  /** What the repository is known to hold, so that equal content is stored once. */
+  contentIndex(this: void, signal: AbortSignal): Promise<SqliteContentIndex>;
+  readonly stamps: SqliteVerifiedStamps;
 }
 
 export interface JobProgress {

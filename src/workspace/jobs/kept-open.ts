@@ -1,3 +1,6 @@
+import { SqliteContentIndex } from '../../cache/content-index.js';
+import { SqliteVerifiedStamps } from '../../cache/verified-stamps.js';
+import { refreshContentIndex } from '../../repo/content-index.js';
 import { NodeCache } from '../../tree/nodes.js';
 import { Home } from '../home.js';
 import { OpenRepository } from '../open-repository.js';
@@ -6,14 +9,16 @@ import type { JobContext } from './job.js';
 /** Decoded tree nodes of all repositories of the thread. */
 const NODE_CACHE_BYTES = 50_331_648;
 const REPOSITORIES_MAX = 8;
+/** Packs that others wrote are looked for this often: a listing of them all. */
+const REFRESH_MS = 600_000;
 
 /** The home and the repositories that a thread's jobs were on last, opened once. */
 export class KeptOpen {
   readonly #path: string;
   readonly #nodeCache = new NodeCache(NODE_CACHE_BYTES);
   /** The one used last is the last. */
-  readonly #repositories = new Map<string, OpenRepository>();
-  #home: Home | undefined;
+  readonly #repositories = new Map<string, Kept>();
+  #home: OpenHome | undefined;
 
   /** @param home its directory; nothing is opened yet */
   constructor(home: string) {
@@ -22,32 +27,83 @@ export class KeptOpen {
 
   /** No other job may run meanwhile. @throws TarnError as OpenRepository.open */
   async contextFor(repository: string): Promise<JobContext> {
-    this.#home ??= Home.open(this.#path);
-    const found = this.#repositories.get(repository);
-    const opened =
-      found ?? (await OpenRepository.open(this.#home, repository, { nodeCache: this.#nodeCache }));
+    this.#home ??= openHome(this.#path);
+    const { home, stamps } = this.#home;
+    const kept = this.#repositories.get(repository) ?? (await this.#open(this.#home, repository));
     this.#repositories.delete(repository);
-    this.#repositories.set(repository, opened);
+    this.#repositories.set(repository, kept);
     const [oldest] = this.#repositories.keys();
     if (this.#repositories.size > REPOSITORIES_MAX) await this.forget(oldest as string);
+    const { opened } = kept;
     return {
-      home: this.#home,
+      home,
       repository: opened.repository,
       staging: opened.staging,
       workspace: (branch) => opened.workspace(branch),
+      contentIndex: (signal) => kept.contentIndex(signal),
+      stamps,
     };
   }
 
   /** Closes what is open of the repository. */
   async forget(repository: string): Promise<void> {
-    const opened = this.#repositories.get(repository);
+    const kept = this.#repositories.get(repository);
     this.#repositories.delete(repository);
-    await opened?.close();
+    await kept?.close();
   }
 
   async close(): Promise<void> {
     for (const name of [...this.#repositories.keys()]) await this.forget(name);
-    this.#home?.close();
+    this.#home?.stamps.close();
+    this.#home?.home.close();
     this.#home = undefined;
+  }
+
+  async #open({ home, stamps }: OpenHome, name: string): Promise<Kept> {
+    const options = { nodeCache: this.#nodeCache, stamps };
+    const opened = await OpenRepository.open(home, name, options);
+    return new Kept(opened, home.contentIndexFile(name));
+  }
+}
+
+interface OpenHome {
+  readonly home: Home;
+  readonly stamps: SqliteVerifiedStamps;
+}
+
+function openHome(path: string): OpenHome {
+  const home = Home.open(path);
+  try {
+    return { home, stamps: new SqliteVerifiedStamps(home.verifiedStampsFile()) };
+  } catch (error) {
+    home.close();
+    throw error;
+  }
+}
+
+class Kept {
+  readonly opened: OpenRepository;
+  readonly #indexFile: string;
+  #index: SqliteContentIndex | undefined;
+  #refreshedMs = -Infinity;
+
+  constructor(opened: OpenRepository, indexFile: string) {
+    this.opened = opened;
+    this.#indexFile = indexFile;
+  }
+
+  async contentIndex(signal: AbortSignal): Promise<SqliteContentIndex> {
+    this.#index ??= new SqliteContentIndex(this.#indexFile);
+    const nowMs = performance.now();
+    if (nowMs - this.#refreshedMs >= REFRESH_MS) {
+      await refreshContentIndex(this.opened.repository.objects, this.#index, signal);
+      this.#refreshedMs = nowMs;
+    }
+    return this.#index;
+  }
+
+  async close(): Promise<void> {
+    this.#index?.close();
+    await this.opened.close();
   }
 }

@@ -9,12 +9,9 @@ import {
   readSync,
 } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
-import { SqliteContentIndex } from '../../cache/content-index.js';
-import { SqliteVerifiedStamps } from '../../cache/verified-stamps.js';
 import type { Entry, KeyedEntry } from '../../model/entry.js';
 import { BLOCK_BYTES, EMPTY_CONTENT } from '../../model/ids.js';
 import type { Key } from '../../model/path.js';
-import { refreshContentIndex } from '../../repo/content-index.js';
 import type { StoredContent } from '../../repo/content-writer.js';
 import { ContentWriter } from '../../repo/content-writer.js';
 import { throwIfAborted } from '../../util/abort.js';
@@ -44,34 +41,28 @@ type Attributes = Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'>;
 type Tag = { readonly key: Key } & Attributes;
 
 export async function putInto(
-  { home, repository, workspace: workspaceOf }: JobContext,
+  context: JobContext,
   input: PutInput,
   { signal, progress }: Pick<JobOutput<never>, 'signal' | 'progress'>,
 ): Promise<PutResult> {
-  const workspace = workspaceOf(input.branch);
+  const { home, repository, stamps } = context;
+  const workspace = context.workspace(input.branch);
   const own = new OwnPlaces(home);
   const targets = await targetsOf(input, await workspace.view(signal), own, signal);
-  const stamps = new SqliteVerifiedStamps(home.verifiedStampsFile());
-  const index = new SqliteContentIndex(home.contentIndexFile(repository.name));
+  const index = await context.contentIndex(signal);
+  const staged = (batch: StoredContent<Tag>[]): Promise<void> => stage(workspace, batch);
+  const writer = new ContentWriter<Tag>(repository.objects, index, staged, stamps);
+  const put = new Put(workspace, writer, signal, progress);
   try {
-    await refreshContentIndex(repository.objects, index, signal);
-    const staged = (batch: StoredContent<Tag>[]): Promise<void> => stage(workspace, batch);
-    const writer = new ContentWriter<Tag>(repository.objects, index, staged, stamps);
-    const put = new Put(workspace, writer, signal, progress);
-    try {
-      for (const { path, key, kind } of targets) {
-        const found: Iterable<Found> =
-          kind === 'directory' ? walkDirectory(path, key, own.directories) : [{ kind, path, key }];
-        await put.all(found);
-      }
-      return await put.finish();
-    } catch (error) {
-      await put.abort();
-      throw error;
+    for (const { path, key, kind } of targets) {
+      const found: Iterable<Found> =
+        kind === 'directory' ? walkDirectory(path, key, own.directories) : [{ kind, path, key }];
+      await put.all(found);
     }
-  } finally {
-    index.close();
-    stamps.close();
+    return await put.finish();
+  } catch (error) {
+    await put.abort();
+    throw error;
   }
 }
 

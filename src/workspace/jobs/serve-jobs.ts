@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { ErrorKind } from '../../util/errors.js';
 import { TarnError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/abort.js';
 import type { JobContext, JobEntry, JobOutput, JobRun, JobTarget } from './job.js';
@@ -52,9 +53,11 @@ class Thread {
       this.#job = undefined;
       this.#say({ kind: 'done', result });
     } catch (thrown) {
+      const error = plainError(job.output.signal.aborted ? abortedJob() : thrown);
+      if (BREAKING.has(error.kind))
+        await this.#open.forget(input.repository).catch(() => undefined);
       this.#job = undefined;
-      const error = job.output.signal.aborted ? abortedJob() : thrown;
-      this.#say({ kind: 'failed', error: plainError(error) });
+      this.#say({ kind: 'failed', error });
     }
   }
 
@@ -62,6 +65,9 @@ class Thread {
     this.#port.postMessage(message);
   }
 }
+
+/** After these the repository is opened anew: its files may have been replaced or repaired by then. */
+const BREAKING: ReadonlySet<ErrorKind> = new Set(['corrupt', 'io', 'no-space', 'internal']);
 
 class RunningJob {
   readonly output: JobOutput<unknown>;

@@ -7,6 +7,7 @@ import { doctorRepository } from './operations/doctor.js';
 import { get } from './operations/get.js';
 import { log, show } from './operations/history.js';
 import { du, ls, stat } from './operations/list.js';
+import { cherryPick, merge, mergeBase, revert } from './operations/merging.js';
 import { mount, mounts, umount } from './operations/mount.js';
 import { put } from './operations/put.js';
 import { repoAdd, repoCreate, repoDelete, repoList, repoShow } from './operations/repo.js';
@@ -37,6 +38,10 @@ export const HANDLERS: Handlers = {
   get,
   log,
   show,
+  merge,
+  revert,
+  'cherry-pick': cherryPick,
+  'merge-base': mergeBase,
   mount,
   umount,
   mounts,

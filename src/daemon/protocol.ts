@@ -1,5 +1,6 @@
 import type { ErrorKind } from '../util/errors.js';
 import type { PutResult } from '../workspace/jobs/put.js';
+import type { MergingOperations } from './protocol/merging.js';
 import type { CommitRow, NoArguments, Nothing, Operation, Place } from './protocol/terms.js';
 
 /**
@@ -40,7 +41,7 @@ export interface Progress {
 }
 
 /** Each operation's arguments, the rows it streams and what it ends with. */
-export interface Operations {
+export interface Operations extends MergingOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<NoArguments, RepositoryRow, Nothing>;

@@ -4,6 +4,7 @@ import type { NodeId } from '../model/ids.js';
 import { diffTrees } from '../tree/diff.js';
 import type { Nodes } from '../tree/nodes.js';
 import { Tree } from '../tree/tree.js';
+import { throwIfAborted } from '../util/abort.js';
 
 /** What a commit does to its branch. */
 export interface Effect {
@@ -42,6 +43,7 @@ export async function effectOf(
       counts[kind === 'added' || kind === 'removed' ? kind : 'changed'] += 1;
     }
     counted += batch.length;
+    throwIfAborted(signal);
     if (counted > COUNTED_MAX) return totals;
   }
   return { ...totals, changes: counts };

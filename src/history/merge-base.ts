@@ -3,6 +3,7 @@ import type { CommitId } from '../model/ids.js';
 import type { LoggedCommit } from '../repo/log.js';
 import { isNewer } from '../repo/log.js';
 import { throwIfAborted } from '../util/abort.js';
+import { giveWay } from '../util/give-way.js';
 import { Heap } from '../util/heap.js';
 
 /** Reads a commit of the history that is walked. */
@@ -37,7 +38,7 @@ export async function mergeBases(
   await painting.add(b, FROM_B);
   const found = new Set<CommitId>();
   for (let next = painting.next(); next !== undefined; next = painting.next()) {
-    throwIfAborted(signal);
+    await painting.pause(signal);
     const { id, commit, marks } = next;
     if (marks === COMMON) found.add(id);
     const isCommon = (marks & COMMON) === COMMON;
@@ -91,12 +92,15 @@ async function isBelowAny(
   await painting.add(id, FROM_A);
   for (const each of descendants) await painting.add(each, FROM_B);
   for (let next = painting.next(); next !== undefined; next = painting.next()) {
-    throwIfAborted(signal);
+    await painting.pause(signal);
     await painting.spread(next.commit, next.marks);
     if (painting.marksOf(id) === COMMON) return true;
   }
   return false;
 }
+
+/** Commits between two chances for an abort to be heard. */
+const PAUSE_EVERY = 512;
 
 /**
  * Marks that spread from commits to their parents, newest commits first. A commit that gains a mark
@@ -109,6 +113,7 @@ class Painting {
   readonly #queue = new Heap<LoggedCommit>(isNewer);
   readonly #queued = new Set<CommitId>();
   #open = 0;
+  #visited = 0;
 
   constructor(read: ReadCommit, isOpen: (marks: number) => boolean) {
     this.#read = read;
@@ -142,6 +147,13 @@ class Painting {
     this.#queued.delete(next.id);
     this.#open -= Number(this.#isOpen(marks));
     return { ...next, marks };
+  }
+
+  /** @throws TarnError aborted */
+  async pause(signal: AbortSignal | undefined): Promise<void> {
+    this.#visited += 1;
+    if (this.#visited % PAUSE_EVERY === 0) await giveWay();
+    throwIfAborted(signal);
   }
 
   async spread({ parents }: Commit, marks: number): Promise<void> {

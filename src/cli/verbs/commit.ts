@@ -2,6 +2,7 @@ import { ask, author } from '../ask.js';
 import type { Command } from '../command.js';
 import { UsageError } from '../command.js';
 import { shortId } from '../format.js';
+import { META_OPTION, parseMetadata } from '../metadata.js';
 import { BRANCH, branchOf } from '../places.js';
 
 const commit: Command = {
@@ -10,11 +11,7 @@ const commit: Command = {
   positionals: [BRANCH],
   options: {
     message: { short: 'm', value: 'TEXT', what: 'why, at most 64 KiB (required)' },
-    meta: {
-      value: 'KEY=VALUE',
-      many: true,
-      what: 'metadata kept with the commit, such as vehicle=av-07; may be repeated, 256 keys at most',
-    },
+    meta: META_OPTION,
     path: {
       value: 'PATH',
       many: true,
@@ -53,23 +50,5 @@ const commit: Command = {
     );
   },
 };
-
-/** @throws UsageError */
-function parseMetadata(given: readonly string[]): Record<string, string> {
-  const metadata = new Map<string, string>();
-  for (const text of given) {
-    const at = text.indexOf('=');
-    if (at <= 0) {
-      const what = at === 0 ? 'has no key' : "has no '='";
-      throw new UsageError(`--meta '${text}' ${what}`, 'write --meta KEY=VALUE, as vehicle=av-07');
-    }
-    const key = text.slice(0, at);
-    if (metadata.has(key)) {
-      throw new UsageError(`--meta gives '${key}' twice`, 'give each key once');
-    }
-    metadata.set(key, text.slice(at + 1));
-  }
-  return Object.fromEntries(metadata);
-}
 
 export const commands: readonly Command[] = [commit];

@@ -6,6 +6,10 @@ export const JOBS = {
   rm: { load: () => import('./remove-job.js'), isLong: false },
   commit: { load: () => import('./commit-job.js'), isLong: false },
   discard: { load: () => import('./discard-job.js'), isLong: false },
+  merge: { load: () => import('./merge-job.js'), isLong: false },
+  revert: { load: () => import('./revert-job.js'), isLong: false },
+  'cherry-pick': { load: () => import('./cherry-pick-job.js'), isLong: false },
+  'merge-base': { load: () => import('./merge-base-job.js'), isLong: false },
 } satisfies Record<string, JobEntry>;
 
 export type JobName = keyof typeof JOBS;

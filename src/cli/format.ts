@@ -24,3 +24,14 @@ export function shortDate(iso: string | undefined): string {
 export function shortId(id: string): string {
   return id.slice(0, 12);
 }
+
+/** `2 added, 1 removed`: what there is none of is left out. */
+export function countsText(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).filter(([, count]) => count > 0);
+  if (parts.length === 0) return 'no change';
+  return parts.map(([kind, count]) => `${count.toLocaleString('en-US')} ${kind}`).join(', ');
+}
+
+export function bytesText(bytes: { bytesBefore: number; bytesAfter: number }): string {
+  return `${humanBytes(bytes.bytesBefore)} -> ${humanBytes(bytes.bytesAfter)}`;
+}

@@ -10,6 +10,7 @@ export class Terminal {
   readonly #out: NodeJS.WriteStream;
   readonly #err: NodeJS.WriteStream;
   #batch = '';
+  #idle: NodeJS.Immediate | undefined;
   #status = false;
 
   constructor(json: boolean, out = process.stdout, err = process.stderr) {
@@ -28,6 +29,13 @@ export class Terminal {
   row(value: unknown, text: () => string): Promise<void> | void {
     this.#batch += `${this.json ? JSON.stringify(value) : text()}\n`;
     if (this.#batch.length >= BATCH_CHARS) return this.flush();
+    // Rows that come slowly are shown as they come.
+    if (this.#idle === undefined) {
+      this.#idle = setImmediate(() => {
+        this.#idle = undefined;
+        void this.flush();
+      });
+    }
   }
 
   /** The one document of a command that prints no list; nothing when `text` is empty. */

@@ -24,6 +24,11 @@ export const count: Reader<number> = (value, name) => {
   throw mistyped(name, 'a whole number, at least 0');
 };
 
+export const integer: Reader<number> = (value, name) => {
+  if (Number.isSafeInteger(value)) return Number(value);
+  throw mistyped(name, 'a whole number');
+};
+
 export function oneOf<T extends string>(...values: readonly T[]): Reader<T> {
   return (value, name) => {
     const found = values.find((each) => each === value);

@@ -5,7 +5,8 @@ import { commit } from './operations/commit.js';
 import { daemonStatus, daemonStop } from './operations/daemon.js';
 import { doctorRepository } from './operations/doctor.js';
 import { get } from './operations/get.js';
-import { log, show } from './operations/history.js';
+import { diff, diffStat } from './operations/diff.js';
+import { bisectCandidates, blame, catCommit, log, show } from './operations/history.js';
 import { du, ls, stat } from './operations/list.js';
 import { cherryPick, merge, mergeBase, revert } from './operations/merging.js';
 import { mount, mounts, umount } from './operations/mount.js';
@@ -42,6 +43,11 @@ export const HANDLERS: Handlers = {
   revert,
   'cherry-pick': cherryPick,
   'merge-base': mergeBase,
+  'cat-commit': catCommit,
+  diff,
+  'diff.stat': diffStat,
+  blame,
+  'bisect.candidates': bisectCandidates,
   mount,
   umount,
   mounts,

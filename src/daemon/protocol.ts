@@ -1,5 +1,6 @@
 import type { ErrorKind } from '../util/errors.js';
 import type { PutResult } from '../workspace/jobs/put.js';
+import type { HistoryOperations } from './protocol/history.js';
 import type { MergingOperations } from './protocol/merging.js';
 import type { CommitRow, NoArguments, Nothing, Operation, Place } from './protocol/terms.js';
 
@@ -41,7 +42,7 @@ export interface Progress {
 }
 
 /** Each operation's arguments, the rows it streams and what it ends with. */
-export interface Operations extends MergingOperations {
+export interface Operations extends HistoryOperations, MergingOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<NoArguments, RepositoryRow, Nothing>;
@@ -66,8 +67,6 @@ export interface Operations extends MergingOperations {
   du: Operation<Place, never, { path: string; entries: number; bytes: number }>;
   cat: Operation<Place & { start?: number; end?: number }, never, { bytes: number }>;
   get: Operation<Place & { recursive: boolean }, GetRow, { files: number; bytes: number }>;
-  log: Operation<LogArguments, CommitRow, Nothing>;
-  show: Operation<{ repository: string; ref: string }, never, ShowResult>;
 
   mount: Operation<MountArguments, never, MountRow>;
   umount: Operation<{ directory: string; force: boolean }, MountRow, { unmounted: number }>;
@@ -135,13 +134,6 @@ export interface CommitArguments {
   readonly author: string;
 }
 
-export interface LogArguments {
-  readonly repository: string;
-  readonly ref: string;
-  /** Most commits to give; absent for all. */
-  readonly limit?: number;
-}
-
 export interface MountArguments {
   readonly repository: string;
   readonly ref: string;
@@ -182,13 +174,6 @@ export interface StatusResult {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
-}
-
-export interface ShowResult extends CommitRow {
-  readonly entries: number;
-  readonly bytes: number;
-  readonly branches: readonly string[];
-  readonly tags: readonly string[];
 }
 
 export type EntryKind = 'file' | 'symlink' | 'directory';

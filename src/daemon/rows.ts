@@ -11,6 +11,11 @@ export function commitRow(id: string, commit: Commit): CommitRow {
   return { commit: id, tree, parents, author, date, message, metadata };
 }
 
+/** The first line of a message. */
+export function subjectOf(message: string): string {
+  return message.split('\n', 1)[0] ?? '';
+}
+
 export function entryRow(path: string, entry: Entry): ListRow {
   return {
     path,

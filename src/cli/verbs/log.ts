@@ -1,49 +1,133 @@
+import type { LogRow } from '../../daemon/protocol/history.js';
+import { parseTime, timeMs } from '../../model/time.js';
 import { ask } from '../ask.js';
-import type { Command } from '../command.js';
-import { shortDate } from '../format.js';
-import { wholeNumber } from '../parse.js';
+import type { Command, Input } from '../command.js';
+import { UsageError } from '../command.js';
+import { shortDate, shortId } from '../format.js';
+import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { refPlaceOf } from '../places.js';
+import type { Terminal } from '../terminal.js';
 
 const log: Command = {
   name: 'log',
   summary: 'List the commits that led to a ref, newest first',
-  positionals: [{ name: 'REF', what: 'repository/ref, as drive/main or drive/golden~3' }],
-  options: { limit: { short: 'n', value: 'N', what: 'at most N commits' } },
+  positionals: [
+    { name: 'REF', what: 'repository/ref, as drive/main or drive/golden~3' },
+    {
+      name: 'PATH',
+      what: 'only commits that changed something at or below it, from the root; may be several',
+      optional: true,
+      many: true,
+    },
+  ],
+  options: {
+    ...PAGE_OPTIONS('commits', 'COMMIT'),
+    oneline: { what: 'one line a commit: its id and the first line of its message' },
+    graph: { what: 'draw beside them how the lines of history run' },
+    author: { value: 'TEXT', what: 'whose author has this in it, whatever the case' },
+    grep: { value: 'TEXT', what: 'whose message has this in it, whatever the case' },
+    since: { value: 'TIME', what: "not before: '2025-06-14', '2025-06-14 17:30', '2 days ago'" },
+    until: {
+      value: 'TIME',
+      what: 'not after; a day alone is its first moment; UTC without a zone',
+    },
+    meta: {
+      value: 'KEY[=VALUE]',
+      many: true,
+      what: 'with that metadata, as calibration=v7, or any value of the key; may be repeated',
+    },
+    'first-parent': { what: 'follow only first parents: the branch as it grew' },
+    merges: { what: 'only merges' },
+    'no-merges': { what: 'no merges' },
+  },
+  notes: [
+    'Several conditions must all be met. Of a merge, a path counts as changed when it differs from what every parent has: what came in by one of them is shown where it was made. Commits on lines that were merged are shown too. Nothing is listed to find out: shared parts of the trees are compared.',
+    'Dates of commits may lie: a search with --since ends when 1,000 commits in a row are older.',
+  ],
   examples: [
-    { command: 'tarn log drive/main --limit 10', what: 'the last ten' },
-    { command: 'tarn log drive/golden --json', what: 'one JSON object a commit' },
+    { command: 'tarn log drive/main --limit 10 --graph --oneline', what: 'the last ten, drawn' },
+    {
+      command: 'tarn log drive/main labels/ --limit 3',
+      what: 'the last three that changed labels',
+    },
+    {
+      command: "tarn log drive/main --meta calibration=v7 --since '2025-06-14 Europe/Berlin'",
+      what: 'made with that calibration since that day began in Berlin',
+    },
+    {
+      command: 'tarn log drive/prod-2025-08-15 raw/2025-06-14/run-8421 --json',
+      what: 'what made the run what it is in the tag, one JSON object a commit',
+    },
   ],
   async run(input, context) {
     const { terminal } = context;
-    const limit = input.value('limit');
-    await ask(
-      context,
-      'log',
-      {
-        ...refPlaceOf(input.positionals[0] ?? ''),
-        ...(limit === undefined ? {} : { limit: wholeNumber(limit, 'limit') }),
-      },
-      {
-        onRow: (row) =>
-          terminal.row(row, () => {
-            const metadata = Object.entries(row.metadata).map(
-              ([key, value]) => `    ${key}=${value}`,
-            );
-            const message = row.message
-              .trimEnd()
-              .split('\n')
-              .map((line) => `    ${line}`);
-            const head = [
-              `commit ${row.commit}`,
-              `author ${row.author}`,
-              `date   ${shortDate(row.date)} UTC`,
-            ];
-            const about = metadata.length === 0 ? [] : ['', ...metadata];
-            return terminal.text([...head, '', ...message, ...about, ''].join('\n'));
-          }),
-      },
-    );
+    const [ref = '', ...paths] = input.positionals;
+    const oneline = input.flag('oneline');
+    const args = {
+      ...refPlaceOf(ref),
+      ...pageOf(input),
+      ...conditionsOf(input),
+      paths,
+      graph: input.flag('graph'),
+    };
+    await ask(context, 'log', args, {
+      onRow: (row) => terminal.row(row, () => drawn(row, textOf(row, oneline, terminal))),
+    });
   },
 };
+
+function conditionsOf(input: Input) {
+  const nowMs = Date.now();
+  const time = (name: 'since' | 'until'): number | undefined => {
+    const given = input.value(name);
+    return given === undefined ? undefined : timeMs(parseTime(given), nowMs);
+  };
+  const [author, grep] = [input.value('author'), input.value('grep')];
+  const [sinceMs, untilMs] = [time('since'), time('until')];
+  const [isOnly, isNone] = [input.flag('merges'), input.flag('no-merges')];
+  if (isOnly && isNone) throw new UsageError('--merges and --no-merges leave no commit');
+  const metadata = input.values('meta');
+  if (metadata.some((each) => each === '' || each.startsWith('='))) {
+    throw new UsageError('--meta has no key', 'write --meta KEY or --meta KEY=VALUE');
+  }
+  return {
+    metadata,
+    firstParent: input.flag('first-parent'),
+    ...(author === undefined ? {} : { author }),
+    ...(grep === undefined ? {} : { grep }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+    ...(isOnly ? { merges: 'only' as const } : {}),
+    ...(isNone ? { merges: 'none' as const } : {}),
+  };
+}
+
+function textOf(row: LogRow, oneline: boolean, terminal: Terminal): string[] {
+  const message = row.message.trimEnd().split('\n');
+  if (oneline) return [terminal.text(`${shortId(row.commit)} ${message[0] ?? ''}`)];
+  const metadata = Object.entries(row.metadata).map(([key, value]) => `    ${key}=${value}`);
+  const lines = [
+    `commit ${row.commit}`,
+    ...(row.parents.length > 1 ? [`merge  ${row.parents.map(shortId).join(' ')}`] : []),
+    `author ${row.author}`,
+    `date   ${shortDate(row.date)} UTC`,
+    '',
+    ...message.map((line) => `    ${line}`),
+    ...(metadata.length === 0 ? [] : ['', ...metadata]),
+    '',
+  ];
+  return lines.flatMap((line) => terminal.text(line).split('\n'));
+}
+
+/** The lines of text, each behind its part of the drawing where there is one. */
+function drawn({ graph }: LogRow, text: readonly string[]): string {
+  if (graph === undefined) return text.join('\n');
+  const { above, at, edge, below } = graph;
+  const beside = [at, ...(edge === '' ? [] : [edge])];
+  while (beside.length < text.length) beside.push(below);
+  const width = Math.max(...beside.map(({ length }) => length));
+  const lines = beside.map((part, index) => `${part.padEnd(width)} ${text[index] ?? ''}`.trimEnd());
+  return [...above, ...lines].join('\n');
+}
 
 export const commands: readonly Command[] = [log];

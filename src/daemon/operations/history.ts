@@ -1,37 +1,99 @@
-import { ROOT_KEY } from '../../model/path.js';
-import type { RefKind } from '../../store/ref-store.js';
-import { count, fields, text } from '../arguments.js';
+import type { MetadataCondition } from '../../history/log.js';
+import { encodeCommit } from '../../model/commit-format.js';
+import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
+import { count, fields, flag, integer, listOf, oneOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
-import { commitRow } from '../rows.js';
+import { commitRow, subjectOf } from '../rows.js';
+import { streamJob } from '../stream-job.js';
+
+const REF = { repository: text, ref: text };
+const PAGE = { limit: count, after: text };
 
 export const log: OperationHandler<'log'> = {
-  read: fields({ repository: text, ref: text }, { limit: count }),
-  run: async ({ repositories }, { repository: name, ref, limit }, output, signal) => {
-    const repository = await repositories.open(name);
-    const { commitId } = await repository.resolve(ref, signal);
-    const options = limit === undefined ? { signal } : { limit, signal };
-    for await (const { id, commit } of repository.log(commitId, options)) {
-      await output.row(commitRow(id, commit));
-    }
+  read: fields(
+    { ...REF, paths: listOf(text), metadata: listOf(text), firstParent: flag, graph: flag },
+    {
+      ...PAGE,
+      author: text,
+      grep: text,
+      sinceMs: integer,
+      untilMs: integer,
+      merges: oneOf('only', 'none'),
+    },
+  ),
+  run: async ({ threads }, args, output, signal) => {
+    const paths = args.paths.map(parsePrefix);
+    const metadata = args.metadata.map(condition);
+    await streamJob(
+      threads,
+      'log',
+      { ...args, paths, metadata },
+      {
+        output,
+        signal,
+        row: ({ id, commit, graph }) => ({
+          ...commitRow(id, commit),
+          ...(graph === undefined ? {} : { graph }),
+        }),
+      },
+    );
     return {};
   },
 };
 
+function condition(given: string): MetadataCondition {
+  const at = given.indexOf('=');
+  return at < 0 ? { key: given } : { key: given.slice(0, at), value: given.slice(at + 1) };
+}
+
 export const show: OperationHandler<'show'> = {
-  read: fields({ repository: text, ref: text }),
-  run: async ({ repositories }, { repository: name, ref }, _output, signal) => {
+  read: fields(REF),
+  run: async ({ threads }, args, _output, signal) => {
+    const { id, commit, ...about } = await threads.run('show', args, { signal });
+    return { ...commitRow(id, commit), ...about };
+  },
+};
+
+export const catCommit: OperationHandler<'cat-commit'> = {
+  read: fields(REF),
+  run: async ({ repositories }, { repository: name, ref }, output, signal) => {
     const repository = await repositories.open(name);
     const { commitId, commit } = await repository.resolve(ref, signal);
-    const view = await repository.commitView(ref, commitId, signal);
-    const totals = await view.totals(ROOT_KEY, signal);
-    const names = async (kind: RefKind): Promise<string[]> => {
-      const found: string[] = [];
-      for await (const each of repository.listRefs(kind, { signal })) {
-        if (each.commit === commitId) found.push(each.name);
-      }
-      return found;
-    };
-    const branches = await names('branch');
-    return { ...commitRow(commitId, commit), ...totals, branches, tags: await names('tag') };
+    await output.bytes(encodeCommit(commit));
+    return commitRow(commitId, commit);
   },
+};
+
+export const blame: OperationHandler<'blame'> = {
+  read: fields({ ...REF, path: text }, PAGE),
+  run: async ({ threads }, args, output, signal) => {
+    const { after, ...rest } = args;
+    const input = {
+      ...rest,
+      path: parsePrefix(args.path),
+      ...(after === undefined ? {} : { after: keyFromText(after) }),
+    };
+    return streamJob(threads, 'blame', input, {
+      output,
+      signal,
+      row: ({ key, size, by: { id, commit } }) => ({
+        path: keyToText(key),
+        size,
+        commit: id,
+        author: commit.author,
+        date: new Date(commit.dateMs).toISOString(),
+        subject: subjectOf(commit.message),
+      }),
+    });
+  },
+};
+
+export const bisectCandidates: OperationHandler<'bisect.candidates'> = {
+  read: fields({ repository: text, good: text, bad: text }),
+  run: ({ threads }, args, output, signal) =>
+    streamJob(threads, 'bisect', args, {
+      output,
+      signal,
+      row: ({ id, commit }) => commitRow(id, commit),
+    }),
 };

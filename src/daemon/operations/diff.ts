@@ -1,0 +1,82 @@
+import type { Key } from '../../model/path.js';
+import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
+import type { DiffInput, Moments } from '../../workspace/jobs/diff-input.js';
+import type { EntryFacts } from '../../workspace/jobs/diff-job.js';
+import { count, fields, flag, listOf, text } from '../arguments.js';
+import type { OperationHandler } from '../operation.js';
+import type { DiffArguments, DiffSide } from '../protocol/history.js';
+import { isoTime, octal } from '../rows.js';
+import { streamJob } from '../stream-job.js';
+
+const REQUIRED = {
+  repository: text,
+  from: text,
+  to: text,
+  sinceParted: flag,
+  paths: listOf(text),
+  renames: flag,
+};
+const OPTIONAL = { limit: count, after: text };
+
+export const diff: OperationHandler<'diff'> = {
+  read: fields({ ...REQUIRED, namesOnly: flag }, OPTIONAL),
+  run: ({ threads }, args, output, signal) =>
+    streamJob(
+      threads,
+      'diff',
+      { ...inputOf(args), namesOnly: args.namesOnly },
+      {
+        output,
+        signal,
+        row: ({ kind, key, from, before, after }) => ({
+          path: keyToText(key),
+          change: kind,
+          ...(from === undefined ? {} : { from: keyToText(from) }),
+          ...(before === undefined ? {} : { before: sideOf(before) }),
+          ...(after === undefined ? {} : { after: sideOf(after) }),
+        }),
+      },
+    ),
+};
+
+export const diffStat: OperationHandler<'diff.stat'> = {
+  read: fields({ ...REQUIRED, depth: count }, OPTIONAL),
+  run: ({ threads }, args, output, signal) =>
+    streamJob(
+      threads,
+      'diff-stat',
+      { ...inputOf(args), depth: args.depth },
+      {
+        output,
+        signal,
+        row: ({ folder, ...totals }) => ({ folder: keyToText(folder), ...totals }),
+      },
+    ),
+};
+
+function inputOf(args: DiffArguments): DiffInput & { limit?: number; after?: Key } {
+  const { repository, renames, limit, after } = args;
+  return {
+    repository,
+    renames,
+    moments: momentsOf(args),
+    paths: args.paths.map(parsePrefix),
+    ...(limit === undefined ? {} : { limit }),
+    ...(after === undefined ? {} : { after: keyFromText(after) }),
+  };
+}
+
+function momentsOf({ from, to, sinceParted }: DiffArguments): Moments {
+  return { kind: sinceParted ? 'since-parted' : 'commits', from, to };
+}
+
+function sideOf({ kind, size, mode, mtimeSec, mtimeNsec, content, target }: EntryFacts): DiffSide {
+  return {
+    kind,
+    size,
+    mtime: isoTime(mtimeSec, mtimeNsec),
+    mode: octal(mode),
+    ...(content === undefined ? {} : { content }),
+    ...(target === undefined ? {} : { target }),
+  };
+}

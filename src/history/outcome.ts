@@ -1,6 +1,7 @@
 import type { Commit } from '../model/commit.js';
 import type { CommitId } from '../model/ids.js';
-import type { Head, Prepared, PublicationKind } from '../repo/publish.js';
+import type { PublicationKind } from '../repo/guards.js';
+import type { Head, Prepared } from '../repo/publish.js';
 import type { Repository } from '../repo/repository.js';
 import type { Effect } from './effect.js';
 import { effectOf } from './effect.js';
@@ -89,8 +90,7 @@ export async function carryOut(repository: Repository, task: Task): Promise<Outc
         planned = plan;
         if (isDryRun) return { kind: 'stop', value: { kind: 'dry', onto: head.id } };
         if (plan.kind === 'fast-forward') return plan;
-        for (const commit of plan.chain.slice(0, -1)) await repository.commits.save(commit, signal);
-        return { kind: 'commit', commit: lastOf(plan) };
+        return { kind: 'commit', commit: lastOf(plan), between: plan.chain.slice(0, -1) };
       },
     },
     signal,

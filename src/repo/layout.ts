@@ -1,5 +1,5 @@
 import { contentHash } from '../model/ids.js';
-import type { CommitId, ContentId, Hash, PackId } from '../model/ids.js';
+import type { CommitId, ContentId, Hash, PackId, SettingsId } from '../model/ids.js';
 
 /** Where each object lies in a storage namespace; repo/FORMAT.md, Layout. */
 
@@ -8,6 +8,7 @@ export const REPOSITORY_KEY = 'tarn.json';
 
 export const treePackKey = (id: Hash): string => sharded('trees', id);
 export const commitKey = (id: CommitId): string => sharded('commits', id);
+export const settingsKey = (id: SettingsId): string => sharded('settings', id);
 export const packKey = (id: PackId): string => sharded('packs', id);
 export const manifestKey = (id: ContentId): string => sharded('manifests', contentHash(id));
 /** The object that holds all bytes of one content. */

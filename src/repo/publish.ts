@@ -5,6 +5,7 @@ import type { RefStore } from '../store/ref-store.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { CommitStore } from './commit-store.js';
+import type { Guards, PublicationKind } from './guards.js';
 
 /**
  * The order of durability, which nothing may break:
@@ -36,11 +37,14 @@ export interface Publication<Stop = never> {
   clearStaging?(id: CommitId): Promise<void>;
 }
 
-export type PublicationKind = 'commit' | 'merge' | 'revert' | 'cherry-pick';
-
 export type Prepared<Stop> =
   /** A new commit; all nodes of its tree are durable. */
-  | { readonly kind: 'commit'; readonly commit: Commit }
+  | {
+      readonly kind: 'commit';
+      readonly commit: Commit;
+      /** New commits between the head and it, oldest first, that are published with it. */
+      readonly between?: readonly Commit[];
+    }
   /** A commit that is there already and descends from the head: the branch moves to it. */
   | { readonly kind: 'fast-forward'; readonly id: CommitId }
   /** Nothing is published, and publish resolves to `value`. */
@@ -51,6 +55,13 @@ export interface Published {
   readonly id: CommitId;
   /** The head that it was published on top of. */
   readonly onto: CommitId;
+}
+
+/** Where things are published. */
+export interface Publisher {
+  readonly refs: RefStore;
+  readonly commits: CommitStore;
+  readonly guards: Guards;
 }
 
 /** Where a branch is. */
@@ -64,24 +75,29 @@ const ATTEMPTS_MAX = 50;
 const WAIT_MS_MAX = 100;
 
 /**
- * @throws TarnError not-found when there is no such branch, conflict when it moved too often, and
- *   what the publication's own steps throw; then nothing is published
+ * @throws TarnError not-found when there is no such branch, denied by the branch's rules, conflict
+ *   when it moved too often, and what the publication's own steps throw; then nothing is published
  */
 export async function publish<Stop = never>(
-  { refs, commits }: { readonly refs: RefStore; readonly commits: CommitStore },
+  publisher: Publisher,
   publication: Publication<Stop>,
   signal?: AbortSignal,
 ): Promise<Published | Stop> {
-  const { branch, by, why } = publication;
+  const { refs, commits, guards } = publisher;
+  const { branch, by, kind, why, metadata } = publication;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     if (attempt > 0) await backOff(attempt, signal);
     const head = await readHead(refs, commits, branch, signal);
+    await guards.checkPublication(branch, kind, metadata, signal);
     faultPoint('commit-start');
     const prepared = await publication.prepare(head);
     if (prepared.kind === 'stop') return prepared.value;
     faultPoint('commit-tree-saved');
-    const id =
-      prepared.kind === 'commit' ? await commits.save(prepared.commit, signal) : prepared.id;
+    // The rules may have changed while the tree was built.
+    for (const each of await judged(prepared, commits, signal)) {
+      await guards.checkPublication(branch, kind, each.metadata, signal);
+    }
+    const id = await save(prepared, commits, signal);
     faultPoint('commit-saved');
     const change = { kind: 'branch', name: branch, expected: head.id, next: id, by, why } as const;
     if ((await refs.compareAndSwap({ ...change, atMs: Date.now() }, signal)) === 'moved') continue;
@@ -92,11 +108,33 @@ export async function publish<Stop = never>(
   }
   throw new TarnError(
     'conflict',
-    `branch '${branch}' moved ${ATTEMPTS_MAX} times during a ${publication.kind}`,
+    `branch '${branch}' moved ${ATTEMPTS_MAX} times during a ${kind}`,
     {
       hint: 'nothing is lost: do it again when fewer others are changing this branch',
     },
   );
+}
+
+type Ready = Exclude<Prepared<never>, { kind: 'stop' }>;
+
+/** The commits that the branch's rules judge. */
+async function judged(
+  prepared: Ready,
+  commits: CommitStore,
+  signal: AbortSignal | undefined,
+): Promise<readonly Commit[]> {
+  if (prepared.kind === 'fast-forward') return [await commits.read(prepared.id, signal)];
+  return [...(prepared.between ?? []), prepared.commit];
+}
+
+async function save(
+  prepared: Ready,
+  commits: CommitStore,
+  signal: AbortSignal | undefined,
+): Promise<CommitId> {
+  if (prepared.kind === 'fast-forward') return prepared.id;
+  for (const each of prepared.between ?? []) await commits.save(each, signal);
+  return commits.save(prepared.commit, signal);
 }
 
 /** @throws TarnError aborted */

@@ -66,8 +66,32 @@ export async function renameBranch(
   });
 }
 
+export interface BranchReset {
+  readonly branch: string;
+  /** Where the branch must be for it. */
+  readonly from: CommitId;
+  readonly to: CommitId;
+  readonly by: string;
+}
+
+/** @throws TarnError not-found, conflict when the branch is elsewhere */
+export async function resetBranch(
+  refs: RefStore,
+  { branch, from, to, by }: BranchReset,
+  signal?: AbortSignal,
+): Promise<void> {
+  const change = { kind: 'branch', name: branch, expected: from, next: to, by } as const;
+  const reset = { ...change, atMs: Date.now(), why: 'reset' };
+  if ((await refs.compareAndSwap(reset, signal)) === 'done') return;
+  const there = await refs.get('branch', branch, signal);
+  if (there === undefined) throw new TarnError('not-found', `there is no branch '${branch}'`);
+  throw new TarnError('conflict', `the branch '${branch}' moved while it was being reset`, {
+    hint: `it is at ${there.slice(0, 12)} now: look at it again before you reset it`,
+  });
+}
+
 /** @throws TarnError invalid */
-export function checkName(kind: RefKind, name: string): void {
+function checkName(kind: RefKind, name: string): void {
   if (kind === 'branch') parseBranchName(name);
   else parseTagName(name);
 }

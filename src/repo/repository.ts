@@ -12,13 +12,16 @@ import { CommitStore } from './commit-store.js';
 import { CommitView } from './commit-view.js';
 import { ContentReader } from './content-reader.js';
 import type { VerifiedStamps } from './content-stamps.js';
+import { Guards } from './guards.js';
 import type { LoggedCommit } from './log.js';
 import { walkHistory } from './log.js';
 import type { Publication, Published } from './publish.js';
 import { publish } from './publish.js';
-import { createRef, deleteRef, renameBranch } from './refs.js';
+import type { BranchReset } from './refs.js';
+import { createRef, deleteRef, renameBranch, resetBranch } from './refs.js';
 import type { Resolved } from './resolve.js';
 import { resolve } from './resolve.js';
+import { SettingsStore } from './settings-store.js';
 import type { Storage } from './storage.js';
 import { createStorage, markComplete, openStorage } from './storage.js';
 import { TreePackStore } from './tree-packs.js';
@@ -41,6 +44,8 @@ export class Repository {
   readonly nodes: Nodes;
   readonly commits: CommitStore;
   readonly refs: RefStore;
+  readonly settings: SettingsStore;
+  readonly guards: Guards;
   readonly #contents: ContentReader;
 
   private constructor(name: string, storage: Storage, options: RepositoryOptions) {
@@ -50,6 +55,8 @@ export class Repository {
     const cache = options.nodeCache ?? new NodeCache(OWN_CACHE_BYTES);
     this.nodes = new Nodes(new TreePackStore(this.objects), cache);
     this.commits = new CommitStore(this.objects);
+    this.settings = new SettingsStore(this.objects, this.refs);
+    this.guards = new Guards(name, this.settings);
     this.#contents = new ContentReader(this.objects, options.stamps);
   }
 
@@ -177,17 +184,36 @@ export class Repository {
     await createRef(this.refs, kind, name, commit, by, signal);
   }
 
-  /** Resolves to where it was. @throws TarnError not-found, conflict */
-  deleteRef(kind: RefKind, name: string, by: string, signal?: AbortSignal): Promise<CommitId> {
+  /** Resolves to where it was. @throws TarnError not-found, denied (it is protected), conflict */
+  async deleteRef(
+    kind: RefKind,
+    name: string,
+    by: string,
+    signal?: AbortSignal,
+  ): Promise<CommitId> {
+    if (kind === 'branch') await this.guards.checkBranch(name, 'deleted', signal);
+    else await this.guards.checkTagDeletion(name, signal);
     return deleteRef(this.refs, kind, name, by, signal);
   }
 
   /**
    * In one step. What is staged on the branch is the workspace's to rename.
-   * @throws TarnError not-found, exists, invalid, conflict
+   * @throws TarnError not-found, exists, denied (it is protected), invalid, conflict
    */
-  renameBranch(from: string, to: string, by: string, signal?: AbortSignal): Promise<void> {
-    return renameBranch(this.refs, from, to, by, signal);
+  async renameBranch(from: string, to: string, by: string, signal?: AbortSignal): Promise<void> {
+    await this.guards.checkBranch(from, 'renamed', signal);
+    await renameBranch(this.refs, from, to, by, signal);
+  }
+
+  /**
+   * Moves a branch that is at `from` to another commit of the repository.
+   * @throws TarnError not-found (the branch or the commit), denied (it is protected), conflict when
+   *   the branch is not at `from`
+   */
+  async resetBranch(reset: BranchReset, signal?: AbortSignal): Promise<void> {
+    await this.guards.checkBranch(reset.branch, 'reset', signal);
+    await this.commits.read(reset.to, signal);
+    await resetBranch(this.refs, reset, signal);
   }
 
   async close(): Promise<void> {

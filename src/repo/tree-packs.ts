@@ -101,7 +101,7 @@ export class TreePackStore implements NodeStore {
     return nodes.map(({ id, place }) => {
       const at = place.offset - first.offset;
       // A copy, so that a node that stays in memory does not keep the whole run there.
-      return decodeRecord(Uint8Array.from(bytes.subarray(at, at + place.length)), place, id);
+      return decodeRecord(new Uint8Array(bytes.subarray(at, at + place.length)), place, id);
     });
   }
 }

@@ -102,10 +102,13 @@ function readHeader(reader: ByteReader): Header {
   return { level, packs, count, entries, totalBytes };
 }
 
+/** A node is decoded before anyone else can start on another one. */
+const LAST_KEY = Buffer.allocUnsafeSlow(PATH_BYTES_MAX);
+
 /** Checks front-coded keys as they come. */
 class KeyChecker {
   readonly #reader: ByteReader;
-  readonly #last = Buffer.allocUnsafe(PATH_BYTES_MAX);
+  readonly #last = LAST_KEY;
   #length = 0;
 
   constructor(reader: ByteReader) {

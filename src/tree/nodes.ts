@@ -137,6 +137,7 @@ export class Nodes {
   readAhead(parent: InnerNode, index: number): void {
     if (this.store.loadRun === undefined) return;
     const end = Math.min(parent.count, index + AHEAD_MIN);
+    if (index >= end || this.#isAtHand(parent.idAt(end - 1))) return;
     for (let from = index; from < end; from++) {
       if (this.#isAtHand(parent.idAt(from))) continue;
       this.#startRun(this.#runAt(parent, from));

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { KeyedEntry } from '../../src/model/entry.js';
 import type { Hash, NodeId } from '../../src/model/ids.js';
@@ -7,6 +9,8 @@ import { sha256 } from '../../src/model/ids.js';
 import { TREES_PREFIX, treePackKey } from '../../src/repo/layout.js';
 import { TREE_PACK_BYTES_MAX } from '../../src/repo/tree-pack.js';
 import { TreePackStore } from '../../src/repo/tree-packs.js';
+import { BlockingStore } from '../../src/store/local/blocking-store.js';
+import { LocalStore } from '../../src/store/local/local-store.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
 import type { ObjectStore } from '../../src/store/object-store.js';
 import type { TreeShape } from '../../src/tree/boundary.js';
@@ -18,6 +22,7 @@ import type { Place } from '../../src/tree/place.js';
 import { Tree } from '../../src/tree/tree.js';
 import { verifyTree } from '../../src/tree/verify.js';
 import { buildTree, editTree } from '../../src/tree/write.js';
+import { isPromise } from '../../src/util/async.js';
 import { TarnError } from '../../src/util/errors.js';
 import { WatchedStore } from '../store/watched-store.js';
 import { file, key, MemoryNodes, nodesOver, SMALL } from '../tree/fixtures.js';
@@ -251,6 +256,28 @@ describe('reading a tree in packs', () => {
     expect(gets).toBeLessThan(count / 4);
   });
 
+  test('needs no promise on a thread that waits', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tarn-packs-'));
+    const objects = new BlockingStore(await LocalStore.create(directory));
+    try {
+      const { id } = await buildTree(fresh(objects), [filesNamed(2_000)]);
+      const nodes = fresh(objects);
+      const root = await nodes.load(id);
+      if (root.kind === 'leaf') throw new Error('expected an inner root');
+      let promises = 0;
+      for (let i = 0; i < root.count; i++) {
+        const child = nodes.child(root, i);
+        promises += isPromise(child) ? 1 : 0;
+        await child;
+      }
+      expect(promises).toBeLessThan(root.count);
+      expect(await walk(fresh(objects), id)).toEqual(filesNamed(2_000));
+    } finally {
+      await objects.close();
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   test('survives reads ahead that fail', async () => {
     const objects = new MemoryStore();
     const { id } = await buildTree(fresh(objects, TREE_SHAPE), [filesNamed(30_000)]);
@@ -276,6 +303,23 @@ describe('reading a tree in packs', () => {
     }
     expect(seen).toBe(30_000);
   });
+});
+
+test('a thread that only reads hears of an abort', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tarn-packs-'));
+  const objects = new BlockingStore(await LocalStore.create(directory));
+  const abort = new AbortController();
+  try {
+    const { id } = await buildTree(fresh(objects), [filesNamed(500)]);
+    setImmediate(() => abort.abort());
+    const readOn = async (): Promise<never> => {
+      for (;;) await (await Tree.open(fresh(objects), id, abort.signal)).get(key('run/000100'));
+    };
+    expect(await faultOf(readOn)).toMatchObject({ kind: 'aborted' });
+  } finally {
+    await objects.close();
+    rmSync(directory, { recursive: true });
+  }
 });
 
 /** Three nodes in one pack: the second one to be read, both leaves short. */

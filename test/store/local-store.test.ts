@@ -96,6 +96,23 @@ describe('local store', () => {
     expect(openDescriptors()).toBe(0);
   });
 
+  test('a thread that waits leaves no descriptor behind and nothing in tmp', async () => {
+    const store = new BlockingStore(await LocalStore.open(directory));
+    const keys = Array.from({ length: 200 }, (_, i) => `ab/k${i}`);
+    for (const key of keys) await store.put(key, Buffer.from(key), { ifNoneMatch: '*' });
+    for (const key of [...keys, ...keys]) {
+      expect(Buffer.from(store.getNow(key, { last: 99 })).toString()).toBe(key);
+    }
+    await expect(store.put('ab/k1', Buffer.from('2'), { ifNoneMatch: '*' })).rejects.toMatchObject({
+      kind: 'conflict',
+    });
+    expect(() => store.getNow('ab/none', { last: 1 })).toThrow(/'ab\/none' is missing/);
+    expect(openDescriptors()).toBeLessThanOrEqual(128);
+    await store.close();
+    expect(openDescriptors()).toBe(0);
+    expect(temps()).toEqual([]);
+  });
+
   test('a range of an object that was truncated underneath is short, not filled', async () => {
     const store = await LocalStore.open(directory);
     await store.put('k', Buffer.alloc(1000, 1));
@@ -150,6 +167,20 @@ describe('local store', () => {
     expect(Buffer.from(await store.get('k')).toString()).toBe('hello');
   });
 
+  test('a full disk is no-space to a thread that waits, with nothing left behind', async () => {
+    await withFullDisk(async ({ path, freeSpace }) => {
+      const store = new BlockingStore(await LocalStore.create(join(path, 'store')));
+      const object = Buffer.alloc(700_000, 1);
+      await store.put('first', object);
+      await expect(store.put('k', object)).rejects.toMatchObject({ kind: 'no-space' });
+      expect(await store.head('k')).toBeUndefined();
+      expect(readdirSync(join(path, 'store', 'tmp'))).toEqual([]);
+      freeSpace();
+      expect(await store.put('k', object)).toMatchObject({ size: object.length });
+      await store.close();
+    });
+  });
+
   test('a full disk is no-space, with nothing visible or left behind; then it goes on', async () => {
     await withFullDisk(async ({ path, freeSpace }) => {
       const store = await LocalStore.create(join(path, 'store'));
@@ -167,34 +198,37 @@ describe('local store', () => {
     });
   });
 
-  test('a writer killed at any time leaves each object whole or not there', async () => {
-    mkdirSync(join(directory, 'tmp'));
-    const said: string[] = [];
-    for (let round = 0; round < 5; round += 1) {
-      const fixture = new URL('./fixtures/put-forever.mjs', import.meta.url).pathname;
-      const child = spawn(process.execPath, [fixture, directory], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const lines = createInterface({ input: child.stdout });
-      let count = 0;
-      lines.on('line', (line) => {
-        said.push(line);
-        count += 1;
-        if (count === 3 + round * 7) child.kill('SIGKILL');
-      });
-      await Promise.all([once(child, 'exit'), once(lines, 'close')]);
-    }
-    const store = await LocalStore.open(directory);
-    expect(temps()).toEqual([]);
-    const found = new Set<string>();
-    for await (const { key } of store.list('')) {
-      const hash = createHash('sha256')
-        .update(await store.get(key))
-        .digest('hex');
-      expect(key).toBe(`nodes/${hash.slice(0, 2)}/${hash}`);
-      found.add(key);
-    }
-    for (const key of said.filter((line) => line.length === 73)) expect(found).toContain(key);
-    expect(said.length).toBeGreaterThan(50);
-  });
+  test.each(['', 'blocking'])(
+    'a writer killed at any time leaves each object whole or not there (%s)',
+    async (mode) => {
+      mkdirSync(join(directory, 'tmp'));
+      const said: string[] = [];
+      for (let round = 0; round < 5; round += 1) {
+        const fixture = new URL('./fixtures/put-forever.mjs', import.meta.url).pathname;
+        const child = spawn(process.execPath, [fixture, directory, mode], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        const lines = createInterface({ input: child.stdout });
+        let count = 0;
+        lines.on('line', (line) => {
+          said.push(line);
+          count += 1;
+          if (count === 3 + round * 7) child.kill('SIGKILL');
+        });
+        await Promise.all([once(child, 'exit'), once(lines, 'close')]);
+      }
+      const store = await LocalStore.open(directory);
+      expect(temps()).toEqual([]);
+      const found = new Set<string>();
+      for await (const { key } of store.list('')) {
+        const hash = createHash('sha256')
+          .update(await store.get(key))
+          .digest('hex');
+        expect(key).toBe(`files/${hash.slice(0, 2)}/${hash}`);
+        found.add(key);
+      }
+      for (const key of said.filter((line) => line.length === 73)) expect(found).toContain(key);
+      expect(said.length).toBeGreaterThan(50);
+    },
+  );
 });

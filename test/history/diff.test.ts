@@ -103,6 +103,30 @@ describe('a diff', () => {
   });
 });
 
+describe('a diff of very many', () => {
+  const many = (from: number, seed: number): Files =>
+    filesOf(Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`f${from + n}`, seed])));
+
+  it('begins before all is read where renames are not looked for', async () => {
+    const store = new MemoryNodes();
+    const own = nodesOver(store, SMALL, 1);
+    const ids = await Promise.all(
+      [many(10_000, 1), many(10_000, 2)].map((files) => buildTree(own, [sorted(files)])),
+    );
+    const [before, after] = ids.map(({ id }) => id);
+    if (before === undefined || after === undefined) throw new Error('no trees');
+    const reading = async (most: number): Promise<number> => {
+      store.forgetCounts();
+      for await (const batch of differences(own, before, after)) {
+        most -= batch.length;
+        if (most <= 0) break;
+      }
+      return store.loaded.length;
+    };
+    expect(2 * (await reading(1))).toBeLessThan(await reading(Infinity));
+  });
+});
+
 describe('renamed files', () => {
   const renamed = async (before: Files, after: Files): Promise<string[]> =>
     (await diff(before, after, { renames })).map(({ kind, key: path, from }) =>

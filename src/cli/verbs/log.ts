@@ -70,9 +70,14 @@ const log: Command = {
       paths,
       graph: input.flag('graph'),
     };
+    let shown = 0;
     await ask(context, 'log', args, {
-      onRow: (row) => terminal.row(row, () => drawn(row, textOf(row, oneline, terminal))),
+      onRow: (row) => {
+        shown += 1;
+        return terminal.row(row, () => drawn(row, textOf(row, oneline, terminal)));
+      },
     });
+    if (shown === 0) terminal.note('no commit is like that');
   },
 };
 

@@ -10,11 +10,11 @@ export const JOBS = {
   revert: { load: () => import('./revert-job.js'), isLong: false },
   'cherry-pick': { load: () => import('./cherry-pick-job.js'), isLong: false },
   'merge-base': { load: () => import('./merge-base-job.js'), isLong: false },
-  diff: { load: () => import('./diff-job.js'), isLong: true },
-  'diff-stat': { load: () => import('./diff-stat-job.js'), isLong: true },
-  log: { load: () => import('./log-job.js'), isLong: true },
-  blame: { load: () => import('./blame-job.js'), isLong: true },
-  bisect: { load: () => import('./bisect-job.js'), isLong: true },
+  diff: { load: () => import('./diff-job.js'), isLong: false },
+  'diff-stat': { load: () => import('./diff-stat-job.js'), isLong: false },
+  log: { load: () => import('./log-job.js'), isLong: false },
+  blame: { load: () => import('./blame-job.js'), isLong: false },
+  bisect: { load: () => import('./bisect-job.js'), isLong: false },
   show: { load: () => import('./show-job.js'), isLong: false },
 } satisfies Record<string, JobEntry>;
 

@@ -3,86 +3,34 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { KeyedEntry } from '../../src/model/entry.js';
-import type { Hash, NodeId } from '../../src/model/ids.js';
+import type { NodeId } from '../../src/model/ids.js';
 import { sha256 } from '../../src/model/ids.js';
-import { TREES_PREFIX, treePackKey } from '../../src/repo/layout.js';
+import { treePackKey } from '../../src/repo/layout.js';
 import { TREE_PACK_BYTES_MAX } from '../../src/repo/tree-pack.js';
 import { TreePackStore } from '../../src/repo/tree-packs.js';
 import { BlockingStore } from '../../src/store/local/blocking-store.js';
 import { LocalStore } from '../../src/store/local/local-store.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
-import type { ObjectStore } from '../../src/store/object-store.js';
-import type { TreeShape } from '../../src/tree/boundary.js';
 import { TREE_SHAPE } from '../../src/tree/boundary.js';
-import { InnerEncoder } from '../../src/tree/encode.js';
 import type { Edit } from '../../src/tree/edit.js';
 import { NodeCache, Nodes } from '../../src/tree/nodes.js';
 import type { Place } from '../../src/tree/place.js';
 import { Tree } from '../../src/tree/tree.js';
-import { verifyTree } from '../../src/tree/verify.js';
 import { buildTree, editTree } from '../../src/tree/write.js';
 import { isPromise } from '../../src/util/async.js';
 import { TarnError } from '../../src/util/errors.js';
 import { WatchedStore } from '../store/watched-store.js';
-import { file, key, MemoryNodes, nodesOver, SMALL } from '../tree/fixtures.js';
-
-function filesNamed(count: number, prefix = 'run/'): KeyedEntry[] {
-  return Array.from({ length: count }, (_, i) => ({
-    key: key(`${prefix}${String(i).padStart(6, '0')}`),
-    entry: file(i),
-  }));
-}
-
-/** With a cache of its own, as another process has it. */
-function fresh(objects: ObjectStore, shape: TreeShape = SMALL): Nodes {
-  return new Nodes(new TreePackStore(objects), new NodeCache(16 << 20), shape);
-}
-
-async function packsIn(objects: ObjectStore): Promise<Hash[]> {
-  const found: Hash[] = [];
-  for await (const { key: name } of objects.list(TREES_PREFIX)) found.push(name.slice(9) as Hash);
-  return found;
-}
-
-async function walk(nodes: Nodes, root: NodeId): Promise<KeyedEntry[]> {
-  const cursor = (await Tree.open(nodes, root)).cursor();
-  const seen: KeyedEntry[] = [];
-  for (let there = await cursor.seek(key('')); there; there = await cursor.next()) {
-    seen.push({ key: cursor.key, entry: cursor.entry() });
-  }
-  return seen;
-}
-
-async function verify(nodes: Nodes, root: NodeId): Promise<number> {
-  let count = 0;
-  for await (const node of verifyTree(nodes, root)) count += node.level >= 0 ? 1 : 0;
-  return count;
-}
-
-async function faultOf(work: () => unknown): Promise<TarnError> {
-  try {
-    await work();
-  } catch (error) {
-    expect(error).toBeInstanceOf(TarnError);
-    return error as TarnError;
-  }
-  throw new Error('it did not fail');
-}
-
-const put = (path: string, seed: number): Edit => ({
-  kind: 'put',
-  key: key(path),
-  entry: file(seed),
-});
-
-async function corrupt(
-  objects: ObjectStore,
-  name: string,
-  change: (bytes: Buffer) => Uint8Array,
-): Promise<void> {
-  await objects.put(name, change(Buffer.from(await objects.get(name))));
-}
+import { key, MemoryNodes, nodesOver, SMALL } from '../tree/fixtures.js';
+import {
+  faultOf,
+  filesNamed,
+  fresh,
+  packsIn,
+  put,
+  sample,
+  verify,
+  walk,
+} from './tree-pack-fixture.js';
 
 describe('a tree in packs', () => {
   test('is the tree that other stores hold, edit after edit, for whoever opens it', async () => {
@@ -125,11 +73,21 @@ describe('a tree in packs', () => {
     );
   });
 
-  test('of many nodes is a few objects, the last one named by the root', async () => {
+  test('of many nodes is a few objects, the last one named by the root and written last', async () => {
     const objects = new MemoryStore();
-    const nodes = fresh(objects, TREE_SHAPE);
+    const underWay = new Set<string>();
+    const slow = Object.create(objects) as MemoryStore;
+    slow.put = async (name, bytes, options) => {
+      if (!name.endsWith(sha256(bytes))) expect(underWay.size).toBe(0);
+      underWay.add(name);
+      await new Promise((resolve) => setImmediate(resolve));
+      const info = await objects.put(name, bytes, options);
+      underWay.delete(name);
+      return info;
+    };
+    slow.get = (name, options) => objects.get(name, options);
     const items = filesNamed(250_000, 'raw/2025-06-14/run-8421/camera-front/frame-');
-    const { id } = await buildTree(nodes, [items]);
+    const { id } = await buildTree(fresh(slow, TREE_SHAPE), [items]);
     const packs = await packsIn(objects);
     expect(packs).toContain(id);
     expect(packs.length).toBeGreaterThan(1);
@@ -216,6 +174,18 @@ describe('a tree in packs', () => {
     isFull = false;
     const edited = await editTree(nodes, id, edits);
     expect(await walk(nodes, edited.id)).toEqual(await walk(fresh(objects), edited.id));
+  });
+
+  test('has no root when one of its packs could not be saved', async () => {
+    const objects = new MemoryStore();
+    let puts = 0;
+    const failing = new WatchedStore(objects, (call) => {
+      if (call === 'put' && ++puts === 1) throw new TarnError('io', 'a cable');
+    });
+    const items = filesNamed(250_000, 'raw/2025-06-14/run-8421/camera-front/frame-');
+    const built = faultOf(() => buildTree(fresh(failing, TREE_SHAPE), [items]));
+    expect((await built).kind).toBe('io');
+    expect(puts).toBe(1);
   });
 
   test('is read by one cache beside an equal one that lies elsewhere', async () => {
@@ -312,165 +282,15 @@ test('a thread that only reads hears of an abort', async () => {
   try {
     const { id } = await buildTree(fresh(objects), [filesNamed(500)]);
     setImmediate(() => abort.abort());
+    const nodes = new Nodes(new TreePackStore(objects), new NodeCache(1), SMALL);
     const readOn = async (): Promise<never> => {
-      for (;;) await (await Tree.open(fresh(objects), id, abort.signal)).get(key('run/000100'));
+      for (;;) await (await Tree.open(nodes, id, abort.signal)).get(key('run/000100'));
     };
     expect(await faultOf(readOn)).toMatchObject({ kind: 'aborted' });
   } finally {
     await objects.close();
     rmSync(directory, { recursive: true });
   }
-});
-
-/** Three nodes in one pack: the second one to be read, both leaves short. */
-async function sample(): Promise<{ objects: MemoryStore; id: NodeId; items: KeyedEntry[] }> {
-  const objects = new MemoryStore();
-  const items = filesNamed(9, 'labels/');
-  const { id } = await buildTree(fresh(objects), [items]);
-  return { objects, id, items };
-}
-
-describe('a damaged tree pack', () => {
-  test('never gives a wrong entry, whichever byte changed, and is found by its check', async () => {
-    const { objects, id, items } = await sample();
-    const name = treePackKey(id);
-    const sound = Buffer.from(await objects.get(name));
-    expect((await new TreePackStore(objects).readPack(id)).length).toBeGreaterThan(2);
-    for (let at = 0; at < sound.length; at++) {
-      for (const mask of [0x01, 0x80, 0xff]) {
-        const bytes = Buffer.from(sound);
-        bytes[at] = (bytes[at] as number) ^ mask;
-        await objects.put(name, bytes);
-        try {
-          expect(await walk(fresh(objects), id)).toEqual(items);
-        } catch (error) {
-          if (!(error instanceof TarnError)) throw error;
-          expect(['corrupt', 'unsupported', 'not-found']).toContain(error.kind);
-          expect(error.message).toContain(error.kind === 'not-found' ? 'trees/' : id);
-        }
-        const checked = await new TreePackStore(objects).readPack(id).catch((e: unknown) => e);
-        if (checked instanceof TarnError) expect(checked.message).toContain(id);
-        else {
-          const hashes = (checked as { id: Hash }[]).map((record) => record.id);
-          const isPlace = hashes.at(-1) === id;
-          expect(isPlace).toBe(true);
-        }
-      }
-    }
-  });
-
-  test('is named wherever it was cut', async () => {
-    const { objects, id } = await sample();
-    const name = treePackKey(id);
-    const sound = Buffer.from(await objects.get(name));
-    for (let length = 0; length < sound.length; length++) {
-      await objects.put(name, sound.subarray(0, length));
-      for (const read of [
-        () => walk(fresh(objects), id),
-        () => new TreePackStore(objects).readPack(id),
-      ]) {
-        const fault = await faultOf(read);
-        expect(['corrupt', 'unsupported']).toContain(fault.kind);
-        expect(fault.message).toContain(id);
-      }
-    }
-  });
-
-  test('is healed by saving the tree again where its end was lost, and else reported', async () => {
-    const { objects, id, items } = await sample();
-    const name = treePackKey(id);
-    const sound = Buffer.from(await objects.get(name));
-    for (const length of [0, 100, sound.length - 1]) {
-      await objects.put(name, sound.subarray(0, length));
-      await buildTree(fresh(objects), [items]);
-      expect(Buffer.from(await objects.get(name)).equals(sound)).toBe(true);
-    }
-    await corrupt(objects, name, (bytes) => bytes.fill(0, 20, 30).subarray(0, 200));
-    const fault = await faultOf(() => buildTree(fresh(objects), [items]));
-    expect(fault).toMatchObject({ kind: 'corrupt' });
-    expect(fault.message).toContain(name);
-  });
-
-  test('of another version says so', async () => {
-    const { objects, id } = await sample();
-    await corrupt(objects, treePackKey(id), (bytes) => {
-      bytes[bytes.length - 1] = 2;
-      return bytes;
-    });
-    expect(await faultOf(() => fresh(objects).load(id))).toMatchObject({ kind: 'unsupported' });
-  });
-
-  test('that is missing is named', async () => {
-    const { objects, id } = await sample();
-    await objects.delete(treePackKey(id));
-    const fault = await faultOf(() => fresh(objects).load(id));
-    expect(fault.kind).toBe('not-found');
-    expect(fault.message).toContain(treePackKey(id));
-  });
-});
-
-describe('a place that is wrong', () => {
-  /** A root whose children's places `change` made up. */
-  async function rootWith(
-    objects: ObjectStore,
-    id: NodeId,
-    change: (place: Place, index: number, all: readonly Place[]) => Place,
-  ): Promise<NodeId> {
-    const store = new TreePackStore(objects);
-    const root = await fresh(objects).load(id);
-    if (root.kind === 'leaf') throw new Error('expected an inner root');
-    const encoder = new InnerEncoder(root.level);
-    const places = Array.from({ length: root.count }, (_, i) => root.placeAt(i) as Place);
-    for (let i = 0; i < root.count; i++) {
-      encoder.append(root.keyAt(i), {
-        ...root.valueAt(i),
-        place: change(places[i] as Place, i, places),
-      });
-    }
-    const batch = store.batch();
-    const node = encoder.finish();
-    const bytes = Buffer.from(node.bytes);
-    expect(sha256(bytes)).toBe(id);
-    await objects.delete(treePackKey(id));
-    const place = batch.add(id, bytes, node.places);
-    await batch.finish({ id, place });
-    return id;
-  }
-
-  test.each<[string, (place: Place, i: number, all: readonly Place[]) => Place]>([
-    ['another node', (_, __, all) => all[all.length - 1] as Place],
-    ['the middle of a record', (place) => ({ ...place, offset: place.offset + 3 })],
-    ['too short a record', (place) => ({ ...place, length: place.length - 1 })],
-    ['too long a record', (place) => ({ ...place, length: place.length + 1 })],
-    ['bytes past the end', (place) => ({ ...place, offset: 1 << 20 })],
-    ['bytes far past the end', (place) => ({ ...place, offset: 2 ** 52 })],
-    ['the header', (place) => ({ ...place, offset: 0 })],
-  ])('to %s is corrupt, and names pack and node', async (_, change) => {
-    const objects = new MemoryStore();
-    // The leaves lie in another pack than the root that is altered.
-    const small = await buildTree(fresh(objects), [filesNamed(12)]);
-    const pack = sha256(Buffer.from('another name'));
-    await objects.put(treePackKey(pack), await objects.get(treePackKey(small.id)));
-    await rootWith(objects, small.id, (place, i, all) => ({
-      ...(i === 0 ? change(place, i, all) : place),
-      pack: { id: pack, isDurable: true },
-    }));
-    const root = await fresh(objects).load(small.id);
-    if (root.kind === 'leaf') throw new Error('expected an inner root');
-    const fault = await faultOf(() => walk(fresh(objects), small.id));
-    expect(fault.kind).toBe('corrupt');
-    expect(fault.message).toContain(root.idAt(0));
-    expect(fault.message).toContain(pack);
-  });
-
-  test('to a pack that is not there is named', async () => {
-    const { objects, id } = await sample();
-    const pack = sha256(Buffer.from('nowhere'));
-    await rootWith(objects, id, (place) => ({ ...place, pack: { id: pack, isDurable: true } }));
-    const fault = await faultOf(() => walk(fresh(objects), id));
-    expect(fault.kind).toBe('not-found');
-    expect(fault.message).toContain(treePackKey(pack));
-  });
 });
 
 test('a tree pack is written as FORMAT.md says', async () => {

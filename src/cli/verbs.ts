@@ -15,7 +15,11 @@ const verb = (
 
 /** In the order of the help. */
 export const VERBS: readonly Verb[] = [
-  verb('repo', 'create, add, list, show and delete repositories', () => import('./verbs/repo.js')),
+  verb(
+    'repo',
+    'create, list, show, guard and delete repositories',
+    () => import('./verbs/repo.js'),
+  ),
   verb('put', 'stage files or folders on a branch', () => import('./verbs/put.js')),
   verb('rm', 'stage the removal of files or folders', () => import('./verbs/rm.js')),
   verb('status', 'list what is staged on a branch', () => import('./verbs/status.js')),
@@ -34,8 +38,12 @@ export const VERBS: readonly Verb[] = [
   verb('diff', 'list what differs between two moments', () => import('./verbs/diff.js')),
   verb('blame', 'name the commit that last changed each file', () => import('./verbs/blame.js')),
   verb('bisect', 'find the commit that broke something', () => import('./verbs/bisect.js')),
-  verb('branch', 'list, create, rename and delete branches', () => import('./verbs/branch.js')),
-  verb('tag', 'list, create and delete tags', () => import('./verbs/tag.js')),
+  verb(
+    'branch',
+    'list, create, rename, protect and delete branches',
+    () => import('./verbs/branch.js'),
+  ),
+  verb('tag', 'list, create, protect and delete tags', () => import('./verbs/tag.js')),
   verb('ls', 'list files of a moment', () => import('./verbs/ls.js')),
   verb('cat', "print a file's bytes", () => import('./verbs/cat.js')),
   verb('stat', 'show all that is known of a path', () => import('./verbs/stat.js')),

@@ -1,5 +1,11 @@
 import type { Handlers } from './operation.js';
-import { branchCreate, branchDelete, branchList, branchRename } from './operations/branch.js';
+import {
+  branchCreate,
+  branchDelete,
+  branchHistory,
+  branchList,
+  branchRename,
+} from './operations/branch.js';
 import { cat } from './operations/cat.js';
 import { commit } from './operations/commit.js';
 import { daemonStatus, daemonStop } from './operations/daemon.js';
@@ -13,7 +19,8 @@ import { mount, mounts, umount } from './operations/mount.js';
 import { put } from './operations/put.js';
 import { repoAdd, repoCreate, repoDelete, repoList, repoShow } from './operations/repo.js';
 import { rm, status } from './operations/staging.js';
-import { tagCreate, tagDelete, tagList } from './operations/tag.js';
+import { settingsChange, settingsHistory, settingsShow } from './operations/settings.js';
+import { tagCreate, tagDelete, tagHistory, tagList } from './operations/tag.js';
 
 export const HANDLERS: Handlers = {
   'repo.create': repoCreate,
@@ -25,9 +32,14 @@ export const HANDLERS: Handlers = {
   'branch.create': branchCreate,
   'branch.rename': branchRename,
   'branch.delete': branchDelete,
+  'branch.history': branchHistory,
   'tag.list': tagList,
   'tag.create': tagCreate,
   'tag.delete': tagDelete,
+  'tag.history': tagHistory,
+  'settings.show': settingsShow,
+  'settings.history': settingsHistory,
+  'settings.change': settingsChange,
   put,
   rm,
   status,

@@ -2,6 +2,7 @@ import type { ErrorKind } from '../util/errors.js';
 import type { PutResult } from '../workspace/jobs/put.js';
 import type { HistoryOperations } from './protocol/history.js';
 import type { MergingOperations } from './protocol/merging.js';
+import type { RefOperations, SettingsResult } from './protocol/refs.js';
 import type { CommitRow, NoArguments, Nothing, Operation, Place } from './protocol/terms.js';
 
 /**
@@ -42,7 +43,7 @@ export interface Progress {
 }
 
 /** Each operation's arguments, the rows it streams and what it ends with. */
-export interface Operations extends HistoryOperations, MergingOperations {
+export interface Operations extends HistoryOperations, MergingOperations, RefOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<NoArguments, RepositoryRow, Nothing>;
@@ -151,6 +152,7 @@ export interface RepositoryRow {
 export interface RepositoryDetails extends RepositoryRow {
   readonly branches: number;
   readonly tags: number;
+  readonly settings: SettingsResult;
   /** The newest commit of `main`, if there is such a branch. */
   readonly head?: CommitRow;
   readonly entries?: number;

@@ -1,5 +1,6 @@
 import { TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
+import { parseBranchPattern } from './name-pattern.js';
 import type { Key } from './path.js';
 import { parsePrefix } from './path.js';
 import type { RefExpression } from './refs.js';
@@ -71,6 +72,15 @@ export function parseBranchAddress(text: string): { repository: string; branch: 
 export function parseTagAddress(text: string): { repository: string; tag: string } {
   const { repository, name } = splitName(text, 'drive/golden');
   return { repository, tag: parseTagName(name) };
+}
+
+/**
+ * `repository/branch`, where the branch may be a pattern.
+ * @throws TarnError invalid
+ */
+export function parseBranchPatternAddress(text: string): { repository: string; pattern: string } {
+  const { repository, name } = splitName(text, 'drive/main');
+  return { repository, pattern: parseBranchPattern(name) };
 }
 
 export function formatAddress(repository: string, ref: string, pathText: string): string {

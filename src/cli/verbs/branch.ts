@@ -1,8 +1,11 @@
+import { parseBranchPatternAddress } from '../../model/address.js';
 import { ask, author, confirm } from '../ask.js';
 import type { Command } from '../command.js';
 import { YES_OPTION } from '../command.js';
 import { shortId } from '../format.js';
+import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { BRANCH, branchOf, refIn } from '../places.js';
+import { changeSettings, printChange } from '../settings.js';
 
 const list: Command = {
   name: 'branch list',
@@ -100,4 +103,55 @@ const remove: Command = {
   },
 };
 
-export const commands: readonly Command[] = [list, create, rename, remove];
+const history: Command = {
+  name: 'branch history',
+  summary: 'List when a branch moved, who moved it and from where to where',
+  positionals: [BRANCH],
+  options: PAGE_OPTIONS('changes', 'NUMBER'),
+  notes: [
+    'Newest first, also of a branch that is gone. This record is what drive/main@{2025-06-14 17:30 Europe/Berlin} goes by, not the dates of commits. Times are UTC.',
+  ],
+  examples: [
+    { command: 'tarn branch history drive/main --limit 10', what: 'the last ten moves' },
+    {
+      command: 'tarn branch history drive/incident-2025-06-14-8421-glare',
+      what: 'the whole life of a branch',
+    },
+  ],
+  async run(input, context) {
+    const { repository, branch: name } = branchOf(input.positionals[0] ?? '');
+    const args = { repository, name, ...pageOf(input) };
+    await ask(context, 'branch.history', args, { onRow: (row) => printChange(context, row) });
+  },
+};
+
+const protect: Command = {
+  name: 'branch protect',
+  summary: 'Let only merges change a branch, and keep it from deletion',
+  positionals: [
+    {
+      name: 'REPO/BRANCH',
+      what: "the branch, as drive/main, or a pattern of names, as 'drive/release-*'; it need not exist yet",
+    },
+  ],
+  options: { off: { what: 'take the protection off' } },
+  notes: [
+    'A protected branch takes no commit, cherry-pick or reset, and is not deleted or renamed. It takes merges, and reverts since they undo one. What is staged on it stays staged. The settings of the repository record who protected it, and when.',
+  ],
+  examples: [
+    { command: 'tarn branch protect drive/main', what: 'changed by merges only from now on' },
+    { command: "tarn branch protect 'drive/release-*'", what: 'all branches of such names' },
+    { command: 'tarn branch protect drive/main --off', what: 'free again' },
+  ],
+  async run(input, context) {
+    const { repository, pattern } = parseBranchPatternAddress(input.positionals[0] ?? '');
+    const isOff = input.flag('off');
+    const edit = { kind: 'protect', what: 'branch', pattern, isOff } as const;
+    await changeSettings(context, repository, edit, {
+      done: `${repository}/${pattern} is ${isOff ? 'no longer protected' : 'protected: only merges change it'}`,
+      nothing: `${repository}/${pattern} was ${isOff ? 'not protected' : 'protected already'}`,
+    });
+  },
+};
+
+export const commands: readonly Command[] = [list, create, rename, remove, history, protect];

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { ask, author, confirm } from '../ask.js';
+import { settingsLines } from '../settings.js';
 import type { Command, Positional } from '../command.js';
 import { UsageError, YES_OPTION } from '../command.js';
 import { humanBytes, plural, shortDate, shortId } from '../format.js';
+import { requireKeys, settings } from './repo-settings.js';
 
 const NAME: Positional = {
   name: 'NAME',
@@ -84,7 +86,8 @@ const list: Command = {
 
 const show: Command = {
   name: 'repo show',
-  summary: 'Show a repository: where it lies, its branches, tags and newest commit on main',
+  summary:
+    'Show a repository: where it lies, its branches, tags, newest commit on main and settings',
   positionals: [NAME],
   options: {},
   examples: [{ command: 'tarn repo show drive', what: 'where drive lies and how large main is' }],
@@ -104,7 +107,8 @@ const show: Command = {
       const size = `${plural(found.entries ?? 0, 'entry', 'entries')}, ${humanBytes(found.bytes ?? 0)}`;
       lines.push(`            ${size}`);
     }
-    await context.terminal.result(found, lines.join('\n'));
+    lines.push(...settingsLines(found.settings));
+    await context.terminal.result(found, context.terminal.text(lines.join('\n')));
   },
 };
 
@@ -142,4 +146,12 @@ function absoluteStorage(storage: string): string {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(storage) ? storage : resolve(storage);
 }
 
-export const commands: readonly Command[] = [create, add, list, show, remove];
+export const commands: readonly Command[] = [
+  create,
+  add,
+  list,
+  show,
+  remove,
+  requireKeys,
+  settings,
+];

@@ -1,9 +1,12 @@
-import { parseTagAddress } from '../../model/address.js';
+import { parseRepositoryName, parseTagAddress } from '../../model/address.js';
+import { parseTagPattern } from '../../model/name-pattern.js';
 import { ask, author, confirm } from '../ask.js';
 import type { Command, Positional } from '../command.js';
 import { YES_OPTION } from '../command.js';
 import { shortId } from '../format.js';
+import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { refIn } from '../places.js';
+import { changeSettings, printChange } from '../settings.js';
 
 const TAG: Positional = { name: 'REPO/TAG', what: 'the tag, as drive/golden' };
 
@@ -63,4 +66,46 @@ const remove: Command = {
   },
 };
 
-export const commands: readonly Command[] = [list, create, remove];
+const history: Command = {
+  name: 'tag history',
+  summary: 'List when a tag was made and deleted, and by whom',
+  positionals: [TAG],
+  options: PAGE_OPTIONS('changes', 'NUMBER'),
+  examples: [
+    { command: 'tarn tag history drive/prod-2025-08-15', what: 'who made it, when, and of what' },
+  ],
+  async run(input, context) {
+    const { repository, tag: name } = parseTagAddress(input.positionals[0] ?? '');
+    const args = { repository, name, ...pageOf(input) };
+    await ask(context, 'tag.history', args, { onRow: (row) => printChange(context, row) });
+  },
+};
+
+const protect: Command = {
+  name: 'tag protect',
+  summary: 'Keep tags of some names from deletion',
+  positionals: [
+    { name: 'REPO', what: 'the repository, as drive' },
+    { name: 'PATTERN', what: "a tag, or a pattern of names, as 'prod-*'; none need exist yet" },
+  ],
+  options: { off: { what: 'take the protection off' } },
+  notes: ['No command moves a tag, protected or not.'],
+  examples: [
+    { command: "tarn tag protect drive 'prod-*'", what: 'prod-2025-08-15 is there for good' },
+    { command: "tarn tag protect drive 'prod-*' --off", what: 'they can be deleted again' },
+  ],
+  async run(input, context) {
+    const [name = '', given = ''] = input.positionals;
+    const repository = parseRepositoryName(name);
+    const pattern = parseTagPattern(given);
+    const isOff = input.flag('off');
+    const edit = { kind: 'protect', what: 'tag', pattern, isOff } as const;
+    const tags = `tags '${pattern}' of ${repository}`;
+    await changeSettings(context, repository, edit, {
+      done: `${tags} are ${isOff ? 'no longer protected' : 'protected: they cannot be deleted'}`,
+      nothing: `${tags} were ${isOff ? 'not protected' : 'protected already'}`,
+    });
+  },
+};
+
+export const commands: readonly Command[] = [list, create, remove, history, protect];

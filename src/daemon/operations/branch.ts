@@ -1,6 +1,14 @@
 import { fields, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
-import { createRef, deleteRef, listRefs, readCreateRef, readDeleteRef } from './refs.js';
+import {
+  createRef,
+  deleteRef,
+  listRefs,
+  readCreateRef,
+  readDeleteRef,
+  readHistory,
+  refHistory,
+} from './refs.js';
 
 export const branchList: OperationHandler<'branch.list'> = {
   read: fields({ repository: text }),
@@ -38,4 +46,9 @@ export const branchDelete: OperationHandler<'branch.delete'> = {
     await threads.run('discard', { repository, branch, versionMax });
     return gone;
   },
+};
+
+export const branchHistory: OperationHandler<'branch.history'> = {
+  read: readHistory,
+  run: (context, args, output, signal) => refHistory(context, 'branch', args, output, signal),
 };

@@ -5,6 +5,7 @@ import { fields, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import type { RepositoryDetails } from '../protocol.js';
 import { commitRow } from '../rows.js';
+import { settingsAt } from './settings.js';
 
 export const repoCreate: OperationHandler<'repo.create'> = {
   read: fields({ name: text, by: text }, { storage: text }),
@@ -47,7 +48,8 @@ export const repoShow: OperationHandler<'repo.show'> = {
       head = { head: commitRow(ref.commit, view.source.commit), ...totals };
     }
     const tags = await countOf(repository.listRefs('tag', { signal }));
-    return { ...known, branches, tags, ...head };
+    const settings = await settingsAt(repository, Infinity, signal);
+    return { ...known, branches, tags, settings, ...head };
   },
 };
 

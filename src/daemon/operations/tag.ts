@@ -1,6 +1,14 @@
 import { fields, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
-import { createRef, deleteRef, listRefs, readCreateRef, readDeleteRef } from './refs.js';
+import {
+  createRef,
+  deleteRef,
+  listRefs,
+  readCreateRef,
+  readDeleteRef,
+  readHistory,
+  refHistory,
+} from './refs.js';
 
 export const tagList: OperationHandler<'tag.list'> = {
   read: fields({ repository: text }),
@@ -16,4 +24,9 @@ export const tagCreate: OperationHandler<'tag.create'> = {
 export const tagDelete: OperationHandler<'tag.delete'> = {
   read: readDeleteRef,
   run: (context, args, _output, signal) => deleteRef(context, 'tag', args, signal),
+};
+
+export const tagHistory: OperationHandler<'tag.history'> = {
+  read: readHistory,
+  run: (context, args, output, signal) => refHistory(context, 'tag', args, output, signal),
 };

@@ -6,12 +6,12 @@ import { isSameEntry } from '../model/same-entry.js';
 import type { Span } from '../model/span.js';
 import { spanOfKey } from '../model/span.js';
 import type { LoggedCommit } from '../repo/log.js';
-import { walkHistory } from '../repo/log.js';
 import { diffTrees, isSameBetween } from '../tree/diff.js';
 import { Tree } from '../tree/tree.js';
 import { throwIfAborted } from '../util/abort.js';
 import { TarnError } from '../util/errors.js';
 import { giveWay } from '../util/give-way.js';
+import { Heap } from '../util/heap.js';
 import type { HistorySource } from './source.js';
 
 /** A path of today and the commit that made it what it is. */
@@ -24,8 +24,8 @@ export interface BlameOptions {
   readonly limit?: number;
   readonly after?: Key;
   readonly signal?: AbortSignal | undefined;
-  /** Commits looked at, and paths whose commit is found. */
-  readonly onProgress?: (commits: number, found: number) => void;
+  /** Now and then: how many paths have their commit. */
+  readonly onProgress?: (found: number) => void;
 }
 
 const GIVE_WAY_EVERY = 64;
@@ -37,8 +37,8 @@ const SINGLE_PATHS_MAX = 8;
  * newest one that has it (isSameEntry) while none of its parents does. At a merge the first parent
  * that has the same entry explains it.
  *
- * One walk through history that ends when all are found; its cost follows what the commits changed
- * in `spans`. Holds the paths and their entries: some 400 bytes each.
+ * One walk along the lines of history that the paths came by, until all are found; its cost follows
+ * what the commits changed in `spans`. Holds the paths and their entries: some 400 bytes each.
  * @throws TarnError not-found, corrupt, aborted, io
  */
 export async function blame(
@@ -52,22 +52,19 @@ export async function blame(
   const entries = await entriesOf(source, head.tree, spans, options);
   const found = new Map<Key, LoggedCommit>();
   const suspects = new Suspects();
-  if (entries.size > 0) suspects.hand(from, new Set(entries.keys()));
+  suspects.hand({ id: from, commit: head }, new Set(entries.keys()));
   const reach = covering(entries);
-  let walked = 0;
-  const read = (id: CommitId): Promise<Commit> => source.readCommit(id, signal);
-  for await (const { id, commit } of walkHistory(from, read)) {
-    if (suspects.size === 0) break;
+  for (let next = suspects.take(), walked = 1; next !== undefined; next = suspects.take()) {
+    const { by, paths } = next;
     walked += 1;
-    if (walked % GIVE_WAY_EVERY === 0) await giveWay();
+    if (walked % GIVE_WAY_EVERY === 0) {
+      onProgress?.(found.size);
+      await giveWay();
+    }
     throwIfAborted(signal);
-    const paths = suspects.take(id);
-    if (paths === undefined) continue;
-    const by = { id, commit };
-    for (const path of await unexplained(source, commit, paths, reach, suspects, signal)) {
+    for (const path of await unexplained(source, by.commit, paths, reach, suspects, signal)) {
       found.set(path, by);
     }
-    onProgress?.(walked, found.size);
   }
   return [...entries].map(([key, entry]) => {
     const by = found.get(key);
@@ -76,31 +73,34 @@ export async function blame(
   });
 }
 
-/** Which paths each commit ahead has to explain. */
+/**
+ * Which paths each commit ahead has to explain. The newest by date comes first, so that a commit has
+ * the paths of all its children by then; where dates lie it comes once more, with the others.
+ */
 class Suspects {
   readonly #paths = new Map<CommitId, Set<Key>>();
+  readonly #ahead = new Heap<LoggedCommit>((a, b) => a.commit.dateMs > b.commit.dateMs);
 
-  get size(): number {
-    return this.#paths.size;
-  }
-
-  take(id: CommitId): Set<Key> | undefined {
-    const paths = this.#paths.get(id);
-    this.#paths.delete(id);
-    return paths;
+  take(): { readonly by: LoggedCommit; readonly paths: Set<Key> } | undefined {
+    const by = this.#ahead.pop();
+    if (by === undefined) return undefined;
+    const paths = this.#paths.get(by.id) ?? new Set();
+    this.#paths.delete(by.id);
+    return { by, paths };
   }
 
   /** `paths` belongs to this from here on. */
-  hand(id: CommitId, paths: Set<Key>): void {
+  hand(to: LoggedCommit, paths: Set<Key>): void {
     if (paths.size === 0) return;
-    const known = this.#paths.get(id);
+    const known = this.#paths.get(to.id);
     if (known === undefined) {
-      this.#paths.set(id, paths);
+      this.#paths.set(to.id, paths);
+      this.#ahead.push(to);
       return;
     }
     const [many, few] = known.size < paths.size ? [paths, known] : [known, paths];
     for (const path of few) many.add(path);
-    this.#paths.set(id, many);
+    this.#paths.set(to.id, many);
   }
 }
 
@@ -115,13 +115,14 @@ async function unexplained(
 ): Promise<ReadonlySet<Key>> {
   let left = paths;
   for (const [number, id] of commit.parents.entries()) {
-    const { tree } = await source.readCommit(id, signal);
+    const parent = await source.readCommit(id, signal);
+    const { tree } = parent;
     const differing =
       number === 0
         ? await changedOf(source, tree, commit.tree, left, reach, signal)
         : await differingOf(source, tree, commit.tree, left, signal);
     for (const path of differing) left.delete(path);
-    suspects.hand(id, left);
+    suspects.hand({ id, commit: parent }, left);
     left = differing;
     if (left.size === 0) break;
   }

@@ -44,8 +44,11 @@ export interface ShownCommit extends LoggedCommit {
   readonly graph?: GraphLines;
 }
 
-/** Dates may lie: a search by `sinceMs` ends once this many commits in a row are older. */
-const OLDER_IN_A_ROW_MAX = 1_000;
+/**
+ * Dates may lie, but are not taken to be wrong by more commits than this: so far a walk reads ahead
+ * where history forks, and a search by `sinceMs` ends once so many in a row are older.
+ */
+const WRONG_DATES_MAX = 1_000;
 const GIVE_WAY_EVERY = 256;
 
 /**
@@ -67,14 +70,15 @@ export async function* searchHistory(
   let older = 0;
   if (limit <= 0) return;
   const read = (id: CommitId): Promise<Commit> => source.readCommit(id, signal);
-  for await (const { id, commit } of walkHistory(from, read, { firstParent })) {
+  const walk = { firstParent, aheadMax: WRONG_DATES_MAX };
+  for await (const { id, commit } of walkHistory(from, read, walk)) {
     walked += 1;
     // The signal of a job thread fires only where its event loop turns.
     if (walked % GIVE_WAY_EVERY === 0) await giveWay();
     throwIfAborted(signal);
     const parents = firstParent ? commit.parents.slice(0, 1) : commit.parents;
     older = commit.dateMs < (query.sinceMs ?? -Infinity) ? older + 1 : 0;
-    if (older === OLDER_IN_A_ROW_MAX) break;
+    if (older === WRONG_DATES_MAX) break;
     const isShown = await matches(source, commit, query);
     const lines = isShown ? graph?.show(id, parents) : graph?.hide(id, parents);
     if (isShown && isBehind) {

@@ -10,77 +10,119 @@ export interface LoggedCommit {
 export interface WalkOptions {
   /** Follow only the first parent of each commit: the branch as it grew. */
   readonly firstParent?: boolean;
-}
-
-interface Line extends LoggedCommit {
-  /** Commits of the same stretch that name it as a parent and are not given out yet. */
-  children: number;
+  /** Most commits to read ahead of what is given out; all that is needed without it. */
+  readonly aheadMax?: number;
 }
 
 /**
  * Every commit that `from` descends from, itself first, each once: newest first by date, and never
  * a commit before one of its children, whatever the dates say.
  *
- * Reads ahead only where history forks: a stretch of commits is sorted and given out as soon as all
- * its lines have met again in one commit, so a straight line is held one commit at a time and a fork
- * as long as it is open. An ancestor of the commit where lines met cannot be in the stretch unless
- * the stretch reached a first commit; then it goes on to the end of history.
+ * Reads ahead only where history forks, until all lines have met again in one commit; so a straight
+ * line is held one commit at a time and a fork as long as it is open. With `aheadMax` a longer fork
+ * is given out by its dates: then a commit comes before a child of it where the child's date is
+ * older by that many commits.
  */
 export async function* walkHistory(
   from: CommitId,
   read: (id: CommitId) => Promise<Commit>,
   options: WalkOptions = {},
 ): AsyncGenerator<LoggedCommit, void, undefined> {
+  const { firstParent = false, aheadMax = Infinity } = options;
   const parentsOf = (commit: Commit): readonly CommitId[] =>
-    options.firstParent === true ? commit.parents.slice(0, 1) : commit.parents;
-  let stretch = new Map<CommitId, Line>();
-  let reachedFirst = false;
+    firstParent ? commit.parents.slice(0, 1) : commit.parents;
+  const ahead = new Ahead(parentsOf);
   const frontier = new Heap<LoggedCommit>(isNewer);
-  const waiting = new Set<CommitId>([from]);
+  let reachedFirst = false;
   frontier.push({ id: from, commit: await read(from) });
+  ahead.meet(from);
   for (let next = frontier.pop(); next !== undefined; next = frontier.pop()) {
-    const { id, commit } = next;
-    waiting.delete(id);
-    stretch.set(id, { id, commit, children: 0 });
-    const parents = parentsOf(commit);
+    const parents = parentsOf(next.commit);
+    ahead.add(next);
     reachedFirst ||= parents.length === 0;
-    for (const parent of parents) {
-      if (stretch.has(parent) || waiting.has(parent)) continue;
-      waiting.add(parent);
-      frontier.push({ id: parent, commit: await read(parent) });
+    for (const id of parents) {
+      if (ahead.meet(id)) frontier.push({ id, commit: await read(id) });
     }
-    if (frontier.size > 1 || (frontier.size === 1 && reachedFirst)) continue;
-    yield* sorted(stretch, parentsOf);
-    stretch = new Map();
+    const hasMet = frontier.size === 0 || (frontier.size === 1 && !reachedFirst);
+    while (hasMet || ahead.size > aheadMax) {
+      const given = ahead.take();
+      if (given === undefined) break;
+      yield given;
+    }
+    // What was given out cannot be met again: an ancestor of where lines met is behind it, unless
+    // a first commit was reached.
+    if (hasMet) ahead.forget();
   }
 }
-
 /** Equal dates are ordered by id, so that every machine shows one order. */
 export function isNewer(a: LoggedCommit, b: LoggedCommit): boolean {
   const [dateA, dateB] = [a.commit.dateMs, b.commit.dateMs];
   return dateA === dateB ? a.id > b.id : dateA > dateB;
 }
 
-function* sorted(
-  stretch: Map<CommitId, Line>,
-  parentsOf: (commit: Commit) => readonly CommitId[],
-): Iterable<LoggedCommit> {
-  for (const { commit } of stretch.values()) {
-    for (const parent of parentsOf(commit)) {
-      const line = stretch.get(parent);
-      if (line !== undefined) line.children += 1;
+/** Commits that were read and not given out, and what is known of their order. */
+class Ahead {
+  readonly #parentsOf: (commit: Commit) => readonly CommitId[];
+  /** All that a child led to, or that is given out. */
+  #met = new Set<CommitId>();
+  /** Of each commit that is waited for: its children that are read and not given out. */
+  #children = new Map<CommitId, number>();
+  readonly #waiting = new Map<CommitId, LoggedCommit>();
+  /** Those that had no such child when they were put here. */
+  readonly #ready = new Heap<LoggedCommit>(isNewer);
+
+  constructor(parentsOf: (commit: Commit) => readonly CommitId[]) {
+    this.#parentsOf = parentsOf;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether it is met for the first time. */
+  meet(id: CommitId): boolean {
+    if (this.#met.has(id)) return false;
+    this.#met.add(id);
+    return true;
+  }
+
+  add(logged: LoggedCommit): void {
+    const { id, commit } = logged;
+    this.#waiting.set(id, logged);
+    if (this.#childrenOf(id) === 0) this.#ready.push(logged);
+    for (const parent of this.#parentsOf(commit)) {
+      this.#children.set(parent, this.#childrenOf(parent) + 1);
     }
   }
-  const ready = new Heap<LoggedCommit>(isNewer);
-  for (const line of stretch.values()) if (line.children === 0) ready.push(line);
-  for (let next = ready.pop(); next !== undefined; next = ready.pop()) {
-    const { id, commit } = next;
-    yield { id, commit };
-    for (const parent of parentsOf(commit)) {
-      const line = stretch.get(parent);
-      if (line === undefined) continue;
-      line.children -= 1;
-      if (line.children === 0) ready.push(line);
+
+  /** The newest without a child that waits. */
+  take(): LoggedCommit | undefined {
+    let next = this.#ready.pop();
+    // A child was read since, or it was put here twice.
+    while (next !== undefined && !this.#canGo(next.id)) next = this.#ready.pop();
+    if (next === undefined) return undefined;
+    this.#waiting.delete(next.id);
+    this.#children.delete(next.id);
+    for (const parent of this.#parentsOf(next.commit)) {
+      const left = this.#childrenOf(parent) - 1;
+      this.#children.set(parent, left);
+      const waiting = this.#waiting.get(parent);
+      if (left === 0 && waiting !== undefined) this.#ready.push(waiting);
     }
+    return next;
+  }
+
+  /** Starts again: nothing waits, and no line leads back. */
+  forget(): void {
+    this.#met = new Set();
+    this.#children = new Map();
+  }
+
+  #canGo(id: CommitId): boolean {
+    return this.#waiting.has(id) && this.#childrenOf(id) === 0;
+  }
+
+  #childrenOf(id: CommitId): number {
+    return this.#children.get(id) ?? 0;
   }
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Commit } from '../../src/model/commit.js';
 import type { CommitId, NodeId } from '../../src/model/ids.js';
 import { sha256 } from '../../src/model/ids.js';
+import type { WalkOptions } from '../../src/repo/log.js';
 import { walkHistory } from '../../src/repo/log.js';
 
 const id = (n: number): CommitId => sha256(Buffer.from(`commit ${n}`)) as CommitId;
@@ -23,14 +24,19 @@ function historyOf(drawn: readonly Drawn[]): Map<CommitId, Commit> {
   );
 }
 
-async function walked(history: Map<CommitId, Commit>, from: number, max = Infinity) {
+async function walked(
+  history: Map<CommitId, Commit>,
+  from: number,
+  max = Infinity,
+  options: WalkOptions = {},
+) {
   const seen: number[] = [];
   let reads = 0;
   const read = async (each: CommitId): Promise<Commit> => {
     reads += 1;
     return history.get(each) as Commit;
   };
-  for await (const { commit } of walkHistory(id(from), read)) {
+  for await (const { commit } of walkHistory(id(from), read, options)) {
     seen.push(Number(commit.message));
     if (seen.length === max) break;
   }
@@ -95,5 +101,37 @@ describe('the walk of a history', () => {
     const { seen, reads } = await walked(historyOf(drawn), 999, 10);
     expect(seen).toHaveLength(10);
     expect(reads).toBeLessThanOrEqual(11);
+  });
+
+  it('gives each once also where it reads ahead no further than it may', async () => {
+    await fc.assert(
+      fc.asyncProperty(histories, fc.nat(4), async (drawn, aheadMax) => {
+        const from = drawn.length - 1;
+        const { seen } = await walked(historyOf(drawn), from, Infinity, { aheadMax });
+        expect([...seen].sort((a, b) => a - b)).toEqual(
+          [...ancestorsOf(drawn, from)].sort((a, b) => a - b),
+        );
+        const honest = drawn.map(({ parents }, n) => ({ parents, dateMs: n }));
+        const whole = await walked(historyOf(honest), from);
+        const bounded = await walked(historyOf(honest), from, Infinity, { aheadMax });
+        expect(bounded.seen).toEqual(whole.seen);
+      }),
+      { seed: 8421, numRuns: 300 },
+    );
+  });
+
+  it('need not read a line to its end that is merged again and again', async () => {
+    const drawn: Drawn[] = [{ parents: [], dateMs: 0 }];
+    let [main, line] = [0, 0];
+    for (let n = 1; n < 1_000; n += 2) {
+      drawn.push({ parents: [line], dateMs: n }, { parents: [main, n], dateMs: n + 1 });
+      [line, main] = [n, n + 1];
+    }
+    const { seen, reads } = await walked(historyOf(drawn), main, 10, { aheadMax: 20 });
+    expect(seen).toEqual([1000, 999, 998, 997, 996, 995, 994, 993, 992, 991]);
+    expect(reads).toBeLessThan(50);
+    expect((await walked(historyOf(drawn), main, Infinity, { firstParent: true })).seen).toEqual(
+      Array.from({ length: 501 }, (_, n) => 1000 - 2 * n),
+    );
   });
 });

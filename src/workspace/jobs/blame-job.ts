@@ -34,7 +34,7 @@ export const run: JobRun<BlameInput, BlameLine, BlameEnd> = async ({ repository 
   const { commitId } = await repository.resolve(ref, signal);
   const found = await blame(repository, commitId, spansOfPaths([path]), {
     signal,
-    onProgress: (_commits, files) => out.progress({ files, bytes: 0 }),
+    onProgress: (files) => out.progress({ files, bytes: 0 }),
     ...(limit === undefined ? {} : { limit }),
     ...(after === undefined ? {} : { after }),
   });

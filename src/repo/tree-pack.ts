@@ -1,6 +1,6 @@
 import type { Hash, NodeId } from '../model/ids.js';
 import { sha256 } from '../model/ids.js';
-import { ByteWriter, NodeFault } from '../tree/bytes.js';
+import { asBuffer, ByteWriter, NodeFault } from '../tree/bytes.js';
 import { NODE_BYTES_MAX } from '../tree/format.js';
 import type { StoredNode } from '../tree/nodes.js';
 import type { Place, TreePack } from '../tree/place.js';
@@ -91,7 +91,7 @@ export class OpenPack implements TreePack {
  * @throws TarnError corrupt, naming the pack and the node
  */
 export function decodeRecord(record: Uint8Array, place: Place, id: NodeId): StoredNode {
-  const bytes = Buffer.from(record.buffer, record.byteOffset, record.length);
+  const bytes = asBuffer(record);
   try {
     if (bytes.length !== place.length || bytes.length < RECORD_HEADER_BYTES) {
       throw new NodeFault(`it ends after ${bytes.length} bytes of ${place.length}`);
@@ -102,7 +102,10 @@ export function decodeRecord(record: Uint8Array, place: Place, id: NodeId): Stor
       throw new NodeFault('it has another length than its place says');
     }
     const placesAt = RECORD_HEADER_BYTES + nodeLength;
-    const places = decodePlaces(bytes.subarray(placesAt), place.pack, place.offset);
+    const places =
+      placesLength === 0
+        ? undefined
+        : decodePlaces(bytes.subarray(placesAt), place.pack, place.offset);
     return { bytes: bytes.subarray(RECORD_HEADER_BYTES, placesAt), place, places };
   } catch (error) {
     if (!(error instanceof NodeFault)) throw error;
@@ -118,7 +121,7 @@ export function decodeRecord(record: Uint8Array, place: Place, id: NodeId): Stor
  */
 export function decodeTrailer(end: Uint8Array, pack: TreePack): Place {
   const key = packKeyOf(pack);
-  const bytes = Buffer.from(end.buffer, end.byteOffset, end.length);
+  const bytes = asBuffer(end);
   const at = bytes.length - TREE_PACK_TRAILER_BYTES;
   if (at < 0) throw corruptPack(key, `it has only ${bytes.length} bytes`);
   checkMagic(bytes.subarray(at + 8), key, 'it does not end as a tree pack does');
@@ -142,7 +145,7 @@ export interface TreePackRecord extends StoredNode {
 export function decodeTreePack(object: Uint8Array, id: Hash): TreePackRecord[] {
   const pack: TreePack = { id, isDurable: true };
   const key = treePackKey(id);
-  const bytes = Buffer.from(object.buffer, object.byteOffset, object.length);
+  const bytes = asBuffer(object);
   checkMagic(bytes, key, 'it does not begin as a tree pack does');
   const root = decodeTrailer(bytes, pack);
   const end = bytes.length - TREE_PACK_TRAILER_BYTES;

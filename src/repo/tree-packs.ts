@@ -101,9 +101,15 @@ export class TreePackStore implements NodeStore {
     return nodes.map(({ id, place }) => {
       const at = place.offset - first.offset;
       // A copy, so that a node that stays in memory does not keep the whole run there.
-      return decodeRecord(new Uint8Array(bytes.subarray(at, at + place.length)), place, id);
+      return decodeRecord(copyOf(bytes, at, place.length), place, id);
     });
   }
+}
+
+function copyOf(bytes: Uint8Array, at: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(length);
+  copy.set(bytes.subarray(at, at + length));
+  return copy;
 }
 
 function keyOf({ id }: TreePack): string {

@@ -14,6 +14,12 @@ export class NodeFault extends Error {
   }
 }
 
+/** The same bytes, not a copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 const UVARINT_BYTES_MAX = 8;
 const TWO_32 = 4_294_967_296;
 

@@ -4,7 +4,7 @@ import { EXTENTS_MAX, METADATA_BYTES_MAX } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
 import { HASH_BYTES } from '../model/ids.js';
 import { PATH_BYTES_MAX } from '../model/path.js';
-import { ByteReader, fromZigzag, NodeFault } from './bytes.js';
+import { asBuffer, ByteReader, fromZigzag, NodeFault } from './bytes.js';
 import {
   EXTRA,
   EXTRAS_UNKNOWN,
@@ -40,7 +40,7 @@ import { InnerNode, LeafNode } from './node.js';
  * @throws TarnError corrupt naming the node; unsupported when a newer tarn wrote it
  */
 export function decodeNode(id: NodeId, bytes: Uint8Array, where: NodeWhere = {}): TreeNode {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = asBuffer(bytes);
   try {
     return readNode(id, buffer, where);
   } catch (error) {
@@ -77,7 +77,7 @@ function readNode(id: NodeId, bytes: Buffer, where: NodeWhere): TreeNode {
   if (bytes.length > NODE_BYTES_MAX) throw new NodeFault(`it is ${bytes.length} bytes long`);
   const reader = new ByteReader(bytes);
   const header = readHeader(reader);
-  const origin = { id, ...where };
+  const origin = { id, place: where.place, places: where.places };
   const node =
     header.level === 0 ? readLeaf(origin, reader, header) : readInner(origin, reader, header);
   if (reader.position !== bytes.length) {

@@ -33,6 +33,9 @@ export interface NodeParts extends NodeWhere {
   readonly offsets: Uint32Array;
 }
 
+/** Memory of a node in the cache beside its bytes and arrays: objects, keys, id. */
+const OBJECT_BYTES = 1_600;
+
 /** What both kinds of node have; T is the type of an item's value. */
 export abstract class NodeBase<T> {
   readonly id: NodeId;
@@ -169,7 +172,7 @@ export class LeafNode extends NodeBase<Entry> {
   }
 
   get footprint(): number {
-    return this.bytes.length + this.offsets.byteLength + 512;
+    return this.bytes.length + this.offsets.byteLength + OBJECT_BYTES;
   }
 
   valueAt(index: number): Entry {
@@ -231,7 +234,7 @@ export class InnerNode extends NodeBase<Pointer> {
 
   get footprint(): number {
     const places = this.#places?.footprint ?? 0;
-    return this.bytes.length + this.offsets.byteLength + this.count * 17 + places + 512;
+    return this.bytes.length + this.offsets.byteLength + this.count * 17 + places + OBJECT_BYTES;
   }
 
   valueAt(index: number): Pointer {

@@ -103,11 +103,10 @@ export function encodePlaces(
 }
 
 /**
- * The reverse of encodePlaces; undefined for a leaf, which has none.
+ * The reverse of encodePlaces, for a node that has children.
  * @throws NodeFault
  */
-export function decodePlaces(bytes: Buffer, own: TreePack, start: number): ChildPlaces | undefined {
-  if (bytes.length === 0) return undefined;
+export function decodePlaces(bytes: Buffer, own: TreePack, start: number): ChildPlaces {
   const reader = new ByteReader(bytes);
   const count = reader.uvarint();
   const packs: TreePack[] = [own];

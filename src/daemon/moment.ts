@@ -5,6 +5,7 @@ import type { View } from '../repo/view.js';
 import { TarnError } from '../util/errors.js';
 import type { Context } from './context.js';
 import type { Place } from './protocol/terms.js';
+import { resolveRef } from './resolve.js';
 
 /** An opened place: the view of its ref, and its path as a key. */
 export interface Moment {
@@ -24,7 +25,7 @@ export async function openMoment(
 ): Promise<Moment> {
   const key = parsePrefix(place.path);
   const repository = await context.repositories.open(place.repository);
-  const { commitId, branch } = await repository.resolve(place.ref, signal);
+  const { commitId, branch } = await resolveRef(context, place.repository, place.ref, signal);
   if (branch === undefined) {
     return { repository, view: await repository.commitView(place.ref, commitId, signal), key };
   }

@@ -124,6 +124,11 @@ function parseSteps(text: string, suffixes: string): RefStep[] {
   return steps;
 }
 
+/** How many commits its steps go back at most. */
+export function reachOf({ steps }: RefExpression): number {
+  return steps.reduce((sum, step) => sum + (step.kind === 'ancestor' ? step.count : 1), 0);
+}
+
 /** The commit id that `base` spells in full, if it does. */
 export function wholeCommitId(base: string): CommitId | undefined {
   return WHOLE_ID.test(base) ? parseCommitId(base) : undefined;

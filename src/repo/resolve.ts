@@ -7,6 +7,7 @@ import { timeMs } from '../model/time.js';
 import type { RecordedChange, RefKind, RefStore } from '../store/ref-store.js';
 import { throwIfAborted } from '../util/abort.js';
 import { TarnError } from '../util/errors.js';
+import { giveWay } from '../util/give-way.js';
 import type { CommitStore } from './commit-store.js';
 
 /** What a ref expression names. */
@@ -16,6 +17,9 @@ export interface Resolved {
   /** Set when the expression is a bare branch: its workspace is meant, what is staged included. */
   readonly branch?: string;
 }
+
+/** Commits that are walked before others get their turn. */
+const STRETCH = 1_000;
 
 /** What expressions are resolved in. */
 export interface Named {
@@ -40,9 +44,12 @@ export async function resolve(
       : { id: await resolveAt(repository, base, at, signal), kind: 'commit' as const };
   let commitId = start.id;
   let commit = await repository.commits.read(commitId, signal);
+  let walked = 0;
   for (const step of steps) {
     const [count, parent] = step.kind === 'ancestor' ? [step.count, 1] : [1, step.number];
     for (let i = 0; i < count && parent > 0; i += 1) {
+      walked += 1;
+      if (walked % STRETCH === 0) await giveWay();
       throwIfAborted(signal);
       const next = commit.parents[parent - 1];
       if (next === undefined) throw noAncestor(repository, expression, commitId, commit);

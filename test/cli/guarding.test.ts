@@ -5,6 +5,7 @@ import type {
   RefChangeRow,
   SettingsResult,
 } from '../../src/daemon/protocol/refs.js';
+import { Repository } from '../../src/repo/repository.js';
 import type { Ran } from './shell.js';
 import { Shell } from './shell.js';
 
@@ -103,6 +104,28 @@ describe('the history of a branch', () => {
     await refuses(['branch', 'history', 'drive/main', '--after', 'x'], 2, 'number of a change');
     await refuses(['branch', 'history', 'drive/nosuch'], 1, "never had a branch 'nosuch'");
     await refuses(['tag', 'history', 'drive/nosuch'], 1, "never had a tag 'nosuch'");
+  });
+});
+
+describe('an ancestor far back', () => {
+  it('is found, and one too far is not', async () => {
+    const { storage } = await shell.json<{ storage: string }>('repo', 'show', 'drive');
+    const repository = await Repository.open('drive', storage);
+    try {
+      const { commitId: from, commit: root } = await repository.resolve('main');
+      await repository.createRef('branch', 'deep', from, 'rosa');
+      let tip = from;
+      for (let i = 0; i < 150; i += 1) {
+        tip = await repository.commits.save({ ...root, parents: [tip], message: `step ${i}` });
+      }
+      await repository.resetBranch({ branch: 'deep', from, to: tip, by: 'rosa' });
+      const made = ['branch', 'create', 'drive/back', '--from', 'deep~150'];
+      expect(await shell.json(...made)).toMatchObject({ commit: from });
+      expect(await shell.must('ls', 'drive/deep~149')).toBe('raw/\n');
+      await refuses(['ls', 'drive/deep~200'], 1, "'deep~200' goes back too far");
+    } finally {
+      await repository.close();
+    }
   });
 });
 

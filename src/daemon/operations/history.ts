@@ -3,6 +3,7 @@ import { encodeCommit } from '../../model/commit-format.js';
 import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
 import { count, fields, flag, integer, listOf, oneOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
+import { resolveRef } from '../resolve.js';
 import { commitRow, subjectOf } from '../rows.js';
 import { streamJob } from '../stream-job.js';
 
@@ -56,9 +57,8 @@ export const show: OperationHandler<'show'> = {
 
 export const catCommit: OperationHandler<'cat-commit'> = {
   read: fields(REF),
-  run: async ({ repositories }, { repository: name, ref }, output, signal) => {
-    const repository = await repositories.open(name);
-    const { commitId, commit } = await repository.resolve(ref, signal);
+  run: async (context, { repository, ref }, output, signal) => {
+    const { commitId, commit } = await resolveRef(context, repository, ref, signal);
     await output.bytes(encodeCommit(commit));
     return commitRow(commitId, commit);
   },

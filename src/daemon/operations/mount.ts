@@ -1,5 +1,6 @@
 import { fields, flag, oneOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
+import { resolveRef } from '../resolve.js';
 
 export const mount: OperationHandler<'mount'> = {
   read: fields({
@@ -9,9 +10,10 @@ export const mount: OperationHandler<'mount'> = {
     driver: oneOf('native', 'fuse-native'),
     allowOther: flag,
   }),
-  run: async ({ repositories, mounts }, args, _output, signal) => {
+  run: async (context, args, _output, signal) => {
+    const { repositories, mounts } = context;
     const repository = await repositories.open(args.repository);
-    const { commitId } = await repository.resolve(args.ref, signal);
+    const { commitId } = await resolveRef(context, args.repository, args.ref, signal);
     return mounts.mount(await repository.commitView(args.ref, commitId, signal), args);
   },
 };

@@ -6,6 +6,7 @@ import type { Output } from '../output.js';
 import type { CreateRef, DeleteRef, RefRow } from '../protocol.js';
 import type { RefChangeRow, RefHistoryArguments } from '../protocol/refs.js';
 import type { Nothing, Page } from '../protocol/terms.js';
+import { resolveRef } from '../resolve.js';
 
 export const readCreateRef = fields({ repository: text, name: text, from: text, by: text });
 export const readDeleteRef = fields({ repository: text, name: text, by: text });
@@ -81,13 +82,13 @@ export async function listRefs(
 }
 
 export async function createRef(
-  { repositories }: Context,
+  context: Context,
   kind: RefKind,
   args: CreateRef,
   signal: AbortSignal,
 ): Promise<RefRow> {
-  const repository = await repositories.open(args.repository);
-  const { commitId } = await repository.resolve(args.from, signal);
+  const repository = await context.repositories.open(args.repository);
+  const { commitId } = await resolveRef(context, args.repository, args.from, signal);
   await repository.createRef(kind, args.name, commitId, args.by, signal);
   return { name: args.name, commit: commitId };
 }

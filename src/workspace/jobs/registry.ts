@@ -10,6 +10,7 @@ export const JOBS = {
   revert: { load: () => import('./revert-job.js'), isLong: false },
   'cherry-pick': { load: () => import('./cherry-pick-job.js'), isLong: false },
   'merge-base': { load: () => import('./merge-base-job.js'), isLong: false },
+  resolve: { load: () => import('./resolve-job.js'), isLong: false },
   settings: { load: () => import('./settings-job.js'), isLong: false },
   diff: { load: () => import('./diff-job.js'), isLong: false },
   'diff-stat': { load: () => import('./diff-stat-job.js'), isLong: false },

@@ -68,6 +68,11 @@ export class StagedEdits {
     if (batch.length > 0) yield batch;
   }
 
+  /** Without a look at what the head has there. */
+  *asStaged(): Iterable<readonly Edit[]> {
+    for (const { edit } of this.#inOrder()) yield [edit];
+  }
+
   *#inOrder(): Iterable<{ edit: Edit; base: CommitId }> {
     const { branch, spans, versionMax } = this.#selection;
     const removed = this.#staging.removedPrefixes(branch, versionMax);

@@ -53,6 +53,22 @@ export class Workspace {
     return new StagedView({ ...view.source, ref: this.branch }, this.#live);
   }
 
+  /**
+   * What the view shows, written as a tree. It is nobody's: it lives as long as nothing is collected.
+   * @throws TarnError not-found (the branch), no-space, io, aborted
+   */
+  async tree(signal?: AbortSignal): Promise<NodeId> {
+    for (;;) {
+      const { view, clearings } = await this.#live.load(signal);
+      const { version: versionMax } = this.#staging.state(this.branch);
+      const selection = { branch: this.branch, spans: [WHOLE_SPAN], versionMax };
+      const staged = new StagedEdits(this.#repository, this.#staging, selection, signal).asStaged();
+      const { tree } = view.source.commit;
+      const { id } = await editTree(this.#repository.nodes, tree, staged, signal);
+      if (this.#staging.state(this.branch).clearings === clearings) return id;
+    }
+  }
+
   /** What a commit would change, in order of paths; the cost follows what is staged. */
   async *changes(signal?: AbortSignal): AsyncIterable<Change> {
     const { view } = await this.#live.load(signal);

@@ -104,6 +104,20 @@ describe('what happened to a drive', () => {
     ]);
   });
 
+  it('is staged, for a branch alone', async () => {
+    await shell.must('branch', 'create', 'drive/staged', '--from', 'main');
+    expect(await changes('drive/staged')).toEqual([]);
+    await shell.must('put', await shell.file('new', 'new'), 'drive/staged/calibration/front.yaml');
+    await shell.must('rm', '-r', '--yes', 'drive/staged/raw');
+    expect(await changes('drive/staged')).toEqual([
+      'added calibration/front.yaml',
+      `removed ${RUN}/camera-1.mcap`,
+      `removed ${RUN}/camera-2.mcap`,
+    ]);
+    expect(await changes('drive/staged', '--path', 'calibration')).toHaveLength(1);
+    expect(await changes('drive/main', 'staged')).toEqual([]);
+  });
+
   it('is logged by path, author, message, time and metadata', async () => {
     const log = async (...args: string[]): Promise<string[]> =>
       (await shell.jsonRows<{ message: string }>('log', ...args)).map(({ message }) => message);
@@ -162,7 +176,7 @@ describe('what happened to a drive', () => {
       const ran = await shell.tarn(args);
       expect([ran.code, ran.stderr]).toEqual([code, expect.stringContaining(words)]);
     };
-    await wrong(2, 'a diff needs two', 'diff', 'drive/main~1');
+    await wrong(2, 'nothing is staged on it', 'diff', 'drive/main~1');
     await wrong(2, 'names one ref', 'diff', 'drive/main..');
     await wrong(2, '--depth is for --stat', 'diff', 'drive/main..main', '--depth', '2');
     await wrong(1, "no branch, tag or commit 'nothing'", 'diff', 'drive/main', 'nothing');

@@ -1,4 +1,5 @@
 import type { DiffResult, DiffRow, DiffStatRow } from '../../daemon/protocol/history.js';
+import { parseBranchName } from '../../model/refs.js';
 import { ask } from '../ask.js';
 import type { Command, CommandContext, Input } from '../command.js';
 import { UsageError } from '../command.js';
@@ -21,11 +22,11 @@ const DEPTH_DEFAULT = 1;
 
 const diff: Command = {
   name: 'diff',
-  summary: 'List what differs between two moments',
+  summary: 'List what differs between two moments, or what is staged on a branch',
   positionals: [
     {
       name: 'REF',
-      what: 'repository/ref, as drive/main~1; two in one as drive/A..B, or drive/A...B for what came to B since both parted',
+      what: 'repository/ref, as drive/main~1; two in one as drive/A..B, or drive/A...B for what came to B since both parted; a branch alone for what is staged on it',
     },
     { name: 'REF2', what: 'the later one, where REF does not name both', optional: true },
     {
@@ -44,7 +45,7 @@ const diff: Command = {
     ...PAGE_OPTIONS('lines', 'PATH'),
   },
   notes: [
-    'A is added, D removed, M changed, T a file that became a symlink or the reverse, P other permissions, time or metadata with the same bytes, R renamed; then the size before and after. A branch means its last commit.',
+    'A is added, D removed, M changed, T a file that became a symlink or the reverse, P other permissions, time or metadata with the same bytes, R renamed; then the size before and after. A branch means its last commit, except alone.',
     'A renamed file is a removed and an added one with exactly the same bytes, not empty, within the paths asked for. Of several the nearest goes together: the same file name first, then most folders in common. To find them, all from the first added or removed file on is held until the end. Where that is more than 100,000 lines, files are shown as removed and added instead, and it says so. With --no-renames each line comes as it is found.',
   ],
   examples: [
@@ -54,6 +55,7 @@ const diff: Command = {
       what: 'what the branch changed since it left main, by folder',
     },
     { command: 'tarn diff drive/prod-2025-08-15..main --name-only', what: 'only the paths' },
+    { command: 'tarn diff drive/main --path labels/', what: 'what is staged below labels' },
   ],
   async run(input, context) {
     const { terminal } = context;
@@ -98,10 +100,8 @@ function argumentsOf(input: Input) {
     return { ...shared, repository, from, to, sinceParted: range.sinceParted, paths };
   }
   if (second === undefined) {
-    throw new UsageError(
-      `'${first}' is one moment, and a diff needs two`,
-      `name the other, as in 'tarn diff ${first} main', or both, as in drive/A..B`,
-    );
+    const branch = parseStaged(from, repository);
+    return { ...shared, repository, from: branch, sinceParted: false, paths: given };
   }
   const to = refIn(repository, second);
   return { ...shared, repository, from, to, sinceParted: false, paths: [...rest, ...given] };
@@ -116,6 +116,17 @@ function rangeOf(text: string): { from: string; to: string; sinceParted: boolean
     throw new UsageError(`'${text}' names one ref, not two`, 'write drive/A..B, as drive/v7..main');
   }
   return { from, to, sinceParted: dots === '...' };
+}
+
+function parseStaged(ref: string, repository: string): string {
+  try {
+    return parseBranchName(ref);
+  } catch {
+    throw new UsageError(
+      `'${ref}' is not a branch, so nothing is staged on it`,
+      `name what to compare it with, as in 'tarn diff ${repository}/${ref} main'`,
+    );
+  }
 }
 
 function line({ path, change, from, before, after }: DiffRow, terminal: Terminal): string {
@@ -135,7 +146,8 @@ function statLine({ folder, counts, ...bytes }: DiffStatRow, terminal: Terminal)
 async function end(result: DiffResult, { terminal }: CommandContext): Promise<void> {
   await terminal.flush();
   const { before, after, counts, renames, more } = result;
-  const ends = `${shortId(before)}..${shortId(after)}`;
+  const ends =
+    after === undefined ? `staged on ${shortId(before)}` : `${shortId(before)}..${shortId(after)}`;
   terminal.note(`${countsText(counts)} (${ends}); ${bytesText(result)}`);
   if (more) terminal.note('there is more: raise --limit, or go on with --after');
   if (renames === 'too-many') {

@@ -1,5 +1,6 @@
 import type { Key } from '../../model/path.js';
 import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
+import { parseBranchName } from '../../model/refs.js';
 import type { DiffInput, Moments } from '../../workspace/jobs/diff-input.js';
 import type { EntryFacts } from '../../workspace/jobs/diff-job.js';
 import { count, fields, flag, listOf, text } from '../arguments.js';
@@ -11,12 +12,11 @@ import { streamJob } from '../stream-job.js';
 const REQUIRED = {
   repository: text,
   from: text,
-  to: text,
   sinceParted: flag,
   paths: listOf(text),
   renames: flag,
 };
-const OPTIONAL = { limit: count, after: text };
+const OPTIONAL = { to: text, limit: count, after: text };
 
 export const diff: OperationHandler<'diff'> = {
   read: fields({ ...REQUIRED, namesOnly: flag }, OPTIONAL),
@@ -67,6 +67,7 @@ function inputOf(args: DiffArguments): DiffInput & { limit?: number; after?: Key
 }
 
 function momentsOf({ from, to, sinceParted }: DiffArguments): Moments {
+  if (to === undefined) return { kind: 'staged', branch: parseBranchName(from) };
   return { kind: sinceParted ? 'since-parted' : 'commits', from, to };
 }
 

@@ -20,9 +20,9 @@ export interface HistoryOperations {
 
 export interface DiffArguments extends Page {
   readonly repository: string;
-  /** Ref expressions. */
+  /** A ref expression; for what is staged a branch, and no `to`. */
   readonly from: string;
-  readonly to: string;
+  readonly to?: string;
   /** Compare with where the two histories parted, not with `from` itself. */
   readonly sinceParted: boolean;
   /** Only what lies at or below these; all when empty. */
@@ -58,7 +58,8 @@ export interface DiffStatRow {
 
 export interface DiffResult {
   readonly before: string;
-  readonly after: string;
+  /** Absent for what is staged. */
+  readonly after?: string;
   readonly counts: DifferenceCounts;
   readonly bytesBefore: number;
   readonly bytesAfter: number;

@@ -8,6 +8,7 @@ import type { Key } from '../../model/path.js';
 import { spansOfPaths } from '../../model/span.js';
 import type { Repository } from '../../repo/repository.js';
 import { TarnError } from '../../util/errors.js';
+import type { Workspace } from '../workspace.js';
 import type { JobContext, JobTarget } from './job.js';
 
 /** What to compare. */
@@ -22,11 +23,14 @@ export type Moments =
   /** Two commits, as ref expressions. */
   | { readonly kind: 'commits'; readonly from: string; readonly to: string }
   /** What came to `to` since its history and that of `from` parted. */
-  | { readonly kind: 'since-parted'; readonly from: string; readonly to: string };
+  | { readonly kind: 'since-parted'; readonly from: string; readonly to: string }
+  /** What is staged on a branch. */
+  | { readonly kind: 'staged'; readonly branch: string };
 
 export interface DiffEnd extends Totals {
   readonly before: CommitId;
-  readonly after: CommitId;
+  /** Absent for what is staged. */
+  readonly after?: CommitId;
   /** 'too-many': more differs than can be held to find renames in; the rest has none. */
   readonly renames: 'found' | 'off' | 'too-many';
   /** More follows behind the limit. */
@@ -35,12 +39,12 @@ export interface DiffEnd extends Totals {
 
 interface Pair {
   readonly before: { readonly id: CommitId; readonly tree: NodeId };
-  readonly after: { readonly id: CommitId; readonly tree: NodeId };
+  readonly after: { readonly id?: CommitId; readonly tree: NodeId };
 }
 
 /** @throws TarnError not-found, ambiguous, invalid, corrupt, io, aborted */
 export async function openPair(
-  { repository }: JobContext,
+  { repository, workspace }: JobContext,
   moments: Moments,
   signal: AbortSignal,
 ): Promise<Pair> {
@@ -57,6 +61,21 @@ export async function openPair(
       const { tree } = await repository.readCommit(parted, signal);
       return { before: { id: parted, tree }, after };
     }
+    case 'staged':
+      return openStaged(workspace(moments.branch), () => at(`${moments.branch}@`), signal);
+  }
+}
+
+async function openStaged(
+  workspace: Workspace,
+  head: () => Promise<Pair['before']>,
+  signal: AbortSignal,
+): Promise<Pair> {
+  for (;;) {
+    const before = await head();
+    const after = { tree: await workspace.tree(signal) };
+    // The branch may have moved meanwhile: what others committed is not staged here.
+    if ((await head()).id === before.id) return { before, after };
   }
 }
 

@@ -51,7 +51,8 @@ export const run: JobRun<DiffPageInput, DiffLine, DiffEnd> = async (context, inp
     if (more) break;
   }
   await rows.flush();
-  const ends = { before: pair.before.id, after: pair.after.id };
+  const { id } = pair.after;
+  const ends = { before: pair.before.id, ...(id === undefined ? {} : { after: id }) };
   return { ...ends, ...sum.totals, renames: renames(), more };
 };
 

@@ -32,6 +32,7 @@ export const run: JobRun<DiffStatInput, FolderTotals, DiffEnd> = async (context,
   const rows = new RowBatches(out);
   for (const each of page.slice(0, limit)) await rows.add(each);
   await rows.flush();
-  const ends = { before: pair.before.id, after: pair.after.id };
+  const { id } = pair.after;
+  const ends = { before: pair.before.id, ...(id === undefined ? {} : { after: id }) };
   return { ...ends, ...all.totals, renames: renames(), more: page.length > limit };
 };

@@ -6,7 +6,7 @@ import { UsageError } from './command.js';
 
 export const ADDRESS: Positional = {
   name: 'ADDRESS',
-  what: 'repository/ref/path, as drive/main/raw/2025-06-14/run-8421; the ref is a branch (with what is staged on it), branch@ (without), a tag or a commit, with ~N and ^N for ancestors; tarn:// may stand in front',
+  what: 'repository/ref/path, as drive/main/raw/2025-06-14/run-8421; the ref is a branch (with what is staged on it), branch@ (without), a tag or a commit, with ~N and ^N for ancestors, or what a branch or tag was at a time, as main@{2025-06-14 17:30 Europe/Berlin} (UTC where no zone is given) or main@{2 hours ago}; tarn:// may stand in front',
 };
 
 export const BRANCH: Positional = {

@@ -32,6 +32,10 @@ const mount: Command = {
       command: 'tarn mount drive/main~1 /mnt/before',
       what: 'the commit before the newest of main',
     },
+    {
+      command: "tarn mount 'drive/main@{2025-06-14}' /mnt/then",
+      what: 'main as it was when that day began, in UTC',
+    },
   ],
   async run(input, context) {
     const [ref = '', given = ''] = input.positionals;

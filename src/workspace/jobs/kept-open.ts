@@ -60,7 +60,7 @@ export class KeptOpen {
   }
 
   async #open({ home, stamps }: OpenHome, name: string): Promise<Kept> {
-    const options = { nodeCache: this.#nodeCache, stamps };
+    const options = { nodeCache: this.#nodeCache, stamps, blocking: true };
     const opened = await OpenRepository.open(home, name, options);
     return new Kept(opened, home.contentIndexFile(name));
   }

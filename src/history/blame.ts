@@ -147,6 +147,7 @@ async function changedOf(
     }
     return changed;
   }
+  if (await isSameBetween(nodes, before, after, reach, signal)) return changed;
   for await (const batch of diffTrees(nodes, before, after, reach, signal)) {
     for (const { key } of batch) if (paths.has(key)) changed.add(key);
     await giveWay();

@@ -6,6 +6,7 @@ import type { Span } from '../model/span.js';
 import { WHOLE_SPAN } from '../model/span.js';
 import type { FrozenCursor } from '../model/cursor.js';
 import type { Nodes } from './nodes.js';
+import { sharesSpan } from './shared-span.js';
 import { Tree } from './tree.js';
 
 /** How one key differs between two trees: absent on one side, or with another entry. */
@@ -56,6 +57,7 @@ export async function isSameBetween(
   span: Span,
   signal?: AbortSignal,
 ): Promise<boolean> {
+  if (await sharesSpan(nodes, a, b, span, signal)) return true;
   const first = await diffTrees(nodes, a, b, span, signal).next();
   return first.done === true;
 }

@@ -15,13 +15,15 @@ export const YIELD_EVERY = 500;
 /**
  * What lies directly below `prefix` (empty or ending with `/`), in key order; sub-directories are
  * sought over, not walked. The marker of `prefix` itself is left out.
+ * @param from below the prefix: where to begin
  */
 export async function* listDirectory(
   cursor: ViewCursor,
   prefix: Key,
   signal: AbortSignal,
+  from = prefix,
 ): AsyncGenerator<Listed> {
-  let more = await cursor.seek(prefix);
+  let more = await cursor.seek(from);
   for (let count = 1; more && cursor.key.startsWith(prefix); count += 1) {
     if (count % YIELD_EVERY === 0) await passOn(signal);
     const { key } = cursor;
@@ -40,13 +42,14 @@ export async function* listDirectory(
   }
 }
 
-/** Every entry whose key starts with `prefix`, in key order. */
+/** Every entry whose key starts with `prefix`, in key order, from `from` on. */
 export async function* listAll(
   cursor: ViewCursor,
   prefix: Key,
   signal: AbortSignal,
+  from = prefix,
 ): AsyncGenerator<Key> {
-  let more = await cursor.seek(prefix);
+  let more = await cursor.seek(from);
   for (let count = 1; more && cursor.key.startsWith(prefix); count += 1) {
     if (count % YIELD_EVERY === 0) await passOn(signal);
     yield cursor.key;
@@ -57,6 +60,17 @@ export async function* listAll(
 /** Whether any key starts with `prefix`. */
 export async function hasBelow(cursor: ViewCursor, prefix: Key): Promise<boolean> {
   return (await cursor.seek(prefix)) && cursor.key.startsWith(prefix);
+}
+
+/** The first `limit` of them, and no work for more. */
+export async function* firstOf<T>(items: AsyncIterable<T>, limit: number): AsyncGenerator<T> {
+  let left = limit;
+  if (left <= 0) return;
+  for await (const item of items) {
+    yield item;
+    left -= 1;
+    if (left <= 0) return;
+  }
 }
 
 export function emptyAttributes(): EntryAttributes {

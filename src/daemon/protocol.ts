@@ -3,7 +3,7 @@ import type { PutResult } from '../workspace/jobs/put.js';
 import type { HistoryOperations } from './protocol/history.js';
 import type { MergingOperations } from './protocol/merging.js';
 import type { RefOperations, SettingsResult } from './protocol/refs.js';
-import type { CommitRow, NoArguments, Nothing, Operation, Place } from './protocol/terms.js';
+import type { CommitRow, NoArguments, Nothing, Operation, Page, Place } from './protocol/terms.js';
 
 /**
  * What the command line and the daemon say to each other: `POST /v1/<operation>` with a JSON object
@@ -46,15 +46,15 @@ export interface Progress {
 export interface Operations extends HistoryOperations, MergingOperations, RefOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
-  'repo.list': Operation<NoArguments, RepositoryRow, Nothing>;
+  'repo.list': Operation<Page, RepositoryRow, Nothing>;
   'repo.show': Operation<{ name: string }, never, RepositoryDetails>;
   'repo.delete': Operation<{ name: string }, never, RepositoryRow & { deleted: true }>;
 
-  'branch.list': Operation<{ repository: string }, RefRow, Nothing>;
+  'branch.list': Operation<{ repository: string } & Page, RefRow, Nothing>;
   'branch.create': Operation<CreateRef, never, RefRow>;
   'branch.rename': Operation<RenameRef, never, RefRow>;
   'branch.delete': Operation<DeleteRef, never, RefRow>;
-  'tag.list': Operation<{ repository: string }, RefRow, Nothing>;
+  'tag.list': Operation<{ repository: string } & Page, RefRow, Nothing>;
   'tag.create': Operation<CreateRef, never, RefRow>;
   'tag.delete': Operation<DeleteRef, never, RefRow>;
 
@@ -63,7 +63,8 @@ export interface Operations extends HistoryOperations, MergingOperations, RefOpe
   status: Operation<{ repository: string; branch: string }, ChangeRow, StatusResult>;
   commit: Operation<CommitArguments, never, CommitRow>;
 
-  ls: Operation<Place & { recursive: boolean; long: boolean }, ListRow, Nothing>;
+  /** `after` is a row's path, from the root. */
+  ls: Operation<Place & { recursive: boolean; long: boolean } & Page, ListRow, Nothing>;
   stat: Operation<Place, never, StatResult>;
   du: Operation<Place, never, { path: string; entries: number; bytes: number }>;
   cat: Operation<Place & { start?: number; end?: number }, never, { bytes: number }>;

@@ -41,6 +41,6 @@ export function octal(mode: number): string {
 export function isoTime(seconds: number, nanoseconds: number): string {
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return `@${seconds}`;
-  const whole = date.toISOString().replace(/\.\d{3}Z$/, '');
+  const whole = date.toISOString().slice(0, -'.000Z'.length);
   return nanoseconds === 0 ? `${whole}Z` : `${whole}.${String(nanoseconds).padStart(9, '0')}Z`;
 }

@@ -11,13 +11,16 @@ const list: Command = {
   name: 'branch list',
   summary: 'List the branches of a repository',
   positionals: [{ name: 'REPO', what: 'the repository, as drive' }],
-  options: {},
-  examples: [{ command: 'tarn branch list drive', what: 'names and newest commits' }],
+  options: PAGE_OPTIONS('branches', 'BRANCH'),
+  examples: [
+    { command: 'tarn branch list drive', what: 'names and newest commits' },
+    { command: 'tarn branch list drive --after incident --limit 100', what: 'a page of them' },
+  ],
   async run(input, context) {
     await ask(
       context,
       'branch.list',
-      { repository: input.positionals[0] ?? '' },
+      { repository: input.positionals[0] ?? '', ...pageOf(input) },
       {
         onRow: (row) => context.terminal.row(row, () => `${shortId(row.commit)}  ${row.name}`),
       },

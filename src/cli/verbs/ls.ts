@@ -2,6 +2,7 @@ import type { ListRow } from '../../daemon/protocol.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { humanBytes, shortDate } from '../format.js';
+import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { ADDRESS, placeOf } from '../places.js';
 
 const ls: Command = {
@@ -11,11 +12,17 @@ const ls: Command = {
   options: {
     long: { short: 'l', what: 'mode, size, time (UTC); for folders the size of all below them' },
     recursive: { short: 'r', what: 'all files below, by their paths from the root' },
+    ...PAGE_OPTIONS('lines', 'PATH'),
   },
+  notes: ['--after takes the path from the root, as -r and --json print it.'],
   examples: [
     { command: 'tarn ls drive/main/raw/2025-06-14', what: 'one folder; folders end with /' },
     { command: 'tarn ls -l drive/main@', what: 'what is committed on main, with sizes' },
     { command: 'tarn ls -r --json drive/golden', what: 'all of a tag, one JSON object a line' },
+    {
+      command: 'tarn ls drive/main/labels --limit 1000 --after labels/run-8421.json',
+      what: 'the next thousand of a large folder',
+    },
   ],
   async run(input, context) {
     const { terminal } = context;
@@ -30,7 +37,7 @@ const ls: Command = {
     await ask(
       context,
       'ls',
-      { ...place, recursive, long },
+      { ...place, recursive, long, ...pageOf(input) },
       {
         onRow: (row) => terminal.row(row, () => (long ? longLine(row, shown(row)) : shown(row))),
       },

@@ -1,43 +1,39 @@
+import type { MountRow } from '../../daemon/protocol.js';
 import { askRunning } from '../ask.js';
 import type { Command } from '../command.js';
 import { shortId } from '../format.js';
 import { deadMounts, deadRow } from '../mounts.js';
+import { PAGE_OPTIONS, pageOf } from '../paging.js';
 
 const mounts: Command = {
   name: 'mounts',
   summary: 'List what is mounted, and mounts whose daemon has died',
   positionals: [],
-  options: {},
+  options: PAGE_OPTIONS('mounts', 'DIR'),
+  notes: ['In order of directories.'],
   examples: [
     { command: 'tarn mounts', what: 'directory, repository/ref, commit, driver' },
     { command: 'tarn mounts --json', what: 'with what the driver got from this kernel' },
   ],
-  async run(_input, context) {
+  async run(input, context) {
     const { terminal } = context;
-    const served: string[] = [];
-    await askRunning(
-      context,
-      'mounts',
-      {},
-      {
-        onRow: (row) => {
-          served.push(row.directory);
-          const from = `${row.repository}/${row.ref}`;
-          return terminal.row(row, () =>
-            terminal.name(`${row.directory}  ${from}  ${shortId(row.commit)}  ${row.driver}`),
-          );
-        },
-      },
-    );
-    for (const mount of await deadMounts(served)) {
-      const row = deadRow(mount);
-      await terminal.row(row, () =>
-        terminal.name(
-          `${row.directory}  ${row.repository}  ${shortId(row.commit)}  dead: tarn umount it`,
-        ),
-      );
+    const { limit, after = '' } = pageOf(input);
+    const rows: MountRow[] = [];
+    await askRunning(context, 'mounts', {}, { onRow: (row) => void rows.push(row) });
+    const served = rows.map(({ directory }) => directory);
+    rows.push(...(await deadMounts(served)).map(deadRow));
+    const behind = rows.filter(({ directory }) => directory > after);
+    behind.sort((a, b) => (a.directory < b.directory ? -1 : 1));
+    for (const row of behind.slice(0, limit)) {
+      await terminal.row(row, () => terminal.name(lineOf(row)));
     }
   },
 };
+
+function lineOf({ directory, repository, ref, commit, driver, state }: MountRow): string {
+  const id = shortId(commit);
+  if (state === 'dead') return `${directory}  ${repository}  ${id}  dead: tarn umount it`;
+  return `${directory}  ${repository}/${ref}  ${id}  ${driver}`;
+}
 
 export const commands: readonly Command[] = [mounts];

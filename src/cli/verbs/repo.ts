@@ -4,6 +4,7 @@ import { settingsLines } from '../settings.js';
 import type { Command, Positional } from '../command.js';
 import { UsageError, YES_OPTION } from '../command.js';
 import { humanBytes, plural, shortDate, shortId } from '../format.js';
+import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { requireKeys, settings } from './repo-settings.js';
 
 const NAME: Positional = {
@@ -70,17 +71,12 @@ const list: Command = {
   name: 'repo list',
   summary: 'List the repositories of this home directory',
   positionals: [],
-  options: {},
+  options: PAGE_OPTIONS('repositories', 'NAME'),
   examples: [{ command: 'tarn repo list --json', what: 'one JSON object a line' }],
-  async run(_input, context) {
-    await ask(
-      context,
-      'repo.list',
-      {},
-      {
-        onRow: (row) => context.terminal.row(row, () => `${row.name}\t${row.storage}`),
-      },
-    );
+  async run(input, context) {
+    await ask(context, 'repo.list', pageOf(input), {
+      onRow: (row) => context.terminal.row(row, () => `${row.name}\t${row.storage}`),
+    });
   },
 };
 

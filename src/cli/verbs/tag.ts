@@ -14,13 +14,13 @@ const list: Command = {
   name: 'tag list',
   summary: 'List the tags of a repository',
   positionals: [{ name: 'REPO', what: 'the repository, as drive' }],
-  options: {},
+  options: PAGE_OPTIONS('tags', 'TAG'),
   examples: [{ command: 'tarn tag list drive', what: 'names and commits' }],
   async run(input, context) {
     await ask(
       context,
       'tag.list',
-      { repository: input.positionals[0] ?? '' },
+      { repository: input.positionals[0] ?? '', ...pageOf(input) },
       {
         onRow: (row) => context.terminal.row(row, () => `${shortId(row.commit)}  ${row.name}`),
       },

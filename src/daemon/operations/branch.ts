@@ -7,13 +7,13 @@ import {
   readCreateRef,
   readDeleteRef,
   readHistory,
+  readListRefs,
   refHistory,
 } from './refs.js';
 
 export const branchList: OperationHandler<'branch.list'> = {
-  read: fields({ repository: text }),
-  run: (context, { repository }, output, signal) =>
-    listRefs(context, 'branch', repository, output, signal),
+  read: readListRefs,
+  run: (context, args, output, signal) => listRefs(context, 'branch', args, output, signal),
 };
 
 export const branchCreate: OperationHandler<'branch.create'> = {

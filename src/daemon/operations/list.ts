@@ -1,11 +1,13 @@
 import type { Entry } from '../../model/entry.js';
 import { entrySize } from '../../model/entry.js';
 import type { Key } from '../../model/path.js';
-import { keyToText } from '../../model/path.js';
+import { keyToText, parsePrefix, prefixEnd } from '../../model/path.js';
 import type { View } from '../../repo/view.js';
+import type { MaybePromise } from '../../util/async.js';
+import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
-import { flag, fields, text } from '../arguments.js';
-import { emptyAttributes, hasBelow, listAll, listDirectory } from '../listing.js';
+import { count, flag, fields, text } from '../arguments.js';
+import { emptyAttributes, firstOf, hasBelow, listAll, listDirectory } from '../listing.js';
 import type { Listed } from '../listing.js';
 import { directoryPrefix, nothingThere, openMoment, placeName } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
@@ -17,17 +19,21 @@ import { attributesRow, entryRow, isoTime, octal } from '../rows.js';
 const PLACE = { repository: text, ref: text, path: text };
 
 export const ls: OperationHandler<'ls'> = {
-  read: fields({ ...PLACE, recursive: flag, long: flag }),
+  read: fields({ ...PLACE, recursive: flag, long: flag }, { limit: count, after: text }),
   run: async (context, args, output, signal) => {
     const { view, key } = await openMoment(context, args, signal);
+    const { limit = Infinity, after } = args;
     const prefix = directoryPrefix(key);
     const isDirectory = await hasBelow(view.cursor(signal), prefix);
     const entry = isDirectory || key.endsWith('/') ? undefined : await fileAt(view, key, signal);
     if (entry !== undefined) {
-      await output.row(entryRow(keyToText(key), entry));
+      if (limit > 0 && after === undefined) await output.row(entryRow(keyToText(key), entry));
     } else if (isDirectory) {
-      if (args.recursive) await listRecursively(view, prefix, output, signal);
-      else await listOne(view, prefix, args.long, output, signal);
+      const isWhole = !args.recursive;
+      const from =
+        after === undefined ? prefix : await behind(view, prefix, after, isWhole, signal);
+      if (args.recursive) await listRecursively(view, prefix, { from, limit }, output, signal);
+      else await listOne(view, prefix, { from, limit }, args.long, output, signal);
     } else if (key !== '') {
       throw await nothingIn(view, key, args, signal);
     }
@@ -85,15 +91,52 @@ async function fileAt(view: View, key: Key, signal: AbortSignal): Promise<Entry 
   return key === '' ? undefined : view.get(key, signal);
 }
 
+/** Where in a listing to begin, and how many rows to give. */
+interface Part {
+  readonly from: Key;
+  readonly limit: number;
+}
+
+/**
+ * The key behind the row `after`, a path from the root; a folder's may end with `/`.
+ * @param isWhole a folder's row stands for all that is below it
+ * @throws TarnError invalid when it does not lie in what is listed
+ */
+async function behind(
+  view: View,
+  prefix: Key,
+  after: string,
+  isWhole: boolean,
+  signal: AbortSignal,
+): Promise<Key> {
+  const key = parsePrefix(after);
+  if (!key.startsWith(prefix)) {
+    throw new TarnError('invalid', `'${after}' does not lie in '${keyToText(prefix)}'`, {
+      hint: 'give the path from the root of the repository, as --json prints it',
+    });
+  }
+  const next = `${key}\0` as Key;
+  const isFile = !key.endsWith('/') && (await view.get(key, signal)) !== undefined;
+  if (isFile) return next;
+  const below = directoryPrefix(key);
+  if (isWhole) {
+    if (!(await hasBelow(view.cursor(signal), below))) return next;
+    return prefixEnd(below) ?? next;
+  }
+  const hasMarker = (await view.get(below, signal)) !== undefined;
+  return hasMarker ? (`${below}\0` as Key) : next;
+}
+
 async function listRecursively(
   view: View,
   prefix: Key,
+  { from, limit }: Part,
   output: Output<ListRow>,
   signal: AbortSignal,
 ): Promise<void> {
   const cursor = view.cursor(signal);
   const attributes = emptyAttributes();
-  for await (const key of listAll(cursor, prefix, signal)) {
+  for await (const key of firstOf(listAll(cursor, prefix, signal, from), limit)) {
     cursor.attributes(attributes);
     await output.row(rowOf(key, cursor.entry.bind(cursor), attributes));
   }
@@ -115,23 +158,26 @@ function rowOf(
 async function listOne(
   view: View,
   prefix: Key,
+  { from, limit }: Part,
   long: boolean,
   output: Output<ListRow>,
   signal: AbortSignal,
 ): Promise<void> {
   const attributes = emptyAttributes();
-  for await (const listed of listDirectory(view.cursor(signal), prefix, signal)) {
-    await output.row(await listedRow(view, listed, long, attributes, signal));
+  const listing = listDirectory(view.cursor(signal), prefix, signal, from);
+  for await (const listed of firstOf(listing, limit)) {
+    const row = listedRow(view, listed, long, attributes, signal);
+    await output.row(isPromise(row) ? await row : row);
   }
 }
 
-async function listedRow(
+function listedRow(
   view: View,
   listed: Listed,
   long: boolean,
   attributes: ReturnType<typeof emptyAttributes>,
   signal: AbortSignal,
-): Promise<ListRow> {
+): MaybePromise<ListRow> {
   if (listed.kind === 'directory') {
     return directoryRow(view, listed.key, listed.marker, long, signal);
   }

@@ -2,6 +2,7 @@ import type { RecordedChange, RecordKind, RefKind } from '../../store/ref-store.
 import { TarnError } from '../../util/errors.js';
 import { count, fields, text } from '../arguments.js';
 import type { Context } from '../context.js';
+import { firstOf } from '../listing.js';
 import type { Output } from '../output.js';
 import type { CreateRef, DeleteRef, RefRow } from '../protocol.js';
 import type { RefChangeRow, RefHistoryArguments } from '../protocol/refs.js';
@@ -67,16 +68,20 @@ function changeRow(change: RecordedChange<RecordKind>): RefChangeRow {
   };
 }
 
+export const readListRefs = fields({ repository: text }, { limit: count, after: text });
+
+/** In order of names. */
 export async function listRefs(
   { repositories }: Context,
   kind: RefKind,
-  name: string,
+  { repository: named, limit = Infinity, after = '' }: { repository: string } & Page,
   output: Output<RefRow>,
   signal: AbortSignal,
 ): Promise<Nothing> {
-  const repository = await repositories.open(name);
-  for await (const { name: ref, commit } of repository.listRefs(kind, { signal })) {
-    await output.row({ name: ref, commit });
+  const repository = await repositories.open(named);
+  const refs = repository.listRefs(kind, { after, signal });
+  for await (const { name, commit } of firstOf(refs, limit)) {
+    await output.row({ name, commit });
   }
   return {};
 }

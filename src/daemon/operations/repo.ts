@@ -1,7 +1,7 @@
 import { parseRepositoryName } from '../../model/address.js';
 import { ROOT_KEY } from '../../model/path.js';
 import { TarnError } from '../../util/errors.js';
-import { fields, text } from '../arguments.js';
+import { count, fields, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import type { RepositoryDetails } from '../protocol.js';
 import { commitRow } from '../rows.js';
@@ -26,9 +26,10 @@ export const repoAdd: OperationHandler<'repo.add'> = {
 };
 
 export const repoList: OperationHandler<'repo.list'> = {
-  read: fields({}),
-  run: async ({ repositories }, _args, output) => {
-    for (const known of repositories.list()) await output.row(known);
+  read: fields({}, { limit: count, after: text }),
+  run: async ({ repositories }, { limit, after = '' }, output) => {
+    const behind = repositories.list().filter(({ name }) => name > after);
+    for (const known of behind.slice(0, limit)) await output.row(known);
     return {};
   },
 };

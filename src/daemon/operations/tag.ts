@@ -1,4 +1,3 @@
-import { fields, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import {
   createRef,
@@ -7,13 +6,13 @@ import {
   readCreateRef,
   readDeleteRef,
   readHistory,
+  readListRefs,
   refHistory,
 } from './refs.js';
 
 export const tagList: OperationHandler<'tag.list'> = {
-  read: fields({ repository: text }),
-  run: (context, { repository }, output, signal) =>
-    listRefs(context, 'tag', repository, output, signal),
+  read: readListRefs,
+  run: (context, args, output, signal) => listRefs(context, 'tag', args, output, signal),
 };
 
 export const tagCreate: OperationHandler<'tag.create'> = {

@@ -42,7 +42,16 @@ export type Address =
   /** A run of `size` bytes at `offset` of a pack. */
   | { readonly kind: 'packed'; readonly pack: PackId; readonly offset: number }
   /** Pieces in order; their lengths add up to the file's size. */
-  | { readonly kind: 'extents'; readonly extents: readonly Extent[] };
+  | { readonly kind: 'extents'; readonly extents: readonly Extent[] }
+  /** A file outside of the repository (model/imported.ts), which must still look as `pin` says. */
+  | { readonly kind: 'imported'; readonly url: string; readonly pin: Pin };
+
+/** How an imported file looked, beside its size, so that a later change of it is noticed. */
+export interface Pin {
+  readonly kind: 'mtime';
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+}
 
 export interface Extent {
   readonly source: ExtentSource;

@@ -16,6 +16,7 @@ export type PackId = Hash & { readonly __of: 'pack' };
  * The name of a file's bytes: `sha256:<hex>` is the SHA-256 of the bytes of a file of at most one
  * block; `merkle:<hex>` is the SHA-256 of the manifest of a longer one. The prefix keeps a small
  * file that holds a manifest's bytes apart from the large file that the manifest describes.
+ * `pinned:<hex>` names the bytes of an imported file that nobody has read yet (model/imported.ts).
  */
 export type ContentId = string & { readonly __of: 'content' };
 

@@ -10,11 +10,12 @@ export interface Piece {
   readonly length: number;
 }
 
-/** Where a file's bytes lie, in order. */
+/** Where a file's bytes lie in the repository, in order; an imported one has none there. */
 export function piecesOf(entry: FileEntry): Piece[] {
   const { address, content, size } = entry;
   switch (address.kind) {
     case 'none':
+    case 'imported':
       return [];
     case 'whole':
       return [{ object: wholeKey(content), offset: 0, length: size }];

@@ -12,6 +12,7 @@ import {
   FLAG_EXTRAS,
   FLAG_MODE,
   FLAG_NSEC,
+  FLAG_PIN,
   FLAGS_UNKNOWN,
   FORM,
   FORM_MASK,
@@ -23,14 +24,17 @@ import {
   NODE_BYTES_MAX,
   NSEC_MAX,
   PACK_END_MAX,
+  PIN,
   RESTART_INTERVAL,
   SOURCE,
   SYMLINK_MODE_DEFAULT,
   TARGET_BYTES_MAX,
   VERSION,
 } from './format.js';
-import type { NodeWhere, TreeNode } from './node.js';
+import type { LeafTables, NodeWhere, TreeNode } from './node.js';
 import { InnerNode, LeafNode } from './node.js';
+import type { SourceRow } from './sources.js';
+import { checkSource, readSources } from './sources.js';
 
 /**
  * Decodes a node whose bytes hash to `id`, and checks it whole: only the canonical bytes of entries
@@ -68,6 +72,7 @@ interface NodeOrigin extends NodeWhere {
 interface Header {
   readonly level: number;
   readonly packs: number;
+  readonly sources: number;
   readonly count: number;
   readonly entries: number;
   readonly totalBytes: number;
@@ -94,12 +99,12 @@ function readHeader(reader: ByteReader): Header {
   const level = reader.u8();
   if (level > LEVEL_MAX) throw new NodeFault(`its level is ${level}`);
   const packs = reader.u16();
-  if (reader.u16() !== 0) throw new NodeFault('it has a table of sources', true);
+  const sources = reader.u16();
   const count = reader.u32();
   const entries = reader.u53();
   const totalBytes = reader.u53();
   if (count > reader.bytes.length) throw new NodeFault(`it claims ${count} items`);
-  return { level, packs, count, entries, totalBytes };
+  return { level, packs, sources, count, entries, totalBytes };
 }
 
 /** A node is decoded before anyone else can start on another one. */
@@ -108,8 +113,9 @@ const LAST_KEY = Buffer.allocUnsafeSlow(PATH_BYTES_MAX);
 /** Checks front-coded keys as they come. */
 class KeyChecker {
   readonly #reader: ByteReader;
-  readonly #last = LAST_KEY;
-  #length = 0;
+  /** The key of the item: its first `length` bytes. */
+  readonly last = LAST_KEY;
+  length = 0;
 
   constructor(reader: ByteReader) {
     this.#reader = reader;
@@ -126,28 +132,28 @@ class KeyChecker {
       if (shared !== 0) throw new NodeFault('a restart point shares bytes of a key');
       if (index > 0) this.#checkWhole(start, suffix);
     } else {
-      if (shared > this.#length) throw new NodeFault('a key shares more bytes than there are');
+      if (shared > this.length) throw new NodeFault('a key shares more bytes than there are');
       const next = reader.bytes[start] as number;
-      if (shared < this.#length && next <= (this.#last[shared] as number)) {
+      if (shared < this.length && next <= (this.last[shared] as number)) {
         throw new NodeFault('its keys do not ascend, or share less than they could');
       }
     }
-    const last = this.#last;
+    const last = this.last;
     for (let i = 0; i < suffix; i++) last[shared + i] = reader.bytes[start + i] as number;
-    this.#length = length;
+    this.length = length;
   }
 
   #checkWhole(start: number, length: number): void {
-    const last = this.#last;
-    if (last.compare(this.#reader.bytes, start, start + length, 0, this.#length) >= 0) {
+    const last = this.last;
+    if (last.compare(this.#reader.bytes, start, start + length, 0, this.length) >= 0) {
       throw new NodeFault('its keys do not ascend');
     }
   }
 }
 
 function readInner(origin: NodeOrigin, reader: ByteReader, header: Header): InnerNode {
-  const { level, packs, count } = header;
-  if (packs !== 0) throw new NodeFault('an inner node has packs');
+  const { level, packs, sources, count } = header;
+  if (packs + sources !== 0) throw new NodeFault('an inner node has packs or sources');
   if (count === 0) throw new NodeFault('an inner node has no children');
   const offsets = new Uint32Array(count);
   const entriesBefore = new Float64Array(count + 1);
@@ -199,9 +205,10 @@ function readLeaf(origin: NodeOrigin, reader: ByteReader, header: Header): LeafN
     packIds.add(reader.bytes.toString('latin1', start, start + HASH_BYTES));
   }
   if (packIds.size !== packs) throw new NodeFault('it names a pack twice');
+  const sources = readSources(reader, header.sources);
   const offsets = new Uint32Array(count);
   const keys = new KeyChecker(reader);
-  const values = new EntryChecker(reader, packs, mtimeBase);
+  const values = new EntryChecker(reader, keys, { packs, sources, mtimeBase });
   let totalBytes = 0;
   for (let i = 0; i < count; i++) {
     offsets[i] = reader.position;
@@ -213,21 +220,26 @@ function readLeaf(origin: NodeOrigin, reader: ByteReader, header: Header): LeafN
   if (origin.places !== undefined)
     throw new NodeFault(`${packOf(origin)} has places for children of this leaf`);
   const parts = { ...origin, bytes: reader.bytes, level: 0, entries: count, totalBytes, offsets };
-  return new LeafNode(parts, packs, mtimeBase);
+  return new LeafNode(parts, { packs, sources, mtimeBase });
 }
 
 /** Checks the values of a leaf as they come. */
 class EntryChecker {
   readonly #reader: ByteReader;
+  readonly #keys: KeyChecker;
   readonly #packs: number;
+  readonly #sources: readonly SourceRow[];
   readonly #mtimeBase: number;
   readonly #packEnds: Float64Array;
-  /** Rows of the pack table that were used, which must be in order of their first use. */
+  /** Rows of the tables that were used, which must be in order of their first use. */
   #packsUsed = 0;
+  #sourcesUsed = 0;
 
-  constructor(reader: ByteReader, packs: number, mtimeBase: number) {
+  constructor(reader: ByteReader, keys: KeyChecker, { packs, sources, mtimeBase }: LeafTables) {
     this.#reader = reader;
+    this.#keys = keys;
     this.#packs = packs;
+    this.#sources = sources;
     this.#mtimeBase = mtimeBase;
     this.#packEnds = new Float64Array(packs);
   }
@@ -238,7 +250,7 @@ class EntryChecker {
     if (index % RESTART_INTERVAL === 0) this.#packEnds.fill(0);
     const flags = reader.u8();
     const form = flags & FORM_MASK;
-    if ((flags & FLAGS_UNKNOWN) !== 0 || form > FORM.symlink) {
+    if ((flags & FLAGS_UNKNOWN) !== 0 || form > FORM.imported) {
       throw new NodeFault(`an entry has the flags ${flags}`, true);
     }
     const size = form === FORM.empty ? 0 : reader.uvarint();
@@ -252,24 +264,56 @@ class EntryChecker {
       const isDefault = mode === (form === FORM.symlink ? SYMLINK_MODE_DEFAULT : FILE_MODE_DEFAULT);
       if (mode > MODE_MAX || isDefault) throw new NodeFault('a mode is out of range');
     }
+    let nsec = 0;
     if ((flags & FLAG_NSEC) !== 0) {
-      const nsec = reader.u32();
+      nsec = reader.u32();
       if (nsec === 0 || nsec > NSEC_MAX) throw new NodeFault('nanoseconds are out of range');
+    }
+    if ((flags & FLAG_PIN) !== 0 && form !== FORM.pinned && form !== FORM.imported) {
+      throw new NodeFault('an entry has a pin, but was not imported');
     }
     if (form === FORM.symlink) {
       if (size > TARGET_BYTES_MAX) throw new NodeFault('a symlink has too long a target');
       this.#text(size);
     } else if (form !== FORM.empty) {
-      reader.skip(HASH_BYTES);
+      if (form !== FORM.pinned) reader.skip(HASH_BYTES);
       if (form === FORM.packed) this.#packed(size);
       else if (form === FORM.extents) this.#extents(size);
+      else if (form >= FORM.pinned) this.#source();
     }
+    if ((flags & FLAG_PIN) !== 0) this.#pin(mtimeSec, nsec);
     if ((flags & FLAG_EXTRAS) !== 0) this.#extras(form === FORM.symlink);
     return size;
   }
 
   end(): void {
     if (this.#packsUsed !== this.#packs) throw new NodeFault('it names packs that it never uses');
+    if (this.#sourcesUsed !== this.#sources.length) {
+      throw new NodeFault('it names sources that it never uses');
+    }
+  }
+
+  #source(): void {
+    const index = this.#reader.uvarint();
+    const row = this.#sources[index];
+    if (row === undefined || index > this.#sourcesUsed) {
+      throw new NodeFault('an entry has a source that is not next in its table');
+    }
+    if (index === this.#sourcesUsed) this.#sourcesUsed++;
+    checkSource(this.#reader.bytes, row, this.#keys.last, this.#keys.length);
+  }
+
+  /** Of an entry with this modification time, which is no pin to be stated. */
+  #pin(mtimeSec: number, mtimeNsec: number): void {
+    const reader = this.#reader;
+    const kind = reader.u8();
+    if (kind !== PIN.mtime) throw new NodeFault(`an entry has a pin of kind ${kind}`, true);
+    const sec = mtimeSec + reader.zigzag();
+    const nsec = reader.u32();
+    if (Math.abs(sec) > MTIME_SEC_MAX || nsec > NSEC_MAX) {
+      throw new NodeFault('a pin is out of range');
+    }
+    if (sec === mtimeSec && nsec === mtimeNsec) throw new NodeFault('a pin is stated needlessly');
   }
 
   #pack(): number {

@@ -1,8 +1,9 @@
 import { TarnError } from '../util/errors.js';
-import type { Address, Entry, Extent, FileEntry } from '../model/entry.js';
+import type { Address, Entry, Extent, FileEntry, Pin } from '../model/entry.js';
 import { entrySize } from '../model/entry.js';
 import type { ContentId, NodeId, PackId } from '../model/ids.js';
 import { contentHash, HASH_BYTES } from '../model/ids.js';
+import { isPinned } from '../model/imported.js';
 import type { Key } from '../model/path.js';
 import { keyFromText, keyToText, PATH_BYTES_MAX } from '../model/path.js';
 import { EXTENT_WEIGHT, ITEM_WEIGHT } from './boundary.js';
@@ -14,16 +15,19 @@ import {
   FLAG_EXTRAS,
   FLAG_MODE,
   FLAG_NSEC,
+  FLAG_PIN,
   FORM,
   HEADER_BYTES,
   LEAF_HEADER_BYTES,
   MAGIC,
+  PIN,
   RESTART_INTERVAL,
   SOURCE,
   SYMLINK_MODE_DEFAULT,
   VERSION,
 } from './format.js';
 import type { Place } from './place.js';
+import { SourceTable } from './sources.js';
 
 /** What a child of an inner node is, beside its last key, which is the item's key. */
 export interface Pointer {
@@ -95,10 +99,11 @@ class KeyEncoder {
     return restart;
   }
 
-  /** Header, then `head` (which writes at most `headBytes`), then the items. */
+  /** Header, then `head` (which writes `headBytes`), then the items. */
   finish(
     level: number,
     packs: number,
+    sources: number,
     entries: number,
     totalBytes: number,
     headBytes: number,
@@ -112,7 +117,7 @@ class KeyEncoder {
     out.u8(VERSION);
     out.u8(level);
     out.u16(packs);
-    out.u16(0);
+    out.u16(sources);
     out.u32(this.items);
     out.u53(entries);
     out.u53(totalBytes);
@@ -159,7 +164,7 @@ export class InnerEncoder implements NodeEncoder<Pointer> {
 
   finish(): EncodedNode {
     const none = (): void => undefined;
-    const node = this.#keys.finish(this.#level, 0, this.#entries, this.#totalBytes, 0, none);
+    const node = this.#keys.finish(this.#level, 0, 0, this.#entries, this.#totalBytes, 0, none);
     const places = this.#places;
     this.#entries = 0;
     this.#totalBytes = 0;
@@ -171,6 +176,7 @@ export class InnerEncoder implements NodeEncoder<Pointer> {
 export class LeafEncoder implements NodeEncoder<Entry> {
   readonly #keys = new KeyEncoder();
   readonly #packs = new Map<PackId, number>();
+  readonly #sources = new SourceTable();
   /** For each pack where its last file since the restart point ends. */
   #packEnds: number[] = [];
   #mtimeBase = 0;
@@ -202,12 +208,16 @@ export class LeafEncoder implements NodeEncoder<Entry> {
 
   finish(): EncodedNode {
     const packs = this.#packs;
-    const headBytes = LEAF_HEADER_BYTES - HEADER_BYTES + packs.size * HASH_BYTES;
     const mtimeBase = this.#mtimeBase;
-    const items = this.#keys.items;
-    const node = this.#keys.finish(0, packs.size, items, this.#totalBytes, headBytes, (out) => {
+    const counts = [packs.size, this.#sources.size, this.#keys.items, this.#totalBytes] as const;
+    const sources = this.#sources.finish();
+    const tables = packs.size * HASH_BYTES + sources.length;
+    const headBytes = LEAF_HEADER_BYTES - HEADER_BYTES + tables;
+    const node = this.#keys.finish(0, ...counts, headBytes, (out) => {
       out.u53(toZigzag(mtimeBase));
       for (const pack of packs.keys()) out.hash(pack);
+      sources.copy(out.bytes, out.length);
+      out.length += sources.length;
     });
     packs.clear();
     this.#packEnds = [];
@@ -225,6 +235,7 @@ export class LeafEncoder implements NodeEncoder<Entry> {
       formOf(entry) |
         (hasMode ? FLAG_MODE : 0) |
         (hasNsec ? FLAG_NSEC : 0) |
+        (hasPin(entry) ? FLAG_PIN : 0) |
         (extras ? FLAG_EXTRAS : 0),
     );
     if (size > 0) writer.uvarint(size);
@@ -236,7 +247,7 @@ export class LeafEncoder implements NodeEncoder<Entry> {
   /** Content and address of a file that has bytes; returns what they weigh beyond the usual. */
   #place(key: Key, file: FileEntry): number {
     const writer = this.#keys.writer;
-    this.#hash(key, 'content id', contentHash(file.content));
+    if (!isPinned(file.content)) this.#hash(key, 'content id', contentHash(file.content));
     const address: Address = file.address;
     switch (address.kind) {
       case 'none':
@@ -252,6 +263,12 @@ export class LeafEncoder implements NodeEncoder<Entry> {
       case 'extents':
         this.#extents(key, address.extents);
         return EXTENT_WEIGHT * address.extents.length;
+      case 'imported': {
+        const { row, weight } = this.#sources.add(key, address.url);
+        writer.uvarint(row);
+        if (hasPin(file)) this.#pin(address.pin, file);
+        return weight;
+      }
       default: {
         const unknown: never = address;
         return refuseEntry(key, `has an unknown address (${JSON.stringify(unknown)})`);
@@ -274,6 +291,13 @@ export class LeafEncoder implements NodeEncoder<Entry> {
       writer.uvarint(offset);
       writer.uvarint(length);
     }
+  }
+
+  #pin({ mtimeSec, mtimeNsec }: Pin, file: FileEntry): void {
+    const writer = this.#keys.writer;
+    writer.u8(PIN.mtime);
+    writer.zigzag(mtimeSec - file.mtimeSec);
+    writer.u32(mtimeNsec);
   }
 
   #hash(key: Key, what: string, hash: string): void {
@@ -308,7 +332,16 @@ function formOf(entry: Entry): number {
       return FORM.packed;
     case 'extents':
       return FORM.extents;
+    case 'imported':
+      return isPinned(entry.content) ? FORM.pinned : FORM.imported;
   }
+}
+
+/** Whether the pin is stated: it is not the entry's own modification time. */
+function hasPin(entry: Entry): boolean {
+  if (entry.kind === 'symlink' || entry.address.kind !== 'imported') return false;
+  const { mtimeSec, mtimeNsec } = entry.address.pin;
+  return mtimeSec !== entry.mtimeSec || mtimeNsec !== entry.mtimeNsec;
 }
 
 function hasExtras(entry: Entry): boolean {

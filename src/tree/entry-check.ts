@@ -1,7 +1,8 @@
 import { TarnError } from '../util/errors.js';
-import type { Entry, Extent, FileEntry, SymlinkEntry } from '../model/entry.js';
+import type { Address, Entry, Extent, FileEntry, SymlinkEntry } from '../model/entry.js';
 import { EXTENTS_MAX, METADATA_BYTES_MAX } from '../model/entry.js';
 import { BLOCK_BYTES, EMPTY_CONTENT } from '../model/ids.js';
+import { isPinned, pinnedContentId, URL_BYTES_MAX } from '../model/imported.js';
 import type { Key } from '../model/path.js';
 import { keyToText, PATH_BYTES_MAX } from '../model/path.js';
 import {
@@ -12,6 +13,8 @@ import {
   PACK_END_MAX,
   TARGET_BYTES_MAX,
 } from './format.js';
+
+type Imported = Extract<Address, { kind: 'imported' }>;
 
 export function refuseEntry(key: Key, rule: string): never {
   throw new TarnError('invalid', `the entry at '${keyToText(key)}' ${rule}`);
@@ -35,13 +38,7 @@ export function checkKey(key: Key): void {
  * @throws TarnError invalid, naming the key and the rule
  */
 export function checkEntry(key: Key, entry: Entry): void {
-  const sec = entry.mtimeSec;
-  if (!Number.isSafeInteger(sec) || sec > MTIME_SEC_MAX || sec < -MTIME_SEC_MAX) {
-    refuseEntry(key, `has the modification time ${sec}, not whole seconds within 2^50 of 1970`);
-  }
-  if (!isWithin(entry.mtimeNsec, NSEC_MAX)) {
-    refuseEntry(key, `has ${entry.mtimeNsec} nanoseconds, not 0 to ${NSEC_MAX}`);
-  }
+  checkTime(key, entry.mtimeSec, entry.mtimeNsec);
   if (!isWithin(entry.mode, MODE_MAX)) {
     refuseEntry(key, `has the mode ${entry.mode}, not permission bits of 0 to 0o7777`);
   }
@@ -55,6 +52,15 @@ export function checkEntry(key: Key, entry: Entry): void {
       const unknown: never = entry;
       refuseEntry(key, `is of the unknown kind '${String((unknown as Entry).kind)}'`);
     }
+  }
+}
+
+function checkTime(key: Key, sec: number, nsec: number): void {
+  if (!Number.isSafeInteger(sec) || sec > MTIME_SEC_MAX || sec < -MTIME_SEC_MAX) {
+    refuseEntry(key, `has the modification time ${sec}, not whole seconds within 2^50 of 1970`);
+  }
+  if (!isWithin(nsec, NSEC_MAX)) {
+    refuseEntry(key, `has ${nsec} nanoseconds, not 0 to ${NSEC_MAX}`);
   }
 }
 
@@ -79,11 +85,22 @@ function checkFile(key: Key, entry: FileEntry): void {
     if (content !== EMPTY_CONTENT) refuseEntry(key, `is empty, but its content is ${content}`);
     return;
   }
-  if (!content.startsWith(size <= BLOCK_BYTES ? 'sha256:' : 'merkle:')) {
+  if (address.kind === 'imported') checkImported(key, entry, address);
+  else if (isPinned(content)) refuseEntry(key, `is not imported, but its content is ${content}`);
+  if (!isPinned(content) && !content.startsWith(size <= BLOCK_BYTES ? 'sha256:' : 'merkle:')) {
     refuseEntry(key, `has ${size} bytes, which the content id ${content} cannot name`);
   }
   if (address.kind === 'packed') checkPacked(key, address.offset, size);
   if (address.kind === 'extents') checkExtents(key, address.extents, size);
+}
+
+function checkImported(key: Key, { size, content }: FileEntry, { url, pin }: Imported): void {
+  checkText(key, 'URL', url, URL_BYTES_MAX);
+  if (url === '') refuseEntry(key, 'is imported from nowhere');
+  checkTime(key, pin.mtimeSec, pin.mtimeNsec);
+  if (isPinned(content) && content !== pinnedContentId(url, size, pin)) {
+    refuseEntry(key, `has the content id ${content}, which its URL and pin do not give`);
+  }
 }
 
 function checkPacked(key: Key, offset: number, size: number): void {

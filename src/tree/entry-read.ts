@@ -1,7 +1,9 @@
 import type { EntryAttributes } from '../model/cursor.js';
-import type { Address, Entry, Extent, ExtentSource } from '../model/entry.js';
+import type { Address, Entry, Extent, ExtentSource, Pin } from '../model/entry.js';
 import type { Hash, PackId } from '../model/ids.js';
 import { contentIdOf, EMPTY_CONTENT, HASH_BYTES, parseContentId } from '../model/ids.js';
+import { pinnedContentId } from '../model/imported.js';
+import type { Key } from '../model/path.js';
 import type { ByteReader } from './bytes.js';
 import {
   EXTRA,
@@ -9,12 +11,15 @@ import {
   FLAG_EXTRAS,
   FLAG_MODE,
   FLAG_NSEC,
+  FLAG_PIN,
   FORM,
   FORM_MASK,
   RESTART_INTERVAL,
   SOURCE,
   SYMLINK_MODE_DEFAULT,
 } from './format.js';
+import type { Source } from './sources.js';
+import { urlOf } from './sources.js';
 
 /** Readers of entries in leaves that decodeNode accepted; each starts at the flags of a value. */
 
@@ -46,6 +51,9 @@ export interface LeafContext {
   readonly mtimeBase: number;
   /** The pack in row `pack` of the leaf's table. */
   packId(pack: number): PackId;
+  /** Row `row` of the leaf's source table. */
+  source(row: number): Source;
+  keyAt(index: number): Key;
   /** Byte at which item `index` starts. */
   offsetOf(index: number): number;
 }
@@ -75,8 +83,17 @@ export function readEntry(reader: ByteReader, leaf: LeafContext, index: number):
       ...extras,
     };
   }
+  if (form === FORM.pinned) {
+    const address = readImported(reader, leaf, index, flags, base);
+    const content = pinnedContentId(address.url, size, address.pin);
+    const extras = (flags & FLAG_EXTRAS) !== 0 ? readExtras(reader) : {};
+    return { kind: 'file', size, mtimeSec, mtimeNsec, mode, content, address, ...extras };
+  }
   const content = contentIdOf(size, readHash(reader));
-  const address = readAddress(reader, leaf, index, form);
+  const address =
+    form === FORM.imported
+      ? readImported(reader, leaf, index, flags, base)
+      : readAddress(reader, leaf, index, form);
   const file = { kind: 'file', size, mtimeSec, mtimeNsec, mode, content, address } as const;
   return (flags & FLAG_EXTRAS) !== 0 ? { ...file, ...readExtras(reader) } : file;
 }
@@ -101,6 +118,25 @@ function readAddress(reader: ByteReader, leaf: LeafContext, index: number, form:
     default:
       return { kind: 'whole' };
   }
+}
+
+function readImported(
+  reader: ByteReader,
+  leaf: LeafContext,
+  index: number,
+  flags: number,
+  { mtimeSec, mtimeNsec }: EntryAttributes,
+): Extract<Address, { kind: 'imported' }> {
+  const source = leaf.source(reader.uvarint());
+  let pin: Pin = { kind: 'mtime', mtimeSec, mtimeNsec };
+  if ((flags & FLAG_PIN) !== 0) {
+    reader.skip(1);
+    pin = { ...pin, mtimeSec: mtimeSec + reader.zigzag(), mtimeNsec: reader.u32() };
+  }
+  const behind = reader.position;
+  const url = urlOf(source, leaf.keyAt(index));
+  reader.position = behind;
+  return { kind: 'imported', url, pin };
 }
 
 /** Where the last file in `pack` before item `index` ends, since the restart point. */

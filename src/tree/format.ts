@@ -32,12 +32,24 @@ export const FILE_MODE_DEFAULT = 0o644;
 export const SYMLINK_MODE_DEFAULT = 0o777;
 
 /** Low three bits of an entry's flags. */
-export const FORM = { empty: 0, whole: 1, packed: 2, extents: 3, symlink: 4 } as const;
+export const FORM = {
+  empty: 0,
+  whole: 1,
+  packed: 2,
+  extents: 3,
+  symlink: 4,
+  pinned: 5,
+  imported: 6,
+} as const;
 export const FORM_MASK = 0b111;
 export const FLAG_MODE = 0b0000_1000;
 export const FLAG_NSEC = 0b0001_0000;
 export const FLAG_EXTRAS = 0b0010_0000;
-export const FLAGS_UNKNOWN = 0b1100_0000;
+export const FLAG_PIN = 0b0100_0000;
+export const FLAGS_UNKNOWN = 0b1000_0000;
+
+/** Kinds of pins that an entry states because they are not its own modification time. */
+export const PIN = { mtime: 0 } as const;
 
 export const EXTRA = { contentType: 1, etag: 2, metadata: 4 } as const;
 export const EXTRAS_UNKNOWN = 0b1111_1000;

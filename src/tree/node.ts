@@ -9,6 +9,10 @@ import type { Pointer } from './encode.js';
 import { readAttributes, readEntry, readSize } from './entry-read.js';
 import { LEAF_HEADER_BYTES, RESTART_INTERVAL } from './format.js';
 import type { ChildPlaces, Place } from './place.js';
+import type { Source, SourceRow } from './sources.js';
+
+/** Bytes of memory that a row of a source table takes, with its text. */
+const SOURCE_FOOTPRINT = 256;
 
 /**
  * A decoded node. decodeNode made it, so every offset in it lies inside the bytes and its keys
@@ -159,20 +163,31 @@ function commonLength(a: string, b: string): number {
   return length;
 }
 
+/** What stands in front of a leaf's items. */
+export interface LeafTables {
+  readonly packs: number;
+  readonly sources: readonly SourceRow[];
+  readonly mtimeBase: number;
+}
+
 export class LeafNode extends NodeBase<Entry> {
   readonly kind = 'leaf';
   readonly packs: number;
+  readonly sources: readonly SourceRow[];
   readonly mtimeBase: number;
   #packIds: PackId[] | undefined;
+  #bases: string[] | undefined;
 
-  constructor(parts: NodeParts, packs: number, mtimeBase: number) {
+  constructor(parts: NodeParts, { packs, sources, mtimeBase }: LeafTables) {
     super(parts);
     this.packs = packs;
+    this.sources = sources;
     this.mtimeBase = mtimeBase;
   }
 
   get footprint(): number {
-    return this.bytes.length + this.offsets.byteLength + OBJECT_BYTES;
+    const sources = this.sources.length * SOURCE_FOOTPRINT;
+    return this.bytes.length + this.offsets.byteLength + sources + OBJECT_BYTES;
   }
 
   valueAt(index: number): Entry {
@@ -197,6 +212,11 @@ export class LeafNode extends NodeBase<Entry> {
       return this.bytes.toString('hex', start, start + HASH_BYTES) as PackId;
     });
     return this.#packIds[pack] as PackId;
+  }
+
+  source(row: number): Source {
+    this.#bases ??= this.sources.map(({ start, end }) => this.bytes.toString('latin1', start, end));
+    return { cut: this.sources[row]?.cut ?? 0, base: this.#bases[row] ?? '' };
   }
 
   /** Bytes in the files of the first `end` entries. */

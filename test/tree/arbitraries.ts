@@ -1,8 +1,10 @@
 import fc from 'fast-check';
-import type { Address, Entry, ExtentSource } from '../../src/model/entry.js';
+import type { Address, Entry, ExtentSource, FileEntry, Pin } from '../../src/model/entry.js';
 import type { Hash, PackId } from '../../src/model/ids.js';
 import { contentIdOf, EMPTY_CONTENT } from '../../src/model/ids.js';
+import { pinnedContentId } from '../../src/model/imported.js';
 import type { Key } from '../../src/model/path.js';
+import { keyFromText, keyToText } from '../../src/model/path.js';
 import { MTIME_SEC_MAX, PACK_END_MAX } from '../../src/tree/format.js';
 import { hashOf, packOf } from './fixtures.js';
 
@@ -84,6 +86,49 @@ const anyPlace: fc.Arbitrary<{ size: number; address: Address }> = fc.oneof(
   })),
 );
 
+const anyPin = fc.record({
+  kind: fc.constant('mtime' as const),
+  mtimeSec: base.mtimeSec,
+  mtimeNsec: base.mtimeNsec,
+});
+
+/** A folder, of which the key's last components may be found below it, or a part of them. */
+const anyFolder = fc.constantFrom(
+  'file:///',
+  'file:///data/',
+  'file:///données/run/',
+  'x',
+  'file:///a/b/',
+);
+
+interface ImportedFrom {
+  readonly folder: string;
+  readonly components: number;
+  readonly rest: string;
+  readonly pin: Pin | undefined;
+  readonly isPinned: boolean;
+}
+
+const anyImport: fc.Arbitrary<ImportedFrom> = fc.record({
+  folder: anyFolder,
+  components: fc.nat(3),
+  rest: fc.constantFrom('', '', '', 'b', '/', 'é.jpg'),
+  pin: fc.option(anyPin, { nil: undefined }),
+  isPinned: fc.boolean(),
+});
+
+/** The same file, imported from somewhere that its key may have to do with. */
+function imported(key: Key, file: FileEntry, from: ImportedFrom): FileEntry {
+  const components = key.split('/');
+  const tail = components.slice(-1 - from.components).join('/');
+  const text = keyToText(tail as Key);
+  const url = `${from.folder}${keyFromText(text) === tail ? text : ''}${from.rest}`;
+  const { size, mtimeSec, mtimeNsec } = file;
+  const pin = from.pin ?? { kind: 'mtime', mtimeSec, mtimeNsec };
+  const content = from.isPinned ? pinnedContentId(url, size, pin) : file.content;
+  return { ...file, content, address: { kind: 'imported', url, pin } };
+}
+
 const anyFile = fc
   .tuple(
     fc.record(base),
@@ -114,8 +159,15 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
   { weight: 1, arbitrary: anySymlink },
 );
 
+const anyKeyedEntry: fc.Arbitrary<[Key, Entry]> = fc
+  .tuple(anyKey, anyEntry, fc.option(anyImport, { nil: undefined }))
+  .map(([key, entry, from]) => {
+    const canImport = entry.kind === 'file' && entry.size > 0 && from !== undefined;
+    return [key, canImport ? imported(key, entry, from) : entry];
+  });
+
 export function anyEntries(minLength: number, maxLength: number): fc.Arbitrary<Map<Key, Entry>> {
   return fc
-    .array(fc.tuple(anyKey, anyEntry), { minLength, maxLength, size: 'max' })
+    .array(anyKeyedEntry, { minLength, maxLength, size: 'max' })
     .map((pairs) => new Map(pairs));
 }

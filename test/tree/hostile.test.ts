@@ -112,8 +112,7 @@ describe.each([
 describe('a node of a newer format', () => {
   it.each([
     ['version', 4, 3],
-    ['flags', 38 + 32 + 5, 0x42],
-    ['table of sources', 8, 1],
+    ['flags', 38 + 32 + 5, 0x82],
   ])('says so by its %s', (_, offset, value) => {
     const encoder = new LeafEncoder();
     const [item] = sampleItems().filter(

@@ -1,12 +1,15 @@
 import type { Entry, KeyedEntry } from '../../src/model/entry.js';
 import type { ContentId } from '../../src/model/ids.js';
 import { EMPTY_CONTENT } from '../../src/model/ids.js';
+import { pinnedContentId } from '../../src/model/imported.js';
 import { keyFromText } from '../../src/model/path.js';
 import { hashOf, packOf } from './fixtures.js';
 
 export const common = { kind: 'file', mtimeSec: 1_749_902_400, mtimeNsec: 0, mode: 0o644 } as const;
 export const small = `sha256:${hashOf('small')}` as ContentId;
 const large = `merkle:${hashOf('large')}` as ContentId;
+
+const pin = { kind: 'mtime', mtimeSec: common.mtimeSec, mtimeNsec: 5 } as const;
 
 /** One entry of each shape, and enough of them to pass a restart point. */
 const SAMPLE: readonly KeyedEntry[] = (
@@ -63,6 +66,34 @@ const SAMPLE: readonly KeyedEntry[] = (
             { source: { kind: 'whole', content: small }, offset: 1, length: 1000 },
           ],
         },
+      },
+    ],
+    [
+      'raw/run-8421/front/000001.jpg',
+      {
+        ...common,
+        mtimeNsec: 5,
+        size: 900,
+        content: pinnedContentId('file:///data/run-8421/front/000001.jpg', 900, pin),
+        address: { kind: 'imported', url: 'file:///data/run-8421/front/000001.jpg', pin },
+      },
+    ],
+    [
+      'raw/run-8421/front/000002.jpg',
+      {
+        ...common,
+        size: 901,
+        content: small,
+        address: { kind: 'imported', url: 'file:///data/run-8421/front/000002.jpg', pin },
+      },
+    ],
+    [
+      'raw/run-8421/notes.txt',
+      {
+        ...common,
+        size: 2_000_001,
+        content: large,
+        address: { kind: 'imported', url: 'file:///données/notes', pin: { ...pin, mtimeSec: -7 } },
       },
     ],
     ...Array.from({ length: 12 }, (_, i): [string, Entry] => [

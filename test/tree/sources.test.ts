@@ -1,0 +1,196 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Address, FileEntry } from '../../src/model/entry.js';
+import type { NodeId } from '../../src/model/ids.js';
+import { sha256 } from '../../src/model/ids.js';
+import { pinnedContentId, URL_BYTES_MAX } from '../../src/model/imported.js';
+import type { Key } from '../../src/model/path.js';
+import { keyFromText } from '../../src/model/path.js';
+import { ByteWriter } from '../../src/tree/bytes.js';
+import { decodeNode } from '../../src/tree/decode.js';
+import { LeafEncoder } from '../../src/tree/encode.js';
+import { sourceOf, urlOf } from '../../src/tree/sources.js';
+import { hashOf, key } from './fixtures.js';
+import { common, small } from './sample.js';
+
+const pin = { kind: 'mtime', mtimeSec: common.mtimeSec, mtimeNsec: common.mtimeNsec } as const;
+
+function pinned(url: string, size = 300): FileEntry {
+  const address: Address = { kind: 'imported', url, pin };
+  return { ...common, size, content: pinnedContentId(url, size, pin), address };
+}
+
+function leafOf(items: readonly (readonly [string, FileEntry])[]): Buffer {
+  const encoder = new LeafEncoder();
+  for (const [path, entry] of items) encoder.append(keyFromText(path), entry);
+  return encoder.finish().bytes;
+}
+
+describe('the source of an imported file', () => {
+  it.each([
+    ['raw/run-8421/front/1.jpg', 'file:///data/run-8421/front/1.jpg', 4, 'file:///data/'],
+    ['glare/front/1.jpg', 'file:///data/run-8421/front/1.jpg', 6, 'file:///data/run-8421/'],
+    ['glare.jpg', 'file:///data/run-8421/front/1.jpg', 9, 'file:///data/run-8421/front/1.jpg'],
+    ['data/1.jpg', 'file:///data/1.jpg', 0, 'file:///'],
+    ['my-data/1.jpg', 'file:///data/1.jpg', 8, 'file:///data/'],
+    ['run/a//1.jpg', 'file:///b//1.jpg', 6, 'file:///b/'],
+  ])('of %s from %s is told by one row alone', (path, url, cut, base) => {
+    expect(sourceOf(key(path), url)).toEqual({ cut, base });
+  });
+
+  it('gives the URL back, and no other cut begins components in both with more in common', () => {
+    const text = fc.array(fc.constantFrom('a', 'b', '/', 'é', '//'), { maxLength: 8 });
+    const joined = text.map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(joined, joined, joined, (front, base, rest) => {
+        const path = keyFromText(`k${front}/${rest}`);
+        const url = `file:///${base}/${rest}`;
+        const source = sourceOf(path, url);
+        expect(urlOf(source, path)).toBe(url);
+        const bytes = keyFromText(url);
+        const cuts = Array.from(path, (_, i) => i).filter(
+          (cut) =>
+            (cut === 0 || path[cut - 1] === '/') && bytes.slice(1).endsWith(`/${path.slice(cut)}`),
+        );
+        expect(source.cut).toBe(cuts[0] ?? path.length);
+      }),
+      { seed: 8421, numRuns: 500 },
+    );
+  });
+
+  it('costs a byte for each file of a folder, also below another name', () => {
+    const names = Array.from({ length: 17 }, (_, i) => `front/${String(i).padStart(4, '0')}.jpg`);
+    for (const folder of ['raw/run-8421/', 'glare/']) {
+      const items = names.map(
+        (name) => [`${folder}${name}`, pinned(`file:///data/run-8421/${name}`)] as const,
+      );
+      const bytes = leafOf(items);
+      const leaf = decodeNode(sha256(bytes) as NodeId, bytes);
+      expect(leaf.kind === 'leaf' && leaf.sources).toHaveLength(1);
+      expect(items.map(([, entry]) => entry)).toEqual(items.map((_, i) => leaf.valueAt(i)));
+      // Shared, length and bytes of the key; flags, size, time and the row.
+      const last = leaf.bytes.length - leaf.offsetOf(15);
+      expect(leaf.offsetOf(15) - leaf.offsetOf(14)).toBe(2 + 'X.jpg'.length + 1 + 2 + 1 + 1);
+      expect(last).toBeLessThan(200);
+    }
+  });
+});
+
+describe('an imported entry', () => {
+  const url = 'file:///data/1.jpg';
+  it.each<[string, Partial<FileEntry>, RegExp]>([
+    [
+      'a URL that is too long',
+      { address: { kind: 'imported', url: 'x'.repeat(URL_BYTES_MAX + 1), pin } },
+      /URL of 4353 bytes/,
+    ],
+    ['no URL', { address: { kind: 'imported', url: '', pin } }, /from nowhere/],
+    ['broken text', { address: { kind: 'imported', url: '\ud800', pin } }, /not valid Unicode/],
+    [
+      'nanoseconds out of range',
+      { address: { kind: 'imported', url, pin: { ...pin, mtimeNsec: -1 } } },
+      /nanoseconds/,
+    ],
+    ['another file’s pinned id', { content: pinnedContentId(url, 301, pin) }, /do not give/],
+    ['no import, but a pinned id', { address: { kind: 'whole' } }, /is not imported/],
+    ['no bytes', { size: 0 }, /0 bytes at an address/],
+  ])('with %s is refused', (_, change, message) => {
+    expect(() => leafOf([['a/1.jpg', { ...pinned(url), ...change }]])).toThrowError(message);
+  });
+});
+
+/** A leaf of one entry that was imported, its table and item written by hand. */
+function handMade(
+  rows: readonly (readonly [number, string])[],
+  path: string,
+  value: (out: ByteWriter) => void = (out) => out.u8(0),
+  flags = 5,
+): Buffer {
+  const out = new ByteWriter(16_384);
+  out.u32(0x746e7274);
+  out.u8(2);
+  out.u8(0);
+  out.u16(0);
+  out.u16(rows.length);
+  out.u32(1);
+  out.u53(1);
+  out.u53(9);
+  out.u53(0);
+  for (const [cut, base] of rows) {
+    out.uvarint(cut);
+    out.uvarint(base.length);
+    out.length += out.bytes.write(base, out.length, 'latin1');
+  }
+  out.u8(0);
+  out.uvarint(path.length);
+  out.length += out.bytes.write(path, out.length, 'latin1');
+  out.u8(flags);
+  out.u8(9);
+  out.u8(0);
+  value(out);
+  return out.bytes.subarray(0, out.length);
+}
+
+describe('a leaf with sources that is not canonical', () => {
+  const decode = (bytes: Buffer): unknown => decodeNode(sha256(bytes) as NodeId, bytes).valueAt(0);
+
+  it('is read when it is as it must be', () => {
+    expect(decode(handMade([[2, 'file:///']], 'b/a'))).toMatchObject({
+      address: { url: 'file:///a', pin: { mtimeSec: 0, mtimeNsec: 0 } },
+    });
+    const hash = (out: ByteWriter): void => void (out.hash(hashOf('x')), out.u8(0));
+    expect(decode(handMade([[2, 'file:///']], 'b/a', hash, 6))).toMatchObject({
+      content: `sha256:${hashOf('x')}`,
+    });
+    expect(small).toMatch(/^sha256:/);
+  });
+
+  const pinOf =
+    (kind: number, sec: number, nsec: number) =>
+    (out: ByteWriter): void => {
+      out.u8(0);
+      out.u8(kind);
+      out.zigzag(sec);
+      out.u32(nsec);
+    };
+  const good = [[2, 'file:///']] as const;
+  it.each<[string, Buffer, string?]>([
+    ['a cut inside of a component', handMade([[1, 'file:///b']], 'b/a')],
+    ['a base that ends inside of a component', handMade([[2, 'file:///c']], 'b/a')],
+    ['less in common than there is', handMade([[2, 'file:///b/']], 'b/a')],
+    ['nothing in common where there is', handMade([[3, 'file:///a']], 'b/a')],
+    ['a cut behind the key', handMade([[4, 'file:///x']], 'b/a')],
+    ['an empty base', handMade([[2, '']], 'b/a')],
+    ['a base that is not UTF-8', handMade([[3, 'file:///\xff']], 'b/a')],
+    ['a key that makes no UTF-8', handMade([[2, 'file:///']], 'b/\xff')],
+    ['too long a URL', handMade([[2, `${'x'.repeat(URL_BYTES_MAX - 1)}/`]], 'b/a')],
+    ['a row that nothing uses', handMade([...good, [3, 'x']], 'b/a')],
+    ['a row twice', handMade([...good, ...good], 'b/a')],
+    ['a row that is not there', handMade(good, 'b/a', (out) => out.u8(1))],
+    ['a pin that is the entry’s time', handMade(good, 'b/a', pinOf(0, 0, 0), 5 + 64)],
+    ['a pin out of range', handMade(good, 'b/a', pinOf(0, 1, 1_000_000_000), 5 + 64)],
+    ['a pin of a newer tarn', handMade(good, 'b/a', pinOf(1, 1, 1), 5 + 64), 'unsupported'],
+    ['a pin of what was not imported', handMade([], 'b/a', pinOf(0, 1, 1), 1 + 64)],
+  ])('is refused for %s', (_, bytes, kind = 'corrupt') => {
+    expect(() => decode(bytes)).toThrowError(expect.objectContaining({ kind }));
+  });
+
+  it('states a pin only where it is not the time of the entry', () => {
+    expect(decode(handMade(good, 'b/a', pinOf(0, -3, 7), 5 + 64))).toMatchObject({
+      mtimeSec: 0,
+      address: { pin: { mtimeSec: -3, mtimeNsec: 7 } },
+    });
+  });
+
+  it('stays within the bounds of a node however different the sources are', () => {
+    const encoder = new LeafEncoder();
+    let weight = 0;
+    for (let i = 0; weight < 20_480; i++) {
+      const url = `${'x'.repeat(URL_BYTES_MAX - 4)}${String(i).padStart(4, '0')}`;
+      weight += encoder.append(String(i).padStart(4, '0') as Key, pinned(url));
+    }
+    const { bytes } = encoder.finish();
+    expect(bytes.length).toBeLessThan(400_000);
+    expect(decodeNode(sha256(bytes) as NodeId, bytes).count).toBeGreaterThan(50);
+  });
+});

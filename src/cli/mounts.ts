@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { MountRow } from '../daemon/protocol.js';
-import type { MountEntry } from '../mount/mounts.js';
+import type { MountEntry } from '../util/mount-info.js';
 import { isDeadMount, listTarnMounts } from '../mount/mounts.js';
 
 /** The mount of tarn at a directory, found by name alone: a dead one answers no call. */

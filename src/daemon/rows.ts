@@ -2,6 +2,7 @@ import type { EntryAttributes } from '../model/cursor.js';
 import type { Commit } from '../model/commit.js';
 import type { Entry } from '../model/entry.js';
 import { entrySize } from '../model/entry.js';
+import { isoTime } from '../util/iso-time.js';
 import type { ListRow } from './protocol.js';
 import type { CommitRow } from './protocol/terms.js';
 
@@ -35,12 +36,4 @@ export function attributesRow(path: string, attributes: EntryAttributes): ListRo
 
 export function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
-}
-
-/** ISO 8601 with nanoseconds where there are any; a year outside of Date's range as seconds. */
-export function isoTime(seconds: number, nanoseconds: number): string {
-  const date = new Date(seconds * 1000);
-  if (Number.isNaN(date.getTime())) return `@${seconds}`;
-  const whole = date.toISOString().slice(0, -'.000Z'.length);
-  return nanoseconds === 0 ? `${whole}Z` : `${whole}.${String(nanoseconds).padStart(9, '0')}Z`;
 }

@@ -1,7 +1,9 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { asTarnError, TarnError } from '../util/errors.js';
-import { isDeadMount, listMounts, TARN_MOUNT_TYPE, type MountEntry } from './mounts.js';
+import type { MountEntry } from '../util/mount-info.js';
+import { TARN_MOUNT_TYPE } from '../util/mount-info.js';
+import { isDeadMount, listMounts } from './mounts.js';
 
 /**
  * The directory, without symbolic links, if a mount may be put there: an existing, empty directory

@@ -1,56 +1,20 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TarnError } from '../util/errors.js';
+import type { MountEntry } from '../util/mount-info.js';
+import { MOUNTS_FILE, parseMountInfo, TARN_MOUNT_TYPE } from '../util/mount-info.js';
 import { errnoName } from './errno.js';
 import { findAddon } from './native/addon.js';
 import { unmountByHelper } from './native/fusermount.js';
 
-/** One line of /proc/self/mountinfo. */
-export interface MountEntry {
-  readonly directory: string;
-  /** As /proc/mounts shows it, unescaped. */
-  readonly source: string;
-  /** `fuse.tarn` for a mount of ours. */
-  readonly type: string;
-  /** `major:minor` of the file system. */
-  readonly device: string;
-}
-
-export const TARN_MOUNT_TYPE = 'fuse.tarn';
-
 /** Every mount this process sees, oldest first: of two on one directory the later one covers. */
 export async function listMounts(): Promise<readonly MountEntry[]> {
-  return parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
+  return parseMountInfo(await readFile(MOUNTS_FILE, 'latin1'));
 }
 
 /** Mounts of this or any other tarn on this machine, dead ones too. */
 export async function listTarnMounts(): Promise<readonly MountEntry[]> {
   return (await listMounts()).filter((mount) => mount.type === TARN_MOUNT_TYPE);
-}
-
-/** `text`: the file's bytes, one to a char. A line that is not understood is left out. */
-export function parseMountInfo(text: string): readonly MountEntry[] {
-  const mounts: MountEntry[] = [];
-  for (const line of text.split('\n')) {
-    // id parent major:minor root directory options [tag…] - type source options
-    const [before, after] = line.split(' - ', 2);
-    const left = before?.split(' ') ?? [];
-    const right = after?.split(' ') ?? [];
-    const [device, directory] = [left[2], left[4]];
-    const [type, source] = right;
-    if (device === undefined || directory === undefined) continue;
-    if (type === undefined || source === undefined) continue;
-    mounts.push({ device, directory: unescape(directory), type, source: unescape(source) });
-  }
-  return mounts;
-}
-
-/** The kernel writes space, tab, newline and backslash as three octal digits. */
-function unescape(field: string): string {
-  const bytes = field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(parseInt(octal, 8)),
-  );
-  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
 const ANSWER_MS_MAX = 2000;

@@ -8,6 +8,7 @@ import { cutPieces } from './content-pieces.js';
 import type { Piece } from './content-pieces.js';
 import { hashBytes, INLINE_BYTES_MAX, shortObject, wrongBytes } from './content-verify.js';
 import { ObjectWindows } from './content-windows.js';
+import type { ImportedFile } from './imported-file.js';
 import { manifestKey } from './layout.js';
 import { blockHash, decodeManifest, manifestBytes } from './manifest.js';
 import type { Manifest } from './manifest.js';
@@ -21,6 +22,8 @@ export interface BlockSource {
   readonly id: ContentId;
   readonly size: number;
   readonly pieces: readonly Piece[];
+  /** Holds the bytes in place of the pieces. */
+  readonly imported?: ImportedFile | undefined;
 }
 
 /**
@@ -64,7 +67,7 @@ export class VerifiedBlocks {
    */
   async block(source: BlockSource, index: number, keep: boolean): Promise<Uint8Array> {
     // Also by size: an entry that lies about it must not be served from what a true one left.
-    const name = `${index}/${source.size}/${source.id}`;
+    const name = `${index}/${source.size}/${source.id}/${source.imported?.path ?? ''}`;
     const kept = this.#blocks.get(name);
     if (kept !== undefined) return kept;
     let loading = this.#loadingBlocks.get(name);
@@ -91,16 +94,18 @@ export class VerifiedBlocks {
   }
 
   async #load(source: BlockSource, index: number): Promise<Uint8Array> {
-    const { id, size } = source;
+    const { id, size, imported } = source;
     const start = index * BLOCK_BYTES;
-    const pieces = cutPieces(source.pieces, start, Math.min(size, start + BLOCK_BYTES));
+    const end = Math.min(size, start + BLOCK_BYTES);
+    const pieces = cutPieces(source.pieces, start, end);
     const [expected, block] = await Promise.all([
       this.expected(id, size, index),
-      this.#read(pieces),
+      imported === undefined ? this.#read(pieces) : imported.read(start, end, false),
     ]);
     const hashing = hashBytes(block);
     const actual = isPromise(hashing) ? await hashing : hashing;
     if (actual === expected) return block;
+    if (imported !== undefined) throw await imported.difference(start, end);
     for (const { object } of pieces) this.#windows.forget(object);
     throw wrongBytes(whereOf(pieces), rangesOf(pieces), actual, expected);
   }

@@ -2,6 +2,7 @@ import { BLOCK_BYTES, contentHash, contentIdOf } from '../model/ids.js';
 import type { ContentId } from '../model/ids.js';
 import type { FileEntry } from '../model/entry.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { isPinned } from '../model/imported.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
 import type { MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
@@ -12,10 +13,12 @@ import { LocalFiles, PARALLEL_BLOCKS } from './content-file.js';
 import type { LocalFile } from './content-file.js';
 import { checkPieces, piecesOf } from './content-pieces.js';
 import type { VerifiedStamps } from './content-stamps.js';
+import { ImportedFile } from './imported-file.js';
 
 /**
  * Opens files of a repository for reading. Nothing that an opened file gives out is unverified: a
- * block is checked by its hash before a byte of it is handed on.
+ * block is checked by its hash before a byte of it is handed on, and a file that was imported without
+ * reading it by how it looks, before and after.
  */
 export class ContentReader {
   readonly #objects: ObjectStore;
@@ -35,12 +38,14 @@ export class ContentReader {
    */
   open(entry: FileEntry): Content {
     const { content: id, size } = entry;
+    const imported = ImportedFile.of(entry);
+    if (imported !== undefined && isPinned(id)) return new PinnedContent(id, size, imported);
     const pieces = piecesOf(entry);
-    checkPieces(pieces, size);
+    if (imported === undefined) checkPieces(pieces, size);
     if (size > 0 && contentIdOf(size, contentHash(id)) !== id) {
       throw new TarnError('corrupt', `an entry of ${size} bytes has the content id '${id}'`);
     }
-    const source = { id, size, pieces };
+    const source = { id, size, pieces, imported };
     const [first] = pieces;
     if (entry.address.kind === 'whole' && first !== undefined) {
       const path = this.#objects.localPath?.(first.object);
@@ -48,6 +53,32 @@ export class ContentReader {
     }
     return new BlockContent(source, this.#blocks);
   }
+}
+
+/** An imported file whose bytes nobody has read: that it looks as it did is all that can be checked. */
+class PinnedContent implements Content {
+  readonly id: ContentId;
+  readonly size: number;
+  readonly #file: ImportedFile;
+
+  constructor(id: ContentId, size: number, file: ImportedFile) {
+    this.id = id;
+    this.size = size;
+    this.#file = file;
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    const end = Math.min(this.size, offset + length);
+    if (offset >= end) return new Uint8Array(0);
+    return unlessAborted(this.#file.read(offset, end, true), signal);
+  }
+
+  backing(): undefined {
+    return undefined;
+  }
+
+  close(): void {}
 }
 
 /** A content that is a local object file. */
@@ -84,7 +115,7 @@ class FileContent implements Content {
   }
 }
 
-/** A content that lies in parts of objects, or not on this machine. */
+/** A content that lies in parts of objects, in a file that others may write, or on another machine. */
 class BlockContent implements Content {
   readonly id: ContentId;
   readonly size: number;

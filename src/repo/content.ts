@@ -1,7 +1,7 @@
 import type { MaybePromise } from '../util/async.js';
 import type { ContentId } from '../model/ids.js';
 
-/** The bytes of one file, open for reading. Every byte it gives out was checked by its hash. */
+/** The bytes of one file, open for reading. Every byte it gives out was checked (content-reader.ts). */
 export interface Content {
   readonly id: ContentId;
   /** Bytes. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errnoName, errnoNumber, errnoOf } from '../../src/mount/errno.js';
-import { parseMountInfo } from '../../src/mount/mounts.js';
+import { parseMountInfo } from '../../src/util/mount-info.js';
 import { Handles } from '../../src/mount/native/handles.js';
 import { Interrupts } from '../../src/mount/native/interrupts.js';
 import { TarnError } from '../../src/util/errors.js';

@@ -1,12 +1,13 @@
 import type { Key } from '../../model/path.js';
 import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
+import { isoTime } from '../../util/iso-time.js';
 import type { DiffInput, Moments } from '../../workspace/jobs/diff-input.js';
 import type { EntryFacts } from '../../workspace/jobs/diff-job.js';
 import { count, fields, flag, listOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import type { DiffArguments, DiffSide } from '../protocol/history.js';
-import { isoTime, octal } from '../rows.js';
+import { octal } from '../rows.js';
 import { streamJob } from '../stream-job.js';
 
 const REQUIRED = {

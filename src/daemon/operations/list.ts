@@ -6,6 +6,7 @@ import type { View } from '../../repo/view.js';
 import type { MaybePromise } from '../../util/async.js';
 import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
+import { isoTime } from '../../util/iso-time.js';
 import { count, flag, fields, text } from '../arguments.js';
 import { emptyAttributes, firstOf, hasBelow, listAll, listDirectory } from '../listing.js';
 import type { Listed } from '../listing.js';
@@ -14,7 +15,7 @@ import type { OperationHandler } from '../operation.js';
 import type { Output } from '../output.js';
 import type { ListRow } from '../protocol.js';
 import type { Place } from '../protocol/terms.js';
-import { attributesRow, entryRow, isoTime, octal } from '../rows.js';
+import { attributesRow, entryRow, octal } from '../rows.js';
 
 const PLACE = { repository: text, ref: text, path: text };
 

@@ -5,13 +5,14 @@ import { entrySize } from '../../model/entry.js';
 import { keyToText } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
 import { TarnError } from '../../util/errors.js';
+import { isoTime } from '../../util/iso-time.js';
 import type { Brought } from '../../workspace/jobs/bring.js';
 import { count, fields, flag, listOf, text, textMap } from '../arguments.js';
 import type { Log } from '../log.js';
 import type { OperationHandler } from '../operation.js';
 import type { Output } from '../output.js';
 import type { BringArguments, BringResult, ConflictRow, Version } from '../protocol/merging.js';
-import { isoTime, octal } from '../rows.js';
+import { octal } from '../rows.js';
 
 const BRING = {
   repository: text,

@@ -1,13 +1,15 @@
+import { isPromise } from '../util/async.js';
+import { throwIfAborted } from '../util/abort.js';
 import type { Entry } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
+import { ROOT_KEY } from '../model/path.js';
 import { isSameEntry } from '../model/same-entry.js';
 import type { Span } from '../model/span.js';
 import { WHOLE_SPAN } from '../model/span.js';
-import type { FrozenCursor } from '../model/cursor.js';
+import { equalRun } from './equal-run.js';
 import type { Nodes } from './nodes.js';
-import { sharesSpan } from './shared-span.js';
-import { Tree } from './tree.js';
+import { SubtreeCursor } from './subtree-cursor.js';
 
 /** How one key differs between two trees: absent on one side, or with another entry. */
 export interface TreeChange {
@@ -20,7 +22,8 @@ const BATCH = 500;
 
 /**
  * The keys of `span` whose entries differ (isSameEntry) between the trees `before` and `after`, in
- * key order, in batches that are never empty.
+ * key order, in batches that are never empty. What both trees share is not read: the cost follows
+ * the changes, and the depth of the trees.
  * @throws TarnError not-found, corrupt, unsupported, aborted, and what the store throws
  */
 export async function* diffTrees(
@@ -31,25 +34,16 @@ export async function* diffTrees(
   signal?: AbortSignal,
 ): AsyncGenerator<readonly TreeChange[], void, undefined> {
   if (before === after) return;
-  const old = await Walk.open(nodes, before, span, signal);
-  const now = await Walk.open(nodes, after, span, signal);
-  let batch: TreeChange[] = [];
-  while (old.key !== undefined || now.key !== undefined) {
-    const key = lesser(old.key, now.key);
-    const change = {
-      key,
-      before: await old.take(key),
-      after: await now.take(key),
-    };
-    if (!isSameEntry(change.before, change.after)) batch.push(change);
-    if (batch.length < BATCH) continue;
-    yield batch;
-    batch = [];
+  const comparison = await Comparison.open(nodes, before, after, span, signal);
+  for (;;) {
+    throwIfAborted(signal);
+    const changes = await comparison.next(BATCH);
+    if (changes.length === 0) return;
+    yield changes;
   }
-  if (batch.length > 0) yield batch;
 }
 
-/** Whether the trees have the same entries in `span`. @throws as diffTrees */
+/** Whether the trees have the same entries (isSameEntry) in `span`. @throws as diffTrees */
 export async function isSameBetween(
   nodes: Nodes,
   a: NodeId,
@@ -57,49 +51,125 @@ export async function isSameBetween(
   span: Span,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  if (await sharesSpan(nodes, a, b, span, signal)) return true;
-  const first = await diffTrees(nodes, a, b, span, signal).next();
-  return first.done === true;
+  if (a === b) return true;
+  const comparison = await Comparison.open(nodes, a, b, span, signal);
+  return (await comparison.next(1)).length === 0;
 }
 
-function lesser(a: Key | undefined, b: Key | undefined): Key {
-  if (a === undefined) return b as Key;
-  return b === undefined || a < b ? a : b;
-}
+/** Two trees side by side, entered only where they differ. */
+class Comparison {
+  readonly #before: SubtreeCursor;
+  readonly #after: SubtreeCursor;
+  readonly #span: Span;
+  #changes: TreeChange[] = [];
+  /** The entries passed last had the same key, so front-coded keys go on alike. */
+  #inStep = false;
 
-class Walk {
-  readonly #cursor: FrozenCursor;
-  readonly #to: Key | undefined;
-  /** Undefined past the end of the span. */
-  key: Key | undefined;
-
-  private constructor(cursor: FrozenCursor, to: Key | undefined) {
-    this.#cursor = cursor;
-    this.#to = to;
+  private constructor(before: SubtreeCursor, after: SubtreeCursor, span: Span) {
+    this.#before = before;
+    this.#after = after;
+    this.#span = span;
   }
 
   static async open(
     nodes: Nodes,
-    root: NodeId,
+    before: NodeId,
+    after: NodeId,
     span: Span,
     signal: AbortSignal | undefined,
-  ): Promise<Walk> {
-    const tree = await Tree.open(nodes, root, signal);
-    const walk = new Walk(tree.cursor(signal), span.to);
-    walk.#settle(await walk.#cursor.seek(span.from));
-    return walk;
+  ): Promise<Comparison> {
+    const roots = await Promise.all([nodes.load(before, signal), nodes.load(after, signal)]);
+    const [old, now] = roots.map((root) => new SubtreeCursor(nodes, root, signal));
+    const comparison = new Comparison(old as SubtreeCursor, now as SubtreeCursor, span);
+    comparison.#passBefore();
+    return comparison;
   }
 
-  /** The entry at `key`, which is passed, or undefined when this is not there. */
-  async take(key: Key): Promise<Entry | undefined> {
-    if (this.key !== key) return undefined;
-    const entry = this.#cursor.entry();
-    this.#settle(await this.#cursor.next());
-    return entry;
+  /** The next changes, `count` of them or all that are left. */
+  async next(count: number): Promise<readonly TreeChange[]> {
+    while (this.#changes.length < count) {
+      const entered = this.#run(count);
+      if (entered === undefined) break;
+      await entered;
+    }
+    const changes = this.#changes;
+    this.#changes = [];
+    return changes;
   }
 
-  #settle(found: boolean): void {
-    const isInside = found && (this.#to === undefined || this.#cursor.key < this.#to);
-    this.key = isInside ? this.#cursor.key : undefined;
+  /** Goes on until there are so many changes, or to the end, or to a node that must be loaded. */
+  #run(count: number): Promise<unknown> | undefined {
+    const [before, after] = [this.#before, this.#after];
+    while (this.#changes.length < count) {
+      this.#trim(before);
+      this.#trim(after);
+      if (before.atEnd && after.atEnd) return undefined;
+      if (before.isSameSubtree(after)) {
+        before.skip();
+        after.skip();
+      } else if (before.height > 0 || after.height > 0) {
+        const entered = this.#enterHigher();
+        if (entered !== undefined) return entered;
+      } else {
+        this.#compareEntries();
+      }
+    }
+    return undefined;
+  }
+
+  /** Passes what lies before the span, as far as it is known. */
+  #passBefore(): void {
+    const { from } = this.#span;
+    if (from === ROOT_KEY) return;
+    this.#before.pass(from);
+    this.#after.pass(from);
+  }
+
+  /** Ends behind the span. */
+  #trim(cursor: SubtreeCursor): void {
+    const { to } = this.#span;
+    if (to !== undefined && !cursor.atEnd && cursor.startsAt(to)) cursor.end();
+  }
+
+  /** Enters the higher subtree in front, or both where they are as high. */
+  #enterHigher(): Promise<unknown> | undefined {
+    this.#inStep = false;
+    const [before, after] = [this.#before, this.#after];
+    const [old, now] = [before.height, after.height];
+    const first = old >= now ? before.enter() : undefined;
+    const second = now >= old ? after.enter() : undefined;
+    if (isPromise(first) || isPromise(second)) {
+      return Promise.all([first, second]).then(() => this.#passBefore());
+    }
+    this.#passBefore();
+    return undefined;
+  }
+
+  #compareEntries(): void {
+    const [before, after] = [this.#before, this.#after];
+    if (before.atEnd) return this.#note(undefined, after);
+    if (after.atEnd) return this.#note(before, undefined);
+    const equal = equalRun(before.leaf, before.index, after.leaf, after.index, this.#inStep);
+    if (equal > 0) {
+      before.skipTo(before.index + equal);
+      after.skipTo(after.index + equal);
+      this.#inStep = true;
+      return;
+    }
+    const [old, now] = [before.lastKey, after.lastKey];
+    this.#inStep = old === now;
+    if (old < now) this.#note(before, undefined);
+    else if (now < old) this.#note(undefined, after);
+    else this.#note(before, after);
+  }
+
+  /** Passes the entries of one key, and notes how they differ. */
+  #note(old: SubtreeCursor | undefined, now: SubtreeCursor | undefined): void {
+    const key = (old ?? now)?.lastKey as Key;
+    const before = old?.entry();
+    const after = now?.entry();
+    if (!isSameEntry(before, after)) this.#changes.push({ key, before, after });
+    old?.skip();
+    now?.skip();
   }
 }

@@ -84,9 +84,9 @@ export abstract class NodeBase<T> {
     return walker.key();
   }
 
-  /** Where item `index` starts. */
+  /** Where item `index` starts; `count` gives where the last one ends. */
   offsetOf(index: number): number {
-    return this.offsets[index] ?? 0;
+    return this.offsets[index] ?? this.bytes.length;
   }
 
   /** The index of the first item whose key is at least `key`; `count` when there is none. */
@@ -271,12 +271,17 @@ export class InnerNode extends NodeBase<Pointer> {
     return this.#places?.at(index);
   }
 
-  idAt(index: number): NodeId {
+  /** Where the id of the child starts in the node's bytes. */
+  idOffsetOf(index: number): number {
     const reader = this.reader;
     reader.position = this.offsetOf(index);
     reader.uvarint();
     const suffix = reader.uvarint();
-    const start = reader.position + suffix;
+    return reader.position + suffix;
+  }
+
+  idAt(index: number): NodeId {
+    const start = this.idOffsetOf(index);
     return this.bytes.toString('hex', start, start + HASH_BYTES) as NodeId;
   }
 

@@ -75,3 +75,7 @@ export const COMMON_OPTIONS: Readonly<Record<string, Option>> = {
   help: { short: 'h', what: 'print this help' },
 };
 export const YES_OPTION: Option = { short: 'y', what: 'do not ask before destroying' };
+/** Of what gives a file or folder a path. */
+export const FORCE_OPTION: Option = {
+  what: 'overwrite what is there: a file, or a folder with all below it',
+};

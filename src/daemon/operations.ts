@@ -18,7 +18,7 @@ import { cherryPick, merge, mergeBase, revert } from './operations/merging.js';
 import { mount, mounts, umount } from './operations/mount.js';
 import { put } from './operations/put.js';
 import { repoAdd, repoCreate, repoDelete, repoList, repoShow } from './operations/repo.js';
-import { rm, status } from './operations/staging.js';
+import { branchReset, cp, mv, reset, rm, status } from './operations/staging.js';
 import { settingsChange, settingsHistory, settingsShow } from './operations/settings.js';
 import { tagCreate, tagDelete, tagHistory, tagList } from './operations/tag.js';
 
@@ -42,6 +42,10 @@ export const HANDLERS: Handlers = {
   'settings.change': settingsChange,
   put,
   rm,
+  mv,
+  cp,
+  reset,
+  'branch.reset': branchReset,
   status,
   commit,
   ls,

@@ -3,6 +3,7 @@ import type { PutResult } from '../workspace/jobs/put.js';
 import type { HistoryOperations } from './protocol/history.js';
 import type { MergingOperations } from './protocol/merging.js';
 import type { RefOperations, SettingsResult } from './protocol/refs.js';
+import type { StagingOperations } from './protocol/staging.js';
 import type { CommitRow, NoArguments, Nothing, Operation, Page, Place } from './protocol/terms.js';
 
 /**
@@ -43,7 +44,8 @@ export interface Progress {
 }
 
 /** Each operation's arguments, the rows it streams and what it ends with. */
-export interface Operations extends HistoryOperations, MergingOperations, RefOperations {
+export interface Operations
+  extends HistoryOperations, MergingOperations, RefOperations, StagingOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<Page, RepositoryRow, Nothing>;
@@ -59,8 +61,6 @@ export interface Operations extends HistoryOperations, MergingOperations, RefOpe
   'tag.delete': Operation<DeleteRef, never, RefRow>;
 
   put: Operation<PutArguments, never, PutResult>;
-  rm: Operation<RemoveArguments, never, { removed: number }>;
-  status: Operation<{ repository: string; branch: string }, ChangeRow, StatusResult>;
   commit: Operation<CommitArguments, never, CommitRow>;
 
   /** `after` is a row's path, from the root. */
@@ -120,13 +120,6 @@ export interface Problem {
   readonly why: string;
 }
 
-export interface RemoveArguments {
-  readonly repository: string;
-  readonly branch: string;
-  readonly paths: readonly string[];
-  readonly recursive: boolean;
-}
-
 export interface CommitArguments {
   readonly repository: string;
   readonly branch: string;
@@ -163,20 +156,6 @@ export interface RepositoryDetails extends RepositoryRow {
 export interface RefRow {
   readonly name: string;
   readonly commit: string;
-}
-
-export interface ChangeRow {
-  readonly path: string;
-  readonly change: 'added' | 'changed' | 'removed';
-  readonly size?: number;
-}
-
-export interface StatusResult {
-  readonly branch: string;
-  readonly base: string;
-  readonly added: number;
-  readonly changed: number;
-  readonly removed: number;
 }
 
 export type EntryKind = 'file' | 'symlink' | 'directory';

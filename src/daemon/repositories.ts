@@ -6,6 +6,7 @@ import type { NodeCache } from '../tree/nodes.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { Home, KnownRepository } from '../workspace/home.js';
 import { OpenRepository } from '../workspace/open-repository.js';
+import { renameWithStaging } from '../workspace/renames.js';
 import type { Workspace } from '../workspace/workspace.js';
 import type { RenameRef } from './protocol.js';
 
@@ -95,8 +96,11 @@ export class Repositories {
    */
   async renameBranch(name: string, args: RenameRef, signal: AbortSignal): Promise<void> {
     const opened = await this.#opened(name);
-    await opened.repository.renameBranch(args.name, args.to, args.by, signal);
-    opened.staging.rename(args.name, args.to);
+    const { repository, staging } = opened;
+    const rename = { from: args.name, to: args.to };
+    await renameWithStaging(repository.refs, staging, rename, () =>
+      repository.renameBranch(args.name, args.to, args.by, signal),
+    );
     opened.forgetWorkspaces(args.name, args.to);
   }
 

@@ -37,6 +37,11 @@ export function spansOfPaths(paths: readonly Key[]): Span[] {
   return merged;
 }
 
+/** @param spans in any order */
+export function isInSpans(spans: readonly Span[], key: Key): boolean {
+  return spans.some(({ from, to }) => from <= key && (to === undefined || key < to));
+}
+
 function isLonger(a: Span, b: Span): boolean {
   return b.to !== undefined && (a.to === undefined || a.to > b.to);
 }

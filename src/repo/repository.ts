@@ -25,7 +25,7 @@ import { SettingsStore } from './settings-store.js';
 import type { Storage } from './storage.js';
 import { createStorage, markComplete, openStorage } from './storage.js';
 import { TreePackStore } from './tree-packs.js';
-import type { FrozenView } from './view.js';
+import type { FrozenView, ViewSource } from './view.js';
 
 export interface RepositoryOptions {
   /** Shared by the repositories of a process; without it each has a small one of its own. */
@@ -154,6 +154,11 @@ export class Repository {
     const commit = await this.commits.read(commitId, signal);
     const tree = await this.openTree(commit.tree, signal);
     return new CommitView({ repository: this.name, ref, commitId, commit }, tree, this.#contents);
+  }
+
+  /** A tree that is no commit's as a view of the same moment; any of its contents can be opened. */
+  async treeView(source: ViewSource, tree: NodeId, signal?: AbortSignal): Promise<FrozenView> {
+    return new CommitView(source, await this.openTree(tree, signal), this.#contents);
   }
 
   async openTree(id: NodeId, signal?: AbortSignal): Promise<Tree> {

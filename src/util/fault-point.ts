@@ -4,12 +4,14 @@
  * tests then look at what is left. `<name>:<n>` lets n passes go by first.
  *
  * Put: `put-content-stored` (bytes are durable, their rows are not staged), `put-rows-staged`.
+ * Staging: `staging-folded` (a tree of what is staged is durable, the rows are still there).
  * Commit, in order: `commit-start`, `commit-tree-saved`, `commit-saved`, `commit-ref-moved`,
  * `commit-staging-cleared`.
  */
 export type FaultPoint =
   | 'put-content-stored'
   | 'put-rows-staged'
+  | 'staging-folded'
   | 'commit-start'
   | 'commit-tree-saved'
   | 'commit-saved'

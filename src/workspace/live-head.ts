@@ -1,26 +1,31 @@
+import type { CommitId, NodeId } from '../model/ids.js';
+import type { Span } from '../model/span.js';
 import type { Repository } from '../repo/repository.js';
 import type { FrozenView } from '../repo/view.js';
+import { mergeTrees } from '../tree/merge.js';
 import { TarnError } from '../util/errors.js';
-import type { RemovedPrefix, StagedRow, Staging, StagingState } from './staging.js';
-import type { Span } from '../model/span.js';
+import type { StagedBase, StagedRow, StagedTree, Staging, StagingState } from './staging.js';
 
-/** A branch's head, and the count of clearings that was read before it. */
+/** What staged rows lie upon, and what was counted before it was read. */
 export interface HeadAt {
-  readonly view: FrozenView;
-  readonly clearings: number;
+  /** The branch's last commit. */
+  readonly head: FrozenView;
+  /** With what the staged tree changes; the head itself where there is none. */
+  readonly under: FrozenView;
+  readonly underTree: NodeId;
+  readonly state: StagingState;
 }
 
 /**
  * Reads what is staged on a branch together with the head that it lies on. A commit moves the head
- * and then clears staging; whoever sees that rows were cleared reads the head anew, so that nothing
- * is missing in between.
+ * and then clears staging, and rows that are folded into the staged tree leave at once; whoever
+ * sees that rows were cleared reads the head anew, so that nothing is missing in between.
  */
 export class LiveHead {
   readonly #repository: Repository;
   readonly #staging: Staging;
   readonly branch: string;
-  #head: HeadAt | undefined;
-  #prefixes: { readonly version: number; readonly rows: readonly RemovedPrefix[] } | undefined;
+  #at: HeadAt | undefined;
 
   constructor(repository: Repository, staging: Staging, branch: string) {
     this.#repository = repository;
@@ -28,9 +33,9 @@ export class LiveHead {
     this.branch = branch;
   }
 
-  /** The head as of now. @throws TarnError not-found when the branch is gone */
+  /** As of now. @throws TarnError not-found when the branch is gone */
   async load(signal?: AbortSignal): Promise<HeadAt> {
-    const { clearings } = this.#staging.state(this.branch);
+    const state = this.state();
     const id = await this.#repository.refs.get('branch', this.branch, signal);
     if (id === undefined) {
       throw new TarnError(
@@ -39,37 +44,64 @@ export class LiveHead {
         { hint: `see 'tarn branch list ${this.#repository.name}'` },
       );
     }
-    const known = this.#head?.view;
-    const view =
-      known?.source.commitId === id
-        ? known
-        : await this.#repository.commitView(this.branch, id, signal);
-    this.#head = { view, clearings };
-    return this.#head;
+    const known = this.#at;
+    const isHead = known?.head.source.commitId === id;
+    if (isHead && isSameTree(known.state.tree, state.tree)) {
+      this.#at = { ...known, state };
+      return this.#at;
+    }
+    const head = isHead ? known.head : await this.#repository.commitView(this.branch, id, signal);
+    const underTree = await this.#underTree(head, state.tree, signal);
+    const under =
+      underTree === head.source.commit.tree
+        ? head
+        : await this.#repository.treeView(head.source, underTree, signal);
+    this.#at = { head, under, underTree, state };
+    return this.#at;
   }
 
-  /** Staged rows of the span, the first page of them, and a head that goes with them. */
+  /** Staged rows of the span, the first page of them, and what they lie on. */
   async page(
     span: Span,
     signal?: AbortSignal,
-  ): Promise<{ rows: StagedRow[]; isLast: boolean; head: FrozenView }> {
-    let head = this.#head ?? (await this.load(signal));
+  ): Promise<HeadAt & { rows: StagedRow[]; isLast: boolean }> {
+    let at = this.#at ?? (await this.load(signal));
     for (;;) {
       const { state, rows, isLast } = this.#staging.page(this.branch, span.from, span.to);
-      if (state.clearings === head.clearings) return { rows, isLast, head: head.view };
-      head = await this.load(signal);
+      if (state.clearings === at.state.clearings) return { ...at, rows, isLast };
+      at = await this.load(signal);
     }
-  }
-
-  removedPrefixes(): readonly RemovedPrefix[] {
-    const { version } = this.state();
-    if (this.#prefixes?.version !== version) {
-      this.#prefixes = { version, rows: this.#staging.removedPrefixes(this.branch) };
-    }
-    return this.#prefixes.rows;
   }
 
   state(): StagingState {
     return this.#staging.state(this.branch);
   }
+
+  /**
+   * What a view shows of a staged tree whose base is no longer the head: what both changed is as it
+   * was staged. Whether that may be committed is for the commit to say.
+   */
+  async #underTree(
+    head: FrozenView,
+    staged: StagedTree | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<NodeId> {
+    const ours = head.source.commit.tree;
+    if (staged === undefined) return ours;
+    if (staged.base === head.source.commitId) return staged.tree;
+    const { tree: base } = await this.#repository.readCommit(staged.base, signal);
+    const sides = { base, ours, theirs: staged.tree, prefer: () => 'theirs' as const };
+    const outcome = await mergeTrees(this.#repository.nodes, sides, signal);
+    if (outcome.kind === 'merged') return outcome.tree.id;
+    throw new TarnError('internal', 'a merge that decides every conflict has left some');
+  }
+}
+
+/** For Staging's changes: that they are made on this. */
+export function baseOf({ head, state }: HeadAt): StagedBase & { readonly commit: CommitId } {
+  return { commit: head.source.commitId, clearings: state.clearings };
+}
+
+function isSameTree(a: StagedTree | undefined, b: StagedTree | undefined): boolean {
+  return a?.tree === b?.tree && a?.base === b?.base;
 }

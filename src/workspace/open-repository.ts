@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { RepositoryOptions } from '../repo/repository.js';
 import { Repository } from '../repo/repository.js';
 import type { Home } from './home.js';
+import { settleRenames } from './renames.js';
 import { Staging } from './staging.js';
 import { Workspace } from './workspace.js';
 
@@ -23,7 +24,14 @@ export class OpenRepository {
   static async open(home: Home, name: string, options: RepositoryOptions): Promise<OpenRepository> {
     const repository = await Repository.open(name, home.repository(name).storage, options);
     try {
-      return new OpenRepository(repository, new Staging(home.stagingFile(name)));
+      const staging = new Staging(home.stagingFile(name));
+      try {
+        await settleRenames(repository.refs, staging);
+      } catch (error) {
+        staging.close();
+        throw error;
+      }
+      return new OpenRepository(repository, staging);
     } catch (error) {
       await repository.close();
       throw error;

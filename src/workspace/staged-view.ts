@@ -4,12 +4,13 @@ import { entrySize } from '../model/entry.js';
 import type { Key } from '../model/path.js';
 import { ROOT_KEY } from '../model/path.js';
 import type { Content } from '../repo/content.js';
+import { spanOfKey, spanOfPrefix } from '../model/span.js';
 import type { FrozenView, View, ViewSource } from '../repo/view.js';
-import { prefixEnd } from '../model/path.js';
+import type { MaybePromise } from '../util/async.js';
+import { isPromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
 import type { LiveHead } from './live-head.js';
-import { spanOfKey, spanOfPrefix } from '../model/span.js';
-import type { RemovedPrefix, StagedRow } from './staging.js';
+import type { StagedRow } from './staging.js';
 
 /**
  * A branch with what is staged on it laid over its head. It is live: each call sees what is staged
@@ -25,11 +26,9 @@ export class StagedView implements View {
   }
 
   async get(key: Key, signal?: AbortSignal): Promise<Entry | undefined> {
-    const { rows, head } = await this.#live.page(spanOfKey(key), signal);
+    const { rows, under } = await this.#live.page(spanOfKey(key), signal);
     const [row] = rows;
-    if (row !== undefined) return row.entry;
-    if (coveringPrefix(this.#live.removedPrefixes(), key) !== undefined) return undefined;
-    return head.get(key, signal);
+    return row === undefined ? under.get(key, signal) : row.entry;
   }
 
   cursor(signal?: AbortSignal): ViewCursor {
@@ -37,41 +36,36 @@ export class StagedView implements View {
   }
 
   async totals(prefix: Key, signal?: AbortSignal): Promise<Totals> {
-    const { head } = await this.#live.page({ from: prefix, to: prefix }, signal);
-    const removed = this.#live.removedPrefixes();
-    let { entries, bytes } = { entries: 0, bytes: 0 };
-    if (coveringPrefix(removed, prefix) === undefined) {
-      ({ entries, bytes } = await head.totals(prefix, signal));
-      for (const row of removed.filter((inner) => inner.prefix.startsWith(prefix))) {
-        const hidden = await head.totals(row.prefix, signal);
-        entries -= hidden.entries;
-        bytes -= hidden.bytes;
-      }
+    for (;;) {
+      const totals = await this.#totalsOfMoment(prefix, signal);
+      if (totals !== undefined) return totals;
     }
-    for await (const { key, entry } of this.#rowsBelow(prefix, signal)) {
-      const isHidden = coveringPrefix(removed, key) !== undefined;
-      const before = isHidden ? undefined : await head.get(key, signal);
-      entries += (entry === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
-      bytes += sizeOf(entry) - sizeOf(before);
-    }
-    return { entries, bytes };
   }
 
   /** Any commit of the repository opens any of its contents. */
   async open(key: Key, entry: Entry): Promise<Content> {
-    const { head } = await this.#live.page({ from: ROOT_KEY, to: ROOT_KEY });
-    return head.open(key, entry);
+    const { under } = await this.#live.page({ from: ROOT_KEY, to: ROOT_KEY });
+    return under.open(key, entry);
   }
 
-  async *#rowsBelow(prefix: Key, signal: AbortSignal | undefined): AsyncIterable<StagedRow> {
+  /** Undefined when rows left staging while they were counted. */
+  async #totalsOfMoment(prefix: Key, signal: AbortSignal | undefined): Promise<Totals | undefined> {
     const { to } = spanOfPrefix(prefix);
-    for (let from = prefix; ;) {
-      const { rows, isLast } = await this.#live.page({ from, to }, signal);
-      yield* rows;
-      const last = rows.at(-1);
-      if (last === undefined || isLast) return;
-      from = `${last.key}\0` as Key;
+    let page = await this.#live.page({ from: prefix, to }, signal);
+    const { under } = page;
+    let { entries, bytes } = await under.totals(prefix, signal);
+    for (;;) {
+      for (const { key, entry } of page.rows) {
+        const found = under.get(key, signal);
+        const before = isPromise(found) ? await found : found;
+        entries += (entry === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
+        bytes += sizeOf(entry) - sizeOf(before);
+      }
+      const last = page.rows.at(-1);
+      if (last === undefined || page.isLast) return { entries, bytes };
       await giveWay();
+      page = await this.#live.page({ from: `${last.key}\0` as Key, to }, signal);
+      if (page.under !== under) return undefined;
     }
   }
 }
@@ -80,32 +74,18 @@ function sizeOf(entry: Entry | undefined): number {
   return entry === undefined ? 0 : entrySize(entry);
 }
 
-/** The removed prefix that `key` begins with: none lies in another, so it is the last up to `key`. */
-export function coveringPrefix(removed: readonly RemovedPrefix[], key: Key): Key | undefined {
-  let low = 0;
-  let high = removed.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((removed[middle] as RemovedPrefix).prefix <= key) low = middle + 1;
-    else high = middle;
-  }
-  const last = removed[low - 1]?.prefix;
-  return last !== undefined && key.startsWith(last) ? last : undefined;
-}
-
-/** Walks the head and the staged rows side by side. */
+/** Walks what is below the rows and the rows side by side. */
 class StagedCursor implements ViewCursor {
   readonly #live: LiveHead;
   readonly #signal: AbortSignal | undefined;
 
-  #removed: readonly RemovedPrefix[] = [];
   #rows: readonly StagedRow[] = [];
   #index = 0;
   #isLastPage = true;
-  #head: FrozenView | undefined;
-  #headCursor: ViewCursor | undefined;
-  #headValid = false;
-  /** The staged row where the cursor is; undefined when it is on an entry of the head. */
+  #under: FrozenView | undefined;
+  #underCursor: ViewCursor | undefined;
+  #underValid = false;
+  /** The staged row where the cursor is; undefined when it is on an entry below the rows. */
   #current: { readonly key: Key; readonly entry: Entry } | undefined;
 
   constructor(live: LiveHead, signal: AbortSignal | undefined) {
@@ -114,15 +94,15 @@ class StagedCursor implements ViewCursor {
   }
 
   get key(): Key {
-    return this.#current?.key ?? this.#onHead().key;
+    return this.#current?.key ?? this.#below().key;
   }
 
   entry(): Entry {
-    return this.#current?.entry ?? this.#onHead().entry();
+    return this.#current?.entry ?? this.#below().entry();
   }
 
   attributes(out: EntryAttributes): void {
-    if (this.#current === undefined) return this.#onHead().attributes(out);
+    if (this.#current === undefined) return this.#below().attributes(out);
     const { entry } = this.#current;
     out.kind = entry.kind;
     out.size = entrySize(entry);
@@ -133,13 +113,27 @@ class StagedCursor implements ViewCursor {
 
   async seek(key: Key): Promise<boolean> {
     await this.#loadPage(key);
-    this.#headValid = await this.#onHead().seek(key);
+    this.#underValid = await this.#below().seek(key);
     return this.#settle();
   }
 
-  async next(): Promise<boolean> {
-    if (this.#current === undefined) this.#headValid = await this.#onHead().next();
-    else await this.#passRow(this.#current.key);
+  next(): MaybePromise<boolean> {
+    if (this.#current !== undefined) return this.#nextBehindRow(this.#current.key);
+    const moved = this.#below().next();
+    if (isPromise(moved)) return moved.then((valid) => this.#arrive(valid));
+    return this.#arrive(moved);
+  }
+
+  /** No promise where the next one is below the rows and at hand. */
+  #arrive(valid: boolean): MaybePromise<boolean> {
+    this.#underValid = valid;
+    const row = this.#rows[this.#index];
+    if (valid && (row === undefined ? this.#isLastPage : this.#below().key < row.key)) return true;
+    return this.#settle();
+  }
+
+  async #nextBehindRow(key: Key): Promise<boolean> {
+    await this.#passRow(key);
     return this.#settle();
   }
 
@@ -151,11 +145,10 @@ class StagedCursor implements ViewCursor {
         await this.#nextPage();
         continue;
       }
-      const headKey = this.#headValid ? this.#onHead().key : undefined;
-      if (headKey !== undefined && (await this.#skipRemoved(headKey))) continue;
-      if (row === undefined || (headKey !== undefined && headKey < row.key)) {
+      const underKey = this.#underValid ? this.#below().key : undefined;
+      if (row === undefined || (underKey !== undefined && underKey < row.key)) {
         this.#current = undefined;
-        return headKey !== undefined;
+        return underKey !== undefined;
       }
       if (row.entry !== undefined) {
         this.#current = { key: row.key, entry: row.entry };
@@ -165,42 +158,32 @@ class StagedCursor implements ViewCursor {
     }
   }
 
-  /** Steps over a removed prefix in the head; true when there was one. */
-  async #skipRemoved(headKey: Key): Promise<boolean> {
-    const prefix = coveringPrefix(this.#removed, headKey);
-    if (prefix === undefined) return false;
-    const end = prefixEnd(prefix);
-    this.#headValid = end !== undefined && (await this.#onHead().seek(end));
-    return true;
-  }
-
-  /** Past the row, and past what the head has at its path. */
+  /** Past the row, and past what lies below it at its path. */
   async #passRow(key: Key): Promise<void> {
     this.#index += 1;
-    if (this.#headValid && this.#onHead().key === key)
-      this.#headValid = await this.#onHead().next();
+    if (this.#underValid && this.#below().key === key)
+      this.#underValid = await this.#below().next();
   }
 
   async #nextPage(): Promise<void> {
     const last = this.#rows.at(-1) as StagedRow;
     const from = `${last.key}\0` as Key;
-    const before = this.#head;
+    const before = this.#under;
     await this.#loadPage(from);
-    if (this.#head !== before) this.#headValid = await this.#onHead().seek(from);
+    if (this.#under !== before) this.#underValid = await this.#below().seek(from);
   }
 
   async #loadPage(from: Key): Promise<void> {
-    const { rows, isLast, head } = await this.#live.page({ from, to: undefined }, this.#signal);
-    this.#removed = this.#live.removedPrefixes();
+    const { rows, isLast, under } = await this.#live.page({ from, to: undefined }, this.#signal);
     this.#rows = rows;
     this.#index = 0;
     this.#isLastPage = isLast;
-    if (this.#head === head) return;
-    this.#head = head;
-    this.#headCursor = head.cursor(this.#signal);
+    if (this.#under === under) return;
+    this.#under = under;
+    this.#underCursor = under.cursor(this.#signal);
   }
 
-  #onHead(): ViewCursor {
-    return this.#headCursor as ViewCursor;
+  #below(): ViewCursor {
+    return this.#underCursor as ViewCursor;
   }
 }

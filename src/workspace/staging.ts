@@ -1,67 +1,39 @@
 import { hash as hashOnce } from 'node:crypto';
-import type Database from 'better-sqlite3';
 import type { Entry } from '../model/entry.js';
 import { entrySize } from '../model/entry.js';
-import type { CommitId } from '../model/ids.js';
+import type { CommitId, NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
-import { keyFromBytes, keyToBytes, PATH_BYTES_MAX, ROOT_KEY } from '../model/path.js';
-import type { DurableSchema } from '../store/local/durable-database.js';
-import { DurableDatabase } from '../store/local/durable-database.js';
-import { prefixEnd } from '../model/path.js';
+import { keyFromBytes, keyToBytes, PATH_BYTES_MAX } from '../model/path.js';
 import type { Span } from '../model/span.js';
-import { WHOLE_SPAN } from '../model/span.js';
+import { spanOfKey, WHOLE_SPAN } from '../model/span.js';
+import { DurableDatabase } from '../store/local/durable-database.js';
+import type { RawRow, RawState } from './staging-tables.js';
+import { PAGE_ROWS, SCHEMA, Statements } from './staging-tables.js';
 
-const SCHEMA: DurableSchema = {
-  what: 'staging database',
-  applicationId: 0x7461726c,
-  version: 2,
-  checkedOnOpening: false,
-  hint: 'what is committed is not in it: restore it from a copy, or delete it and give up what is staged',
-  tables: `
-    CREATE TABLE branches (
-      id INTEGER PRIMARY KEY,
-      name TEXT NOT NULL UNIQUE,
-      version INTEGER NOT NULL,
-      clearings INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE bases (
-      id INTEGER PRIMARY KEY,
-      commit_id TEXT NOT NULL UNIQUE,
-      checksum INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE staged (
-      branch INTEGER NOT NULL,
-      path BLOB NOT NULL,
-      version INTEGER NOT NULL,
-      base INTEGER NOT NULL,
-      entry TEXT,
-      checksum INTEGER NOT NULL,
-      PRIMARY KEY (branch, path)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE removed_prefixes (
-      branch INTEGER NOT NULL,
-      prefix BLOB NOT NULL,
-      version INTEGER NOT NULL,
-      base INTEGER NOT NULL,
-      checksum INTEGER NOT NULL,
-      PRIMARY KEY (branch, prefix)
-    ) STRICT, WITHOUT ROWID;
-  `,
-};
-
-/** Rows read at once: memory is bounded, and no statement stays open across ticks. */
-const PAGE_ROWS = 1_000;
 const VERSION_MAX = Number.MAX_SAFE_INTEGER;
 /** Of a branch on which nothing was ever staged. */
-const UNTOUCHED: StagingState = { version: 0, clearings: 0 };
+const UNTOUCHED: StagingState = { version: 0, clearings: 0, tree: undefined };
 const BEHIND_ALL_KEYS = Buffer.alloc(PATH_BYTES_MAX + 1, 0xff);
+const NO_PATH = Buffer.alloc(0);
 
-/** Counts what was done to a branch's staged changes, so that a reader knows when to look again. */
+/** What a reader has to know of a branch's staged changes to see that they are others by now. */
 export interface StagingState {
   /** Grows with every change. */
   readonly version: number;
-  /** Grows when changes left staging because they were committed: the head moved before that. */
+  /** Grows when rows leave staging: committed (the head moved before that), folded or given up. */
   readonly clearings: number;
+  /** What the rows lie upon; without it that is the head. */
+  readonly tree: StagedTree | undefined;
+}
+
+/**
+ * Changes in the form of a tree: what it has that the tree of its base has not. Its nodes are
+ * durable.
+ */
+export interface StagedTree {
+  readonly tree: NodeId;
+  /** The head that the changes were made on. */
+  readonly base: CommitId;
 }
 
 export interface StagedRow {
@@ -80,43 +52,38 @@ export interface StagedPage {
   readonly isLast: boolean;
 }
 
-export interface RemovedPrefix {
-  readonly prefix: Key;
-  readonly base: CommitId;
-}
-
 export type StagedWrite = { readonly key: Key } & (
   | { readonly kind: 'put'; readonly entry: Entry }
-  /** As the head has it: nothing to stage, unless something else is staged there. */
+  /** As it is below the rows: nothing to stage, unless a row says something else. */
   | { readonly kind: 'restore'; readonly entry: Entry }
   | { readonly kind: 'remove' }
 );
 
-/** The head that a change is made on, and the clearings counted before it was read. */
+/** The head that a change is made on, and what was counted before it was read. */
 export interface StagedBase {
   readonly commit: CommitId;
   readonly clearings: number;
+  /** Where the change follows from what is staged: the version in which that was read. */
+  readonly version?: number;
 }
 
-interface RawRow {
-  readonly branch: number;
-  readonly path: Buffer;
-  readonly version: number;
-  readonly base: number;
-  readonly entry: string | null;
-  readonly checksum: number;
-  /** Of the base; null when it is not there. */
-  readonly commit_id: CommitId | null;
-  readonly commit_checksum: number | null;
+/** What a change of the staged tree does besides. */
+export interface TreeChangeOptions {
+  /** Rows to take out: those of the spans that are no newer than `versionMax`. */
+  readonly spans?: readonly Span[];
+  readonly versionMax?: number;
 }
 
-/** In place of an entry, in the checksum of the row of a removed prefix. */
-const PREFIX_MARK = 'prefix';
+/** A branch whose new name may not have reached its staged changes yet. */
+export interface StagedRename {
+  readonly from: string;
+  readonly to: string;
+}
 
 /**
  * Changes that are durable but not committed, of the branches of one repository, in SQLite; safe
- * among threads and processes. A removed prefix is one row however much lies below it: it hides all
- * of the head there, and staged rows below it came after it. No removed prefix lies in another.
+ * among threads and processes. A branch has at most one staged tree, which holds what was done to
+ * many paths at once, and rows of single paths that lie on top of it.
  */
 export class Staging {
   readonly #database: DurableDatabase;
@@ -131,7 +98,7 @@ export class Staging {
   }
 
   state(branch: string): StagingState {
-    return this.#database.run(() => this.#statements.branch.get(branch) ?? UNTOUCHED);
+    return this.#database.run(() => this.#stateOf(this.#statements.branch.get(branch)));
   }
 
   /** The state, and the rows with `from` <= path < `to` of one moment, PAGE_ROWS at most. */
@@ -141,8 +108,21 @@ export class Staging {
       if (found === undefined) return { state: UNTOUCHED, rows: [], isLast: true };
       const raw = this.#statements.page.all(found.id, keyToBytes(from), endBytes(to), versionMax);
       const rows = raw.map((row) => this.#decode(row));
-      return { state: found, rows, isLast: rows.length < PAGE_ROWS };
+      return { state: this.#stateOf(found), rows, isLast: rows.length < PAGE_ROWS };
     });
+  }
+
+  /** Whether the branch has more rows than that. */
+  hasMoreRows(branch: string, than: number): boolean {
+    const { count } = this.#database.run(() => this.#statements.count.get(branch, than + 1)) ?? {
+      count: 0,
+    };
+    return count > than;
+  }
+
+  hasRow(branch: string, key: Key): boolean {
+    const { from, to } = spanOfKey(key);
+    return this.page(branch, from, to).rows.length > 0;
   }
 
   /** Every row of the span that is no newer than `versionMax`, in byte order of paths. */
@@ -155,12 +135,6 @@ export class Staging {
       if (last === undefined || isLast) return;
       from = `${last.key}\0` as Key;
     }
-  }
-
-  /** In byte order; none begins with another. */
-  removedPrefixes(branch: string, versionMax = VERSION_MAX): RemovedPrefix[] {
-    const raw = this.#database.run(() => this.#statements.prefixes.all(branch, versionMax));
-    return raw.map((row) => ({ base: this.#checkedBase(row), prefix: keyFromBytes(row.path) }));
   }
 
   /**
@@ -181,43 +155,54 @@ export class Staging {
     });
   }
 
-  /** As write; what is staged below the prefix goes. Nothing when a removed prefix covers it. */
-  removePrefix(branch: string, base: StagedBase, prefix: Key): 'done' | 'stale' {
-    const { addPrefix, lastPrefix } = this.#statements;
-    const bytes = keyToBytes(prefix);
-    return this.#change(branch, base, (branchId, version, baseId) => {
-      // Any prefix between an outer one and this begins with the outer one, and none does.
-      const outer = lastPrefix.get(branchId, bytes)?.prefix;
-      const covered = outer?.equals(bytes.subarray(0, outer.length)) ?? false;
-      this.#deleteBetween(branchId, prefix, prefixEnd(prefix), VERSION_MAX);
-      if (!covered || outer?.length === bytes.length) {
-        const sum = checksum(branchId, bytes, version, PREFIX_MARK) + baseId;
-        addPrefix.run(branchId, bytes, version, baseId, sum);
-      }
+  /**
+   * Changes the tree that the rows lie upon, and takes out rows that it now holds. As write, also
+   * 'stale'. Rows that are newer stay, on top of it.
+   */
+  setTree(
+    branch: string,
+    seen: StagedBase,
+    staged: StagedTree | undefined,
+    { spans = [WHOLE_SPAN], versionMax = VERSION_MAX }: TreeChangeOptions,
+  ): 'done' | 'stale' {
+    return this.#change(branch, seen, (branchId, version) => {
+      this.#deleteRows(branchId, spans, versionMax);
+      this.#putTree(branchId, version, staged);
+      this.#statements.cleared.run(branchId);
     });
   }
 
   /**
-   * Takes out of staging what a commit now holds: rows of the spans no newer than `versionMax`.
+   * Takes out of staging what a commit now holds: rows of the spans no newer than `versionMax`, and
+   * the staged tree of that time, of which `left` stays.
    * @param moved the commit's parent and itself: they differ only by what was staged here, so that
-   *   what else is staged on the parent is as good on the commit
+   *   other rows that are staged on the parent are as good on the commit
    */
   clear(
     branch: string,
     spans: readonly Span[],
     versionMax: number,
-    moved?: { readonly from: CommitId; readonly to: CommitId },
+    {
+      left,
+      moved,
+    }: {
+      readonly left?: StagedTree | undefined;
+      readonly moved?: { readonly from: CommitId; readonly to: CommitId };
+    } = {},
   ): void {
-    const { addBase, rebaseRows, rebasePrefixes } = this.#statements;
+    const { addBase, rebaseRows, nextVersion, cleared } = this.#statements;
     this.#database.write(() => {
-      const found = this.#statements.branch.get(branch);
+      const found = nextVersion.get(branch);
       if (found === undefined) return;
-      for (const { from, to } of spans) this.#deleteBetween(found.id, from, to, versionMax);
-      this.#statements.cleared.run(found.id);
+      this.#deleteRows(found.id, spans, versionMax);
+      const treeVersion = this.#statements.branch.get(branch)?.tree_version ?? undefined;
+      if (treeVersion !== undefined && treeVersion <= versionMax) {
+        this.#putTree(found.id, found.version, left);
+      }
+      cleared.run(found.id);
       if (moved === undefined) return;
       addBase.run(moved.to, textChecksum(moved.to));
       rebaseRows.run(moved.to, found.id, moved.from);
-      rebasePrefixes.run(moved.to, found.id, moved.from);
     });
   }
 
@@ -226,15 +211,35 @@ export class Staging {
     this.clear(branch, [WHOLE_SPAN], versionMax);
   }
 
+  /**
+   * Writes down that a branch is about to get another name, so that what is staged on it can follow
+   * whatever happens in between (settleRenames).
+   */
+  beginRename({ from, to }: StagedRename): void {
+    this.#database.write(() => this.#statements.addRename.run(from, to));
+  }
+
+  renames(): StagedRename[] {
+    return this.#database.run(() => this.#statements.renames.all());
+  }
+
+  /** The branch did not get the other name. */
+  abandonRename(from: string): void {
+    this.#database.write(() => this.#statements.endRename.run(from));
+  }
+
   /** What is staged on `from` goes with it to its new name, where nothing may be staged. */
-  rename(from: string, to: string): void {
+  rename({ from, to }: StagedRename): void {
+    const { branch, dropBranch, dropTree, rename, endRename } = this.#statements;
     this.#database.write(() => {
-      const old = this.#statements.branch.get(to);
+      const old = branch.get(to);
       if (old !== undefined) {
-        this.#deleteBetween(old.id, ROOT_KEY, undefined, VERSION_MAX);
-        this.#statements.dropBranch.run(to);
+        this.#deleteRows(old.id, [WHOLE_SPAN], VERSION_MAX);
+        dropTree.run(old.id);
+        dropBranch.run(to);
       }
-      this.#statements.rename.run(to, from);
+      rename.run(to, from);
+      endRename.run(from);
     });
   }
 
@@ -247,21 +252,43 @@ export class Staging {
     base: StagedBase,
     work: (branchId: number, version: number, baseId: number) => void,
   ): 'done' | 'stale' {
-    const { addBranch, nextVersion, addBase, baseId } = this.#statements;
+    const { addBranch, nextVersion } = this.#statements;
     return this.#database.write(() => {
       addBranch.run(branch);
-      addBase.run(base.commit, textChecksum(base.commit));
-      const found = nextVersion.get(branch) as StagingState & { id: number };
+      const found = nextVersion.get(branch) as { id: number; version: number; clearings: number };
       if (found.clearings !== base.clearings) return 'stale';
-      work(found.id, found.version, (baseId.get(base.commit) as { id: number }).id);
+      if (base.version !== undefined && found.version !== base.version + 1) return 'stale';
+      work(found.id, found.version, this.#baseId(base.commit));
       return 'done';
     });
   }
 
-  #deleteBetween(branchId: number, from: Key, to: Key | undefined, versionMax: number): void {
-    const [first, end] = [keyToBytes(from), endBytes(to)];
-    this.#statements.deleteRows.run(branchId, first, end, versionMax);
-    this.#statements.deletePrefixes.run(branchId, first, end, versionMax);
+  #baseId(commit: CommitId): number {
+    this.#statements.addBase.run(commit, textChecksum(commit));
+    return (this.#statements.baseId.get(commit) as { id: number }).id;
+  }
+
+  #putTree(branchId: number, version: number, staged: StagedTree | undefined): void {
+    const { putTree, dropTree } = this.#statements;
+    if (staged === undefined) return void dropTree.run(branchId);
+    const base = this.#baseId(staged.base);
+    const sum = checksum(branchId, NO_PATH, version, staged.tree) + base;
+    putTree.run(branchId, version, base, staged.tree, sum);
+  }
+
+  #deleteRows(branchId: number, spans: readonly Span[], versionMax: number): void {
+    const { deleteRows } = this.#statements;
+    for (const { from, to } of spans) {
+      deleteRows.run(branchId, keyToBytes(from), endBytes(to), versionMax);
+    }
+  }
+
+  #stateOf(raw: RawState | undefined): StagingState {
+    if (raw === undefined) return UNTOUCHED;
+    const { id, version, clearings, tree, tree_version } = raw;
+    if (tree_version === null) return { version, clearings, tree: undefined };
+    const row = { ...raw, branch: id, path: NO_PATH, version: tree_version, entry: tree };
+    return { version, clearings, tree: { tree, base: this.#checkedBase(row) } };
   }
 
   #decode(row: RawRow): StagedRow {
@@ -282,8 +309,8 @@ export class Staging {
   #checkedBase(row: RawRow): CommitId {
     const { branch, path, version, base, entry, commit_id, commit_checksum } = row;
     if (row.checksum !== checksum(branch, path, version, entry) + base) {
-      const name = path.toString('utf8');
-      throw this.#database.damaged(`the row of '${name}' does not match its checksum`);
+      const what = path.length === 0 ? 'the staged tree' : `'${path.toString('utf8')}'`;
+      throw this.#database.damaged(`the row of ${what} does not match its checksum`);
     }
     if (commit_id !== this.#soundBase) {
       if (commit_id === null || commit_checksum !== textChecksum(commit_id)) {
@@ -308,72 +335,4 @@ function textChecksum(text: string): number {
 
 function endBytes(to: Key | undefined): Buffer {
   return to === undefined ? BEHIND_ALL_KEYS : keyToBytes(to);
-}
-
-type Statement<Parameters extends unknown[], Row = unknown> = Database.Statement<Parameters, Row>;
-
-/** Prepared once for each connection. */
-class Statements {
-  readonly branch: Statement<[string], { id: number; version: number; clearings: number }>;
-  readonly page: Statement<[number, Buffer, Buffer, number], RawRow>;
-  readonly prefixes: Statement<[string, number], RawRow>;
-  readonly addBranch: Statement<[string]>;
-  readonly nextVersion: Statement<[string], StagingState & { id: number }>;
-  readonly addBase: Statement<[string, number]>;
-  readonly baseId: Statement<[string], { id: number }>;
-  readonly put: Statement<[number, Buffer, number, number, string | null, number]>;
-  readonly restore: Statement<[number, number, string | null, number, number, Buffer]>;
-  readonly addPrefix: Statement<[number, Buffer, number, number, number]>;
-  readonly lastPrefix: Statement<[number, Buffer], { prefix: Buffer }>;
-  readonly deleteRows: Statement<[number, Buffer, Buffer, number]>;
-  readonly deletePrefixes: Statement<[number, Buffer, Buffer, number]>;
-  readonly rebaseRows: Statement<[CommitId, number, CommitId]>;
-  readonly rebasePrefixes: Statement<[CommitId, number, CommitId]>;
-  readonly dropBranch: Statement<[string]>;
-  readonly rename: Statement<[string, string]>;
-  readonly cleared: Statement<[number]>;
-
-  constructor(db: DurableDatabase) {
-    const base = 'bases.commit_id, bases.checksum AS commit_checksum';
-    const select = `SELECT branch, path, version, base, entry, staged.checksum, ${base}
-      FROM staged LEFT JOIN bases ON bases.id = base WHERE branch = ? AND path >= ?`;
-    const order = `AND version <= ? ORDER BY path LIMIT ${PAGE_ROWS}`;
-    this.branch = db.prepare('SELECT id, version, clearings FROM branches WHERE name = ?');
-    this.page = db.prepare(`${select} AND path < ? ${order}`);
-    this.prefixes = db.prepare(
-      `SELECT branch, prefix AS path, p.version, base, '${PREFIX_MARK}' AS entry, p.checksum, ${base}
-       FROM removed_prefixes AS p
-       LEFT JOIN bases ON bases.id = base JOIN branches ON branches.id = p.branch
-       WHERE branches.name = ? AND p.version <= ? ORDER BY prefix`,
-    );
-    this.addBranch = db.prepare('INSERT OR IGNORE INTO branches VALUES (NULL, ?, 0, 0)');
-    this.nextVersion = db.prepare(
-      'UPDATE branches SET version = version + 1 WHERE name = ? RETURNING id, version, clearings',
-    );
-    this.addBase = db.prepare('INSERT OR IGNORE INTO bases VALUES (NULL, ?, ?)');
-    this.baseId = db.prepare('SELECT id FROM bases WHERE commit_id = ?');
-    this.put = db.prepare('INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?, ?)');
-    this.restore = db.prepare(
-      'UPDATE staged SET version = ?, base = ?, entry = ?, checksum = ? WHERE branch = ? AND path = ?',
-    );
-    this.addPrefix = db.prepare('INSERT OR REPLACE INTO removed_prefixes VALUES (?, ?, ?, ?, ?)');
-    this.lastPrefix = db.prepare(
-      `SELECT prefix FROM removed_prefixes WHERE branch = ? AND prefix <= ?
-       ORDER BY prefix DESC LIMIT 1`,
-    );
-    const rows = 'DELETE FROM staged WHERE branch = ? AND path >= ?';
-    const prefixes = 'DELETE FROM removed_prefixes WHERE branch = ? AND prefix >= ?';
-    this.deleteRows = db.prepare(`${rows} AND path < ? AND version <= ?`);
-    this.deletePrefixes = db.prepare(`${prefixes} AND prefix < ? AND version <= ?`);
-    const rebase = `SET checksum = checksum - base + new.id, base = new.id
-      FROM (SELECT id FROM bases WHERE commit_id = ?) AS new
-      WHERE branch = ? AND base = (SELECT id FROM bases WHERE commit_id = ?)`;
-    this.rebaseRows = db.prepare(`UPDATE staged ${rebase}`);
-    this.rebasePrefixes = db.prepare(`UPDATE removed_prefixes ${rebase}`);
-    this.dropBranch = db.prepare('DELETE FROM branches WHERE name = ?');
-    this.rename = db.prepare('UPDATE branches SET name = ? WHERE name = ?');
-    this.cleared = db.prepare(
-      'UPDATE branches SET version = version + 1, clearings = clearings + 1 WHERE id = ?',
-    );
-  }
 }

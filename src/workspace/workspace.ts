@@ -2,21 +2,36 @@ import type { KeyedEntry } from '../model/entry.js';
 import type { CommitId, NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import { keyToText } from '../model/path.js';
-import type { Head } from '../repo/publish.js';
+import { isSameEntry } from '../model/same-entry.js';
+import type { Span } from '../model/span.js';
+import { spanOfKey, spanOfPrefix, spansOfPaths, WHOLE_SPAN } from '../model/span.js';
+import type { Head, Prepared } from '../repo/publish.js';
 import type { Repository } from '../repo/repository.js';
-import type { FrozenView, View } from '../repo/view.js';
-import { editTree } from '../tree/write.js';
+import type { View } from '../repo/view.js';
+import { mergeTrees } from '../tree/merge.js';
+import type { Edit } from '../tree/edit.js';
+import { buildTree, editTree } from '../tree/write.js';
 import { isPromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
+import { faultPoint } from '../util/fault-point.js';
 import type { Change } from './changes.js';
 import { changesOn } from './changes.js';
 import type { HeadAt } from './live-head.js';
-import { LiveHead } from './live-head.js';
-import { isSameEntry } from '../model/same-entry.js';
-import { spanOfKey, spansOfPaths, WHOLE_SPAN } from '../model/span.js';
-import { splitPrefix, StagedEdits } from './staged-edits.js';
-import { coveringPrefix, StagedView } from './staged-view.js';
-import type { StagedBase, StagedWrite, Staging } from './staging.js';
+import { baseOf, LiveHead } from './live-head.js';
+import type { SettleHead, Settled } from './settle.js';
+import { settle } from './settle.js';
+import { StagedView } from './staged-view.js';
+import type { StagedTree, StagedWrite, Staging } from './staging.js';
+import type { TransferOptions } from './transfer.js';
+import { checkApart, decidedBy, editsOf, sourceAt, targetOf } from './transfer.js';
+
+/** Rows of a branch that are staged before they are folded into its staged tree. */
+const FOLD_ROWS = 2_000;
+
+export interface WorkspaceOptions {
+  /** Instead of FOLD_ROWS. */
+  readonly foldRows?: number;
+}
 
 export interface CommitOptions {
   readonly message: string;
@@ -29,19 +44,34 @@ export interface CommitOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A branch and the changes staged on it, which are durable but private until committed. */
+/**
+ * A branch and the changes staged on it, which are durable but private until committed.
+ *
+ * Single paths are staged as rows. What changes many paths at once (a folder that is removed, moved,
+ * copied or imported, or more than FOLD_ROWS rows) goes into one staged tree below the rows, so that
+ * the branch with all that is staged is read like any commit, and a commit of it is short.
+ */
 export class Workspace {
   readonly branch: string;
   readonly #repository: Repository;
   readonly #staging: Staging;
   readonly #live: LiveHead;
+  readonly #foldRows: number;
+  /** The head on which rows conflict, so that they stay rows. */
+  #unfoldedOn: CommitId | undefined;
 
   /** @param staging of this repository; several workspaces share it */
-  constructor(repository: Repository, staging: Staging, branch: string) {
+  constructor(
+    repository: Repository,
+    staging: Staging,
+    branch: string,
+    { foldRows = FOLD_ROWS }: WorkspaceOptions = {},
+  ) {
     this.branch = branch;
     this.#repository = repository;
     this.#staging = staging;
     this.#live = new LiveHead(repository, staging, branch);
+    this.#foldRows = foldRows;
   }
 
   /**
@@ -49,8 +79,8 @@ export class Workspace {
    * @throws TarnError not-found when there is no such branch
    */
   async view(signal?: AbortSignal): Promise<View> {
-    const { view } = await this.#live.load(signal);
-    return new StagedView({ ...view.source, ref: this.branch }, this.#live);
+    const { head } = await this.#live.load(signal);
+    return new StagedView({ ...head.source, ref: this.branch }, this.#live);
   }
 
   /**
@@ -59,78 +89,131 @@ export class Workspace {
    */
   async tree(signal?: AbortSignal): Promise<NodeId> {
     for (;;) {
-      const { view, clearings } = await this.#live.load(signal);
-      const { version: versionMax } = this.#staging.state(this.branch);
-      const selection = { branch: this.branch, spans: [WHOLE_SPAN], versionMax };
-      const staged = new StagedEdits(this.#repository, this.#staging, selection, signal).asStaged();
-      const { tree } = view.source.commit;
-      const { id } = await editTree(this.#repository.nodes, tree, staged, signal);
-      if (this.#staging.state(this.branch).clearings === clearings) return id;
+      const { underTree, state } = await this.#live.load(signal);
+      const edits = this.#rowEdits(state.version);
+      const { id } = await editTree(this.#repository.nodes, underTree, edits, signal);
+      if (this.#live.state().clearings === state.clearings) return id;
     }
   }
 
-  /** What a commit would change, in order of paths; the cost follows what is staged. */
-  async *changes(signal?: AbortSignal): AsyncIterable<Change> {
-    const { view } = await this.#live.load(signal);
-    yield* changesOn(
-      view,
-      this.#live.removedPrefixes(),
-      (from, to) => this.#staging.rows(this.branch, { from, to }),
-      signal,
-    );
+  /**
+   * What a commit would change, behind the path `after`, in order of paths; the cost follows what is
+   * staged.
+   */
+  async *changes({ after, signal }: { after?: Key; signal?: AbortSignal } = {}): AsyncGenerator<
+    Change,
+    void,
+    undefined
+  > {
+    const view = await this.view(signal);
+    yield* changesOn({ nodes: this.#repository.nodes, live: this.#live, view }, after, signal);
   }
 
   /**
-   * Stages entries, all of them or none; their contents must be durable. An entry that is as the
-   * head has it is no change.
+   * Stages entries, all of them or none; their contents must be durable. An entry that is there
+   * already is no change.
    * @throws TarnError not-found (the branch), no-space, busy, io
    */
   async stage(entries: readonly KeyedEntry[], signal?: AbortSignal): Promise<void> {
-    await this.#write(signal, async (head) => {
-      const removed = this.#live.removedPrefixes();
+    await this.#retry(signal, async (at) => {
       const writes: StagedWrite[] = [];
       for (const { key, entry } of entries) {
-        const found = head.view.get(key, signal);
+        const found = at.under.get(key, signal);
         const before = isPromise(found) ? await found : found;
-        const restores = isSameEntry(before, entry) && coveringPrefix(removed, key) === undefined;
-        writes.push({ kind: restores ? 'restore' : 'put', key, entry });
+        writes.push({ kind: isSameEntry(before, entry) ? 'restore' : 'put', key, entry });
       }
-      return writes;
+      return this.#staging.write(this.branch, baseOf(at), writes);
     });
+    await this.#fold(signal);
   }
 
   /**
-   * Removes one path. Again, when it was removed already and the branch has moved since, it says that
-   * what is there now shall go too.
-   * @throws TarnError not-found when nothing is there
+   * Removes paths, all of them or none. Again, when one was removed already and the branch has moved
+   * since, it says that what is there now shall go too.
+   * @throws TarnError not-found when nothing is at one of them
    */
-  async remove(key: Key, signal?: AbortSignal): Promise<void> {
-    const view = await this.view(signal);
-    if ((await view.get(key, signal)) === undefined) {
-      const { rows, head } = await this.#live.page(spanOfKey(key), signal);
+  async remove(keys: readonly Key[], signal?: AbortSignal): Promise<void> {
+    for (const key of keys) {
+      const { rows, head, under, state } = await this.#live.page(spanOfKey(key), signal);
+      const [row] = rows;
+      if (row === undefined ? await under.get(key, signal) : row.entry) continue;
       const there = await head.get(key, signal);
-      if (there === undefined || !isStale(rows[0], head)) throw this.#missing(key);
+      const { commitId } = head.source;
+      const isStale = (row ?? state.tree)?.base !== commitId;
+      if (there === undefined || !isStale) throw this.#missing(key);
     }
-    await this.#write(signal, async () => [{ kind: 'remove', key }]);
+    await this.#retry(signal, (at) => {
+      const writes = keys.map((key) => ({ kind: 'remove', key }) as const);
+      return this.#staging.write(this.branch, baseOf(at), writes);
+    });
+    await this.#fold(signal);
   }
 
   /**
    * Removes all that begins with `prefix`, a directory with its final `/` or everything, as remove
-   * does; one row of staging however much that is.
-   * @throws TarnError not-found when nothing is there, invalid
+   * does; the cost does not depend on how much that is.
+   * @throws TarnError not-found when nothing is there, invalid; conflict when the branch has moved
+   *   and what is staged elsewhere conflicts with that
    */
   async removePrefix(prefix: Key, signal?: AbortSignal): Promise<void> {
-    if (prefix !== '' && !prefix.endsWith('/')) {
-      throw new TarnError('invalid', `'${keyToText(prefix)}' does not end with '/'`);
-    }
+    checkPrefix(prefix);
     const view = await this.view(signal);
     if ((await view.totals(prefix, signal)).entries === 0) {
-      const { view: head } = await this.#live.load(signal);
+      const { head, state } = await this.#live.load(signal);
       const there = await head.totals(prefix, signal);
-      const row = this.#live.removedPrefixes().find((removed) => removed.prefix === prefix);
-      if (there.entries === 0 || !isStale(row, head)) throw this.#missing(prefix);
+      const isStale = state.tree !== undefined && state.tree.base !== head.source.commitId;
+      if (there.entries === 0 || !isStale) throw this.#missing(prefix);
     }
-    await this.#retry(signal, (base) => this.#staging.removePrefix(this.branch, base, prefix));
+    const span = spanOfPrefix(prefix);
+    await this.#rewrite([span], signal, () => [{ kind: 'replace', span }]);
+  }
+
+  /**
+   * Gives a file or a directory another path: `to`, or its own name in `to` when this ends with `/`
+   * or is the root. No bytes are read. Resolves to the number of entries.
+   * @throws TarnError not-found, exists, is-directory, not-directory, invalid; conflict as
+   *   removePrefix
+   */
+  async move(from: Key, to: Key, options: TransferOptions = {}): Promise<number> {
+    return this.#transfer('move', undefined, from, to, options);
+  }
+
+  /**
+   * As move, and leaves what is copied where it is.
+   * @param source a view whose entries are copied, and its tree; the workspace's own without it
+   */
+  async copy(
+    from: Key,
+    to: Key,
+    options: TransferOptions & { source?: { view: View; tree: NodeId } } = {},
+  ): Promise<number> {
+    return this.#transfer('copy', options.source, from, to, options);
+  }
+
+  /**
+   * Stages what the tree has below `prefix`, at the same paths: besides what is there, of which
+   * equal paths are overwritten ('add'), or instead of it. The nodes of the tree must be durable.
+   * @throws TarnError not-found (the branch), invalid; conflict as removePrefix
+   */
+  async graft(
+    prefix: Key,
+    tree: NodeId,
+    mode: 'add' | 'replace',
+    signal?: AbortSignal,
+  ): Promise<void> {
+    checkPrefix(prefix);
+    const span = spanOfPrefix(prefix);
+    const grafted = { tree, source: prefix, target: prefix };
+    const replaced: Edit[] = [{ kind: 'replace', span, with: grafted }];
+    if (mode === 'replace') return this.#rewrite([span], signal, () => replaced);
+    const { nodes } = this.#repository;
+    const { id: base } = await buildTree(nodes, [], signal);
+    await this.#rewrite([], signal, async (ours) => {
+      const sides = { base, ours, theirs: tree, span, prefer: () => 'theirs' as const };
+      const outcome = await mergeTrees(nodes, sides, signal);
+      if (outcome.kind === 'merged') return outcome.tree.id;
+      throw new TarnError('internal', 'a merge that decides every conflict has left some');
+    });
   }
 
   /** Grows with every change that is staged. */
@@ -144,82 +227,185 @@ export class Workspace {
   }
 
   /**
+   * Gives up what is staged at or below these paths. Resolves to whether there was anything.
+   * @throws TarnError not-found (the branch), no-space, io
+   */
+  async reset(paths: readonly Key[], signal?: AbortSignal): Promise<boolean> {
+    const spans = spansOfPaths(paths);
+    let found = false;
+    await this.#retry(signal, async (at) => {
+      const { tree } = at.state;
+      const left = await this.#leftOf(tree, spans, undefined, signal);
+      const rows = spans.map(({ from, to }) => this.#staging.page(this.branch, from, to).rows);
+      found = left?.tree !== tree?.tree || rows.some(({ length }) => length > 0);
+      return this.#staging.setTree(this.branch, baseOf(at), left, { spans });
+    });
+    return found;
+  }
+
+  /**
    * Commits what is staged onto the branch's head, wherever that is by then.
-   * @throws TarnError nothing-to-commit, conflict (lists the paths; nothing is lost), invalid,
-   *   not-found, no-space, io, aborted
+   * @throws TarnError nothing-to-commit, conflict (lists the paths; nothing is lost), denied (the
+   *   branch's rules), invalid, not-found, no-space, io, aborted
    */
   async commit(options: CommitOptions): Promise<CommitId> {
     const { message, author, metadata = {}, dateMs, paths, signal } = options;
     const spans = paths === undefined ? [WHOLE_SPAN] : spansOfPaths(paths);
-    const split = splitPrefix(spans, this.#staging.removedPrefixes(this.branch));
-    if (split !== undefined) {
-      throw new TarnError(
-        'invalid',
-        `the directory '${keyToText(split)}' was removed as a whole and can only be committed so`,
-        { hint: `commit with --path '${keyToText(split)}', or without --path` },
-      );
-    }
-    let versionMax = 0;
-    let parent: CommitId;
-    const saveTree = async (head: Head): Promise<NodeId> => {
-      parent = head.id;
-      versionMax = this.#staging.state(this.branch).version;
-      const selection = { branch: this.branch, spans, versionMax };
-      const edits = new StagedEdits(this.#repository, this.#staging, selection, signal);
-      const { tree } = head.commit;
-      const { id } = await editTree(this.#repository.nodes, tree, edits.onto(head.id), signal);
-      if (id !== tree) return id;
-      if (edits.count > 0) this.#staging.clear(this.branch, spans, versionMax);
-      throw new TarnError(
-        'nothing-to-commit',
-        `nothing is staged on branch '${this.branch}'${paths === undefined ? '' : ' at these paths'}`,
-        {
-          hint: "stage files with 'tarn put' or 'tarn rm', and see them with 'tarn status'",
-        },
-      );
+    let last: { readonly head: SettleHead; readonly settled: Settled } | undefined;
+    const clear = async (id?: CommitId): Promise<void> => {
+      if (last === undefined) return;
+      const { head, settled } = last;
+      const { version, tree } = settled.state;
+      const made = id && { onto: head.id, id, tree: settled.tree };
+      const left = await this.#leftOf(tree, spans, made, signal);
+      const moved = id && { from: head.id, to: id };
+      this.#staging.clear(this.branch, spans, version, { left, ...(moved ? { moved } : {}) });
     };
+    const prepare = async (onto: Head): Promise<Prepared<never>> => {
+      const head = { id: onto.id, tree: onto.commit.tree };
+      const settled = await settle(this.#repository, this.#staging, this.branch, head, {
+        spans,
+        signal,
+      });
+      last = { head, settled };
+      const { tree } = settled;
+      if (tree === head.tree) {
+        if (settled.hasChanges) await clear();
+        throw this.#nothing(paths);
+      }
+      const parents = [head.id];
+      const date = dateMs ?? Date.now();
+      const commit = { tree, parents, author, dateMs: date, message, metadata };
+      return { kind: 'commit', commit };
+    };
+    const publication = { branch: this.branch, by: author, kind: 'commit', why: 'commit' } as const;
     const { id } = await this.#repository.publish(
-      {
-        branch: this.branch,
-        by: author,
-        kind: 'commit',
-        why: 'commit',
-        metadata,
-        prepare: async (head) => {
-          const tree = await saveTree(head);
-          const date = dateMs ?? Date.now();
-          const parents = [head.id];
-          return {
-            kind: 'commit',
-            commit: { tree, parents, author, dateMs: date, message, metadata },
-          };
-        },
-        clearStaging: async (id) =>
-          this.#staging.clear(this.branch, spans, versionMax, { from: parent, to: id }),
-      },
+      { ...publication, metadata, prepare, clearStaging: clear },
       signal,
     );
     return id;
   }
 
-  async #write(
-    signal: AbortSignal | undefined,
-    writesOn: (head: HeadAt) => Promise<readonly StagedWrite[]>,
-  ): Promise<void> {
-    await this.#retry(signal, async (base, head) =>
-      this.#staging.write(this.branch, base, await writesOn(head)),
-    );
+  async #transfer(
+    kind: 'move' | 'copy',
+    other: { readonly view: View; readonly tree: NodeId } | undefined,
+    from: Key,
+    to: Key,
+    options: TransferOptions,
+  ): Promise<number> {
+    const { signal } = options;
+    for (;;) {
+      const at = await this.#live.load(signal);
+      const view = await this.view(signal);
+      const found = await sourceAt(other?.view ?? view, from, signal);
+      const target = await targetOf(view, found, to, options);
+      if (found.kind === 'file') {
+        const { key, entry } = found;
+        if (other === undefined) checkApart(kind, key, target);
+        const writes: StagedWrite[] = [{ kind: 'put', key: target, entry }];
+        if (kind === 'move') writes.push({ kind: 'remove', key });
+        const base = { ...baseOf(at), version: at.state.version };
+        if (this.#staging.write(this.branch, base, writes) === 'done') return 1;
+        continue;
+      }
+      const { prefix: source, entries } = found;
+      if (other === undefined) checkApart(kind, source, target);
+      const transfer = { kind, source, target };
+      const change = (tree: NodeId): readonly Edit[] => editsOf(transfer, other?.tree ?? tree);
+      const rewriting = { decided: decidedBy(target), onlyAsSeen: true, signal };
+      if ((await this.#rewriteOn(at, change, rewriting)) === 'done') return entries;
+    }
   }
 
-  /** Again on the new head while commits clear staging in between: each retry is one commit. */
+  #rewrite(
+    decided: readonly Span[],
+    signal: AbortSignal | undefined,
+    change: TreeRewrite,
+  ): Promise<void> {
+    return this.#retry(signal, (at) => this.#rewriteOn(at, change, { decided, signal }));
+  }
+
+  /**
+   * Makes all that is staged, with a change on top, the staged tree on the branch's head.
+   * @param options.decided what the change decides anew
+   * @param options.onlyAsSeen 'stale' also when anything was staged since
+   */
+  async #rewriteOn(
+    at: HeadAt,
+    change: TreeRewrite,
+    options: {
+      decided: readonly Span[];
+      onlyAsSeen?: boolean;
+      signal: AbortSignal | undefined;
+    },
+  ): Promise<'done' | 'stale'> {
+    const { signal, onlyAsSeen = false } = options;
+    const { commitId: id, commit } = at.head.source;
+    const [repository, staging] = [this.#repository, this.#staging];
+    const head = { id, tree: commit.tree };
+    const { tree: before, state } = await settle(repository, staging, this.branch, head, options);
+    if (state.clearings !== at.state.clearings) return 'stale';
+    if (onlyAsSeen && state.version !== at.state.version) return 'stale';
+    const changed = change(before);
+    const tree =
+      changed instanceof Promise
+        ? await changed
+        : (await editTree(repository.nodes, before, [changed], signal)).id;
+    faultPoint('staging-folded');
+    const staged = tree === head.tree ? undefined : { tree, base: id };
+    return staging.setTree(this.branch, baseOf(at), staged, { versionMax: state.version });
+  }
+
+  /** Makes many rows part of the staged tree; not while they conflict with the branch. */
+  async #fold(signal: AbortSignal | undefined): Promise<void> {
+    if (!this.#staging.hasMoreRows(this.branch, this.#foldRows)) return;
+    const { head } = await this.#live.load(signal);
+    if (this.#unfoldedOn === head.source.commitId) return;
+    try {
+      await this.#rewrite([], signal, (tree) => Promise.resolve(tree));
+    } catch (error) {
+      if (!(error instanceof TarnError && error.kind === 'conflict')) throw error;
+      this.#unfoldedOn = head.source.commitId;
+    }
+  }
+
+  /**
+   * What stays of the staged tree when the spans are given up, or are in a commit.
+   * @param made that commit, and the head that it was made on
+   */
+  async #leftOf(
+    staged: StagedTree | undefined,
+    spans: readonly Span[],
+    made?: { readonly onto: CommitId; readonly id: CommitId; readonly tree: NodeId },
+    signal?: AbortSignal,
+  ): Promise<StagedTree | undefined> {
+    if (staged === undefined || spans.some(({ from, to }) => from === '' && to === undefined)) {
+      return undefined;
+    }
+    const isMadeHere = made?.onto === staged.base;
+    const base = isMadeHere ? made.id : staged.base;
+    const tree = isMadeHere
+      ? made.tree
+      : (await this.#repository.readCommit(staged.base, signal)).tree;
+    const graft = { tree, source: '' as Key, target: '' as Key };
+    const edits = spans.map((span): Edit => ({ kind: 'replace', span, with: graft }));
+    const left = await editTree(this.#repository.nodes, staged.tree, [edits], signal);
+    return left.id === tree ? undefined : { tree: left.id, base };
+  }
+
+  *#rowEdits(versionMax: number): Iterable<readonly Edit[]> {
+    for (const { key, entry } of this.#staging.rows(this.branch, WHOLE_SPAN, versionMax)) {
+      yield [entry === undefined ? { kind: 'remove', key } : { kind: 'put', key, entry }];
+    }
+  }
+
+  /** Again on the new head while rows leave staging in between: each retry is one commit or fold. */
   async #retry(
     signal: AbortSignal | undefined,
-    write: (base: StagedBase, head: HeadAt) => 'done' | 'stale' | Promise<'done' | 'stale'>,
+    write: (at: HeadAt) => 'done' | 'stale' | Promise<'done' | 'stale'>,
   ): Promise<void> {
     for (;;) {
-      const head = await this.#live.load(signal);
-      const base = { commit: head.view.source.commitId, clearings: head.clearings };
-      if ((await write(base, head)) === 'done') return;
+      if ((await write(await this.#live.load(signal))) === 'done') return;
     }
   }
 
@@ -229,9 +415,22 @@ export class Workspace {
       hint: `see 'tarn ls ${this.#repository.name}/${this.branch}'`,
     });
   }
+
+  #nothing(paths: readonly Key[] | undefined): TarnError {
+    const where = paths === undefined ? '' : ' at these paths';
+    return new TarnError(
+      'nothing-to-commit',
+      `nothing is staged on branch '${this.branch}'${where}`,
+      { hint: "stage files with 'tarn put' or 'tarn rm', and see them with 'tarn status'" },
+    );
+  }
 }
 
-/** Whether a removal was staged before the branch came to `head`. */
-function isStale(row: { readonly base: CommitId } | undefined, head: FrozenView): boolean {
-  return row !== undefined && row.base !== head.source.commitId;
+/** Edits of the tree of what is staged, or the tree that it becomes. */
+type TreeRewrite = (tree: NodeId) => readonly Edit[] | Promise<NodeId>;
+
+/** @throws TarnError invalid */
+function checkPrefix(prefix: Key): void {
+  if (prefix === '' || prefix.endsWith('/')) return;
+  throw new TarnError('invalid', `'${keyToText(prefix)}' does not end with '/'`);
 }

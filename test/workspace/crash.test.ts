@@ -21,6 +21,8 @@ import { all, key, Sandbox } from './sandbox.js';
  */
 const CHILD = fileURLToPath(new URL('crash-child.mjs', import.meta.url));
 const FILES = 300;
+/** More than are kept as rows. */
+const MANY = 2_500;
 
 let sandbox: Sandbox;
 let source: string;
@@ -114,6 +116,20 @@ describe('a put that is killed', () => {
     }
     expect(await runChild('put')).toMatchObject({ code: 0 });
     expect((await look()).seen).toBe(FILES);
+  });
+});
+
+describe('a put of so many files that they are folded', () => {
+  it('loses none when it is killed in between', async () => {
+    for (let i = FILES; i < MANY; i += 1) writeFileSync(nameOf(i), `${i}`);
+    expect(await runChild('put', 'staging-folded')).toMatchObject({ signal: 'SIGKILL' });
+    const killed = await look();
+    expect(killed.seen).toBeGreaterThan(2_000);
+    expect(killed.left).toBe(killed.seen);
+    expect(await runChild('put')).toMatchObject({ code: 0 });
+    expect(await look()).toMatchObject({ seen: MANY, left: MANY, committed: 0 });
+    expect(await runChild('commit')).toMatchObject({ code: 0 });
+    expect(await look()).toMatchObject({ seen: MANY, left: 0, committed: MANY });
   });
 });
 

@@ -12,6 +12,7 @@ import type { View } from '../../src/repo/view.js';
 import { Home } from '../../src/workspace/home.js';
 import { JobThreads } from '../../src/workspace/jobs/threads.js';
 import { Staging } from '../../src/workspace/staging.js';
+import type { WorkspaceOptions } from '../../src/workspace/workspace.js';
 import { Workspace } from '../../src/workspace/workspace.js';
 
 /** A home with one repository `drive`, in a directory of its own. */
@@ -44,10 +45,14 @@ export class Sandbox {
   }
 
   /** @param home of someone else who works on the same repository */
-  async workspace(branch = 'main', home = this.home): Promise<Workspace> {
+  async workspace(
+    branch = 'main',
+    home = this.home,
+    options: WorkspaceOptions = {},
+  ): Promise<Workspace> {
     const staging = new Staging(home.stagingFile('drive'));
     this.#closers.push(() => staging.close());
-    return new Workspace(await this.repository(), staging, branch);
+    return new Workspace(await this.repository(), staging, branch, options);
   }
 
   anotherHome(): Home {

@@ -2,10 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CommitId } from '../../src/model/ids.js';
+import { renameWithStaging, settleRenames } from '../../src/workspace/renames.js';
 import { Staging } from '../../src/workspace/staging.js';
 import type { CommitOptions } from '../../src/workspace/workspace.js';
 import { Workspace } from '../../src/workspace/workspace.js';
 import { all, fileEntry, key, Sandbox, scan } from './sandbox.js';
+
+const RENAME = { from: 'labels-v2', to: 'labels-v3' };
 
 let sandbox: Sandbox;
 beforeEach(async () => {
@@ -68,7 +71,7 @@ describe('a commit', () => {
     await expect(commit(workspace, { paths: [key('b')] })).rejects.toMatchObject(
       failure('nothing-to-commit', 'at these paths'),
     );
-    await workspace.remove(key('a'));
+    await workspace.remove([key('a')]);
     await expect(commit(workspace)).rejects.toMatchObject({ kind: 'nothing-to-commit' });
     expect(await changes(workspace)).toEqual([]);
   });
@@ -91,15 +94,17 @@ describe('a commit', () => {
     expect(await changes(workspace)).toEqual([]);
   });
 
-  it('does not split a directory that was removed as a whole', async () => {
+  it('takes part of a directory that was removed as a whole', async () => {
     const workspace = await sandbox.workspace();
     await stage(workspace, { 'a/b/x': '1', 'a/y': '2' });
     await commit(workspace);
     await workspace.removePrefix(key('a/'));
-    await expect(commit(workspace, { paths: [key('a/b')] })).rejects.toMatchObject({
-      ...failure('invalid', "'a/'"),
-      hint: expect.stringContaining("--path 'a/'") as string,
-    });
+    await commit(workspace, { paths: [key('a/b')] });
+    expect(await changes(workspace)).toEqual(['removed a/y']);
+    const repository = await sandbox.repository();
+    const { commitId } = await repository.resolve('main@');
+    const view = await repository.commitView('main@', commitId);
+    expect((await scan(view)).map(([path]) => path)).toEqual(['a/y']);
     await commit(workspace, { paths: [key('a')] });
     expect(await paths(workspace)).toEqual([]);
   });
@@ -139,7 +144,7 @@ describe('a branch that others commit to', () => {
   it('refuses a commit of the same paths, lists them, and loses nothing', async () => {
     await stage(mine, { b: '2', 'a/x': '2', new: '2', own: '2' });
     await stage(theirs, { b: '3', new: '3' });
-    await theirs.remove(key('a/x'));
+    await theirs.remove([key('a/x')]);
     await commit(theirs);
     await expect(commit(mine)).rejects.toMatchObject(
       failure('conflict', "'main'", "'a/x', 'b', 'new'"),
@@ -166,14 +171,43 @@ describe('a branch that others commit to', () => {
     expect(await changes(mine)).toEqual([]);
   });
 
-  it('refuses to remove a directory in which something has changed', async () => {
+  it('refuses to remove a directory in which a file has changed', async () => {
     await mine.removePrefix(key('a/'));
-    await stage(theirs, { 'a/new': '1' });
+    await stage(theirs, { 'a/x': '2' });
     await commit(theirs);
-    await expect(commit(mine)).rejects.toMatchObject(failure('conflict', "'a/new'"));
+    await expect(commit(mine)).rejects.toMatchObject(failure('conflict', "'a/x'"));
+    expect(await paths(mine)).toEqual(['b']);
     await mine.removePrefix(key('a/'));
     await commit(mine);
     expect(await paths(theirs)).toEqual(['b']);
+  });
+
+  it('keeps what others added to a directory that was removed, and shows it', async () => {
+    await mine.removePrefix(key('a/'));
+    await stage(theirs, { 'a/new': '1' });
+    await commit(theirs);
+    expect(await paths(await sandbox.workspace())).toEqual(['a/new', 'b']);
+    await commit(mine);
+    expect(await paths(theirs)).toEqual(['a/new', 'b']);
+  });
+
+  it('takes a moved directory on top of theirs, and refuses where both changed a file', async () => {
+    await mine.move(key('a'), key('moved'));
+    await stage(theirs, { b: '2' });
+    await commit(theirs);
+    await commit(mine);
+    expect(await paths(theirs)).toEqual(['b', 'moved/x', 'moved/y']);
+    await mine.move(key('moved'), key('again'));
+    await stage(theirs, { 'moved/x': '2' });
+    await commit(theirs);
+    await expect(commit(mine)).rejects.toMatchObject(failure('conflict', "'moved/x'"));
+    expect(await mine.reset([key('moved/x'), key('again/x')])).toBe(true);
+    await commit(mine);
+    expect(await scan(await theirs.view())).toEqual([
+      ['again/y', fileEntry('1')],
+      ['b', fileEntry('2')],
+      ['moved/x', fileEntry('2')],
+    ]);
   });
 
   it('removes a directory when only something else has changed', async () => {
@@ -240,32 +274,61 @@ describe('what is staged', () => {
     await repository.createRef('branch', 'labels-v2', commitId, 'rosa');
     await stage(await sandbox.workspace('labels-v2'), { a: '1' });
     expect(await paths(await sandbox.workspace())).toEqual([]);
-    await repository.renameBranch('labels-v2', 'labels-v3', 'rosa');
     const staging = new Staging(sandbox.home.stagingFile('drive'));
-    staging.rename('labels-v2', 'labels-v3');
+    await renameWithStaging(repository.refs, staging, RENAME, () =>
+      repository.renameBranch('labels-v2', 'labels-v3', 'rosa'),
+    );
     staging.close();
     expect(await changes(await sandbox.workspace('labels-v3'))).toEqual(['added a']);
   });
 
-  it('is one row for a removed directory, and says how much that is', async () => {
+  it.each(['before', 'after'])('is kept when a rename is cut short %s the ref', async (when) => {
+    const repository = await sandbox.repository();
+    const { commitId } = await repository.resolve('main');
+    await repository.createRef('branch', RENAME.from, commitId, 'rosa');
+    await stage(await sandbox.workspace(RENAME.from), { a: '1' });
+    const staging = new Staging(sandbox.home.stagingFile('drive'));
+    staging.beginRename(RENAME);
+    if (when === 'after') await repository.renameBranch(RENAME.from, RENAME.to, 'rosa');
+    await settleRenames(repository.refs, staging);
+    expect(staging.renames()).toEqual([]);
+    staging.close();
+    const name = when === 'after' ? RENAME.to : RENAME.from;
+    expect(await changes(await sandbox.workspace(name))).toEqual(['added a']);
+  });
+
+  it('is one line for a directory of which nothing is left, and says how much that is', async () => {
     const workspace = await sandbox.workspace();
-    const files = Array.from({ length: 1000 }, (_, i) => [`raw/f${i}`, String(i)] as const);
-    await stage(workspace, { ...Object.fromEntries<string>(files), keep: '1' });
+    const files = Array.from({ length: 1500 }, (_, i) => [`raw/f${i}`, String(i)] as const);
+    await stage(workspace, { ...Object.fromEntries<string>(files), 'labels/a': '1', keep: '1' });
     await commit(workspace);
     await workspace.removePrefix(key('raw/'));
+    await workspace.remove([key('labels/a')]);
+    await stage(workspace, { last: '1' });
+    const raw = { path: 'raw/', change: 'removed', entries: 1500, size: 15_000 };
+    expect(await all(workspace.changes())).toEqual(
+      [
+        { path: 'labels/a', change: 'removed', entries: 1, size: 10 },
+        { path: 'last', change: 'added', entries: 1, size: 10 },
+        raw,
+      ].sort((a, b) => (a.path < b.path ? -1 : 1)),
+    );
+    expect(await all(workspace.changes({ after: key('last') }))).toEqual([raw]);
+    expect(await all(workspace.changes({ after: key('raw/') }))).toEqual([]);
     await stage(workspace, { 'raw/f1': 'new', 'raw/f2': '2', 'raw/zzz': '1' });
-    expect(await all(workspace.changes())).toEqual([
-      { path: 'raw/', change: 'removed', entries: 998, size: 9980 },
-      { path: 'raw/f1', change: 'changed', entries: 1, size: 10 },
+    const below = (await all(workspace.changes())).filter(({ path }) => path.startsWith('raw/'));
+    expect(below.filter(({ change }) => change === 'removed')).toHaveLength(1498);
+    expect(below.filter(({ change }) => change !== 'removed')).toEqual([
+      { path: 'raw/f1', change: 'changed', entries: 1, size: 10, sizeBefore: 10 },
       { path: 'raw/zzz', change: 'added', entries: 1, size: 10 },
     ]);
     await commit(workspace);
-    expect(await paths(workspace)).toEqual(['keep', 'raw/f1', 'raw/f2', 'raw/zzz']);
+    expect(await paths(workspace)).toEqual(['keep', 'last', 'raw/f1', 'raw/f2', 'raw/zzz']);
   });
 
   it('cannot be what is not there', async () => {
     const workspace = await sandbox.workspace();
-    await expect(workspace.remove(key('a'))).rejects.toMatchObject(failure('not-found', "'a'"));
+    await expect(workspace.remove([key('a')])).rejects.toMatchObject(failure('not-found', "'a'"));
     await expect(workspace.removePrefix(key('a/'))).rejects.toMatchObject({ kind: 'not-found' });
     await expect(workspace.removePrefix(key('a'))).rejects.toMatchObject({ kind: 'invalid' });
   });
@@ -295,17 +358,18 @@ describe('a damaged staging database', () => {
     "UPDATE staged SET version = version - 1 WHERE path = x'61'",
     "UPDATE staged SET base = base - 1 WHERE path = x'61'",
     "UPDATE staged SET base = 99 WHERE path = x'61'",
-    "UPDATE removed_prefixes SET prefix = x'7a2f'",
-    'UPDATE removed_prefixes SET base = base - 1',
+    "UPDATE staged_trees SET tree = replace(tree, substr(tree, 1, 1), 'x')",
+    'UPDATE staged_trees SET base = base - 1',
+    'UPDATE staged_trees SET version = version - 1',
     "UPDATE bases SET commit_id = replace(commit_id, substr(commit_id, 1, 1), 'x')",
   ])('of one row is found before that is committed: %s', async (damage) => {
     const workspace = await sandbox.workspace();
     await stage(workspace, { 'raw/x': '1', first: '1' });
     await commit(workspace, { paths: [key('raw')] });
     await commit(workspace);
-    await stage(workspace, { a: '1', b: '2', c: '3' });
-    await workspace.remove(key('first'));
     await workspace.removePrefix(key('raw/'));
+    await stage(workspace, { a: '1', b: '2', c: '3' });
+    await workspace.remove([key('first')]);
     await commit(workspace, { paths: [key('c')] });
     const file = sandbox.home.stagingFile('drive');
     await sandbox.closeAll();

@@ -1,30 +1,44 @@
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { humanBytes, plural, shortId } from '../format.js';
+import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { BRANCH, branchOf } from '../places.js';
 
-const MARKS = { added: 'A', changed: 'M', removed: 'D' } as const;
+const MARKS = {
+  added: 'A',
+  changed: 'M',
+  removed: 'D',
+  'type-changed': 'T',
+  'metadata-changed': 'P',
+} as const;
 
 const status: Command = {
   name: 'status',
   summary: 'List what is staged on a branch and not yet committed',
   positionals: [BRANCH],
-  options: {},
-  notes: ['A is added, M changed, D removed; a removed folder is one line, ending with /.'],
-  examples: [{ command: 'tarn status drive/main', what: 'what the next commit would hold' }],
+  options: { ...PAGE_OPTIONS('changes', 'PATH') },
+  notes: [
+    'A is added, M changed, D removed, T a file that became a symlink or the reverse, P other permissions, time or metadata with the same bytes. A folder of which nothing is left is one line, ending with /.',
+  ],
+  examples: [
+    { command: 'tarn status drive/main', what: 'what the next commit would hold' },
+    { command: 'tarn status drive/main --limit 20', what: 'the first changes' },
+  ],
   async run(input, context) {
     const { terminal } = context;
-    const args = branchOf(input.positionals[0] ?? '');
+    const place = branchOf(input.positionals[0] ?? '');
+    const args = { ...place, ...pageOf(input) };
     const result = await ask(context, 'status', args, {
       onRow: (row) =>
         terminal.row(row, () => {
-          const size = row.size === undefined ? '' : humanBytes(row.size);
-          return `${MARKS[row.change]}  ${size.padStart(10)}  ${terminal.name(row.path)}`;
+          const size = humanBytes(row.size).padStart(10);
+          const many = row.entries === undefined ? '' : `  (${plural(row.entries, 'file')})`;
+          return `${MARKS[row.change]}  ${size}  ${terminal.name(row.path)}${many}`;
         }),
     });
     const { added, changed, removed } = result;
     const total = added + changed + removed;
-    const on = `${args.repository}/${args.branch} at ${shortId(result.base)}`;
+    const on = `${place.repository}/${place.branch} at ${shortId(result.base)}`;
     await terminal.flush();
     if (total === 0) terminal.note(`nothing is staged on ${on}`);
     else

@@ -33,6 +33,6 @@ async function hasStaged(
 ): Promise<boolean> {
   const { branch } = await repository.resolve(ref, signal);
   if (branch === undefined) return false;
-  for await (const _ of workspace(branch).changes(signal)) return true;
+  for await (const _ of workspace(branch).changes({ signal })) return true;
   return false;
 }

@@ -4,6 +4,10 @@ import type { JobEntry, JobRun } from './job.js';
 export const JOBS = {
   put: { load: () => import('./put-job.js'), isLong: true },
   rm: { load: () => import('./remove-job.js'), isLong: false },
+  mv: { load: () => import('./move-job.js'), isLong: true },
+  cp: { load: () => import('./copy-job.js'), isLong: true },
+  reset: { load: () => import('./reset-job.js'), isLong: false },
+  status: { load: () => import('./status-job.js'), isLong: false },
   commit: { load: () => import('./commit-job.js'), isLong: false },
   discard: { load: () => import('./discard-job.js'), isLong: false },
   merge: { load: () => import('./merge-job.js'), isLong: false },

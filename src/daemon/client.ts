@@ -109,8 +109,10 @@ async function readAnswer<K extends OperationName>(
       continue;
     }
     const { frame } = part;
-    if ('row' in frame) await options.onRow?.(frame.row as Row<K>);
-    else if ('progress' in frame) options.onProgress?.(frame.progress);
+    if ('row' in frame) {
+      const taken = options.onRow?.(frame.row as Row<K>);
+      if (taken instanceof Promise) await taken;
+    } else if ('progress' in frame) options.onProgress?.(frame.progress);
     else if ('done' in frame) return { result: frame.done as Result<K> };
     else if (frame.error.isForNext === true) return undefined;
     else throw fromWireError(frame.error);

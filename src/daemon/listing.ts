@@ -63,7 +63,11 @@ export async function hasBelow(cursor: ViewCursor, prefix: Key): Promise<boolean
 }
 
 /** The first `limit` of them, and no work for more. */
-export async function* firstOf<T>(items: AsyncIterable<T>, limit: number): AsyncGenerator<T> {
+export function firstOf<T>(items: AsyncIterable<T>, limit: number): AsyncIterable<T> {
+  return limit === Infinity ? items : take(items, limit);
+}
+
+async function* take<T>(items: AsyncIterable<T>, limit: number): AsyncGenerator<T> {
   let left = limit;
   if (left <= 0) return;
   for await (const item of items) {

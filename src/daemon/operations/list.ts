@@ -168,7 +168,8 @@ async function listOne(
   const listing = listDirectory(view.cursor(signal), prefix, signal, from);
   for await (const listed of firstOf(listing, limit)) {
     const row = listedRow(view, listed, long, attributes, signal);
-    await output.row(isPromise(row) ? await row : row);
+    const written = output.row(isPromise(row) ? await row : row);
+    if (written !== undefined) await written;
   }
 }
 

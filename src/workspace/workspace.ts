@@ -202,13 +202,21 @@ export class Workspace {
     signal?: AbortSignal,
   ): Promise<void> {
     checkPrefix(prefix);
-    const span = spanOfPrefix(prefix);
-    const grafted = { tree, source: prefix, target: prefix };
-    const replaced: Edit[] = [{ kind: 'replace', span, with: grafted }];
-    if (mode === 'replace') return this.#rewrite([span], signal, () => replaced);
     const { nodes } = this.#repository;
-    const { id: base } = await buildTree(nodes, [], signal);
-    await this.#rewrite([], signal, async (ours) => {
+    const span = spanOfPrefix(prefix);
+    const replaced: Edit = {
+      kind: 'replace',
+      span,
+      with: { tree, source: prefix, target: prefix },
+    };
+    const decided = mode === 'replace' ? [span] : [];
+    await this.#rewrite(decided, signal, async (ours) => {
+      const there = await this.#repository.openTree(ours, signal);
+      const isFree = (await there.totalsOf(prefix, signal)).entries === 0;
+      if (mode === 'replace' || isFree) {
+        return (await editTree(nodes, ours, [[replaced]], signal)).id;
+      }
+      const { id: base } = await buildTree(nodes, [], signal);
       const sides = { base, ours, theirs: tree, span, prefer: () => 'theirs' as const };
       const outcome = await mergeTrees(nodes, sides, signal);
       if (outcome.kind === 'merged') return outcome.tree.id;

@@ -113,7 +113,7 @@ describe('branch rename', () => {
     await shell.must('branch', 'create', 'drive/labels');
     const taken = await shell.tarn(['branch', 'rename', 'drive/labels', 'main']);
     expect(taken.code).toBe(1);
-    expect(taken.stderr).toContain("there is a branch 'main' already");
+    expect(taken.stderr).toContain("the name 'main' is taken by a branch");
     const elsewhere = await shell.tarn(['branch', 'rename', 'drive/labels', 'other/labels']);
     expect(elsewhere.code).toBe(2);
     expect(await shell.must('branch', 'list', 'drive')).toContain('labels');

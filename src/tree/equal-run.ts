@@ -1,14 +1,16 @@
 import { RESTART_INTERVAL } from './format.js';
 import type { LeafNode } from './node.js';
+import { haveSameSources } from './sources.js';
 
 /**
  * How many items of `a` from `i` on are byte for byte those of `b` from `j` on, and so the same to a
- * user (isSameEntry): what the bytes leave to the leaf is the base of modification times, which must
- * agree, and where the content lies, which does not matter. May be fewer than there are.
+ * user (isSameEntry): what the bytes leave to the leaf is the base of modification times and the
+ * sources of imported files, which must agree, and where other content lies, which does not matter.
+ * May be fewer than there are.
  * @param inStep whether the items in front of them have the same key
  */
 export function equalRun(a: LeafNode, i: number, b: LeafNode, j: number, inStep: boolean): number {
-  if (a.mtimeBase !== b.mtimeBase) return 0;
+  if (a.mtimeBase !== b.mtimeBase || !haveSameSources(a, b)) return 0;
   const most = Math.min(a.count - i, b.count - j);
   let equal = 0;
   while (equal < most) {

@@ -154,6 +154,11 @@ export class ByteWriter {
     return written === 32 && hex.length === 64;
   }
 
+  /** The bytes of `source` from `start` up to `end`. */
+  copy(source: Buffer, start: number, end: number): void {
+    for (let i = start; i < end; i++) this.bytes[this.length++] = source[i] as number;
+  }
+
   /** UTF-8 behind its length. */
   text(text: string, byteLength: number): void {
     this.reserve(byteLength + UVARINT_BYTES_MAX);

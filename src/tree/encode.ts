@@ -26,6 +26,7 @@ import {
   SYMLINK_MODE_DEFAULT,
   VERSION,
 } from './format.js';
+import type { LeafItem } from './leaf-item.js';
 import type { Place } from './place.js';
 import { SourceTable } from './sources.js';
 
@@ -206,6 +207,36 @@ export class LeafEncoder implements NodeEncoder<Entry> {
     return extras ? weight + writeExtras(this.#keys.writer, entry) : weight;
   }
 
+  /**
+   * Appends an item of another leaf as append would with its entry; at another key than its own only
+   * an item whose form has no source.
+   */
+  appendItem(key: Key, item: LeafItem): number {
+    if (item.form === FORM.extents) return this.append(key, item.entry());
+    if (this.#keys.items === 0) this.#mtimeBase = item.mtimeSec;
+    if (this.#keys.begin(key)) this.#packEnds.fill(0);
+    const { leaf, form, size, fixed, pin, extras } = item;
+    this.#totalBytes += size;
+    const extrasBytes = extras.end - extras.start;
+    let weight = key.length + ITEM_WEIGHT + extrasBytes;
+    const writer = this.#keys.writer;
+    writer.reserve(ITEM_BYTES_MAX + fixed.end - fixed.start + extrasBytes);
+    writer.u8(item.flags);
+    if (form !== FORM.empty) writer.uvarint(size);
+    writer.zigzag(item.mtimeSec - this.#mtimeBase);
+    writer.copy(leaf.bytes, fixed.start, fixed.end);
+    if (form === FORM.symlink) weight += size;
+    else if (form === FORM.packed) this.#packed(key, leaf.packId(item.row), item.offset, size);
+    else if (form === FORM.imported || form === FORM.pinned) {
+      const source = this.#sources.addSource(leaf.source(item.row));
+      writer.uvarint(source.row);
+      writer.copy(leaf.bytes, pin.start, pin.end);
+      weight += source.weight;
+    }
+    writer.copy(leaf.bytes, extras.start, extras.end);
+    return weight;
+  }
+
   finish(): EncodedNode {
     const packs = this.#packs;
     const mtimeBase = this.#mtimeBase;
@@ -253,13 +284,9 @@ export class LeafEncoder implements NodeEncoder<Entry> {
       case 'none':
       case 'whole':
         return 0;
-      case 'packed': {
-        const pack = this.#pack(key, address.pack);
-        writer.uvarint(pack);
-        writer.zigzag(address.offset - (this.#packEnds[pack] ?? 0));
-        this.#packEnds[pack] = address.offset + file.size;
+      case 'packed':
+        this.#packed(key, address.pack, address.offset, file.size);
         return 0;
-      }
       case 'extents':
         this.#extents(key, address.extents);
         return EXTENT_WEIGHT * address.extents.length;
@@ -274,6 +301,13 @@ export class LeafEncoder implements NodeEncoder<Entry> {
         return refuseEntry(key, `has an unknown address (${JSON.stringify(unknown)})`);
       }
     }
+  }
+
+  #packed(key: Key, id: PackId, offset: number, size: number): void {
+    const pack = this.#pack(key, id);
+    this.#keys.writer.uvarint(pack);
+    this.#keys.writer.zigzag(offset - (this.#packEnds[pack] ?? 0));
+    this.#packEnds[pack] = offset + size;
   }
 
   #extents(key: Key, extents: readonly Extent[]): void {

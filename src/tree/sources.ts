@@ -58,7 +58,11 @@ export class SourceTable {
 
   /** The row of the URL at this key, and what it adds to the weight of the entry. */
   add(key: Key, url: string): { row: number; weight: number } {
-    const source = sourceOf(key, url);
+    return this.addSource(sourceOf(key, url));
+  }
+
+  /** @param source as sourceOf gives it for the entry's key */
+  addSource(source: Source): { row: number; weight: number } {
     const weight = Math.floor(source.base.length / BASE_BYTES_A_WEIGHT);
     if (this.#last?.cut !== source.cut || this.#last.base !== source.base) {
       this.#lastRow = this.#rowOf(source);

@@ -1,6 +1,7 @@
 import { isPromise } from '../util/async.js';
 import type { MaybePromise } from '../util/async.js';
 import type { Entry } from '../model/entry.js';
+import type { NodeId } from '../model/ids.js';
 import { HASH_BYTES } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import { ROOT_KEY } from '../model/path.js';
@@ -29,6 +30,8 @@ export class SubtreeCursor {
   /** From the root down to the node that holds what is in front; none when that is the root. */
   readonly #steps: Step[] = [];
   #top: Step | undefined;
+  /** For each level the node that was left last. */
+  readonly #left: TreeNode[] = [];
   #atEnd: boolean;
   #lastKey: Key | undefined;
 
@@ -88,6 +91,14 @@ export class SubtreeCursor {
   /** Nothing of the level of what is in front follows it. */
   get isLast(): boolean {
     return this.#steps.every(({ node, index }) => index === node.count - 1);
+  }
+
+  /** The node `id` of a level, if the cursor is in it or was in it last. */
+  nearby(level: number, id: NodeId): TreeNode | undefined {
+    const left = this.#left[level];
+    if (left?.id === id) return left;
+    const here = this.#steps[this.#root.level - level]?.node;
+    return here?.id === id ? here : undefined;
   }
 
   /** Whether the same subtree lies in front of `other`. */
@@ -182,7 +193,8 @@ export class SubtreeCursor {
   }
 
   #pop(): void {
-    this.#steps.pop();
+    const left = this.#steps.pop();
+    if (left !== undefined) this.#left[left.node.level] = left.node;
     this.#top = this.#steps.at(-1);
   }
 }

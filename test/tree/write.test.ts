@@ -115,6 +115,33 @@ describe('editing a tree of 100,000 entries', () => {
     expect(tree.totals().entries).toBe(FOLDERS * FILES - FILES + 2);
   });
 
+  it('takes a folder of 50,000 files out of another tree without loading its leaves', async () => {
+    const less = await edit({ kind: 'replace', span: spanOfPrefix(key('raw/run-00')) });
+    const graft = { tree: root, source: key(''), target: key('') };
+    const span = spanOfPrefix(key('raw/run-00'));
+    store.forgetCounts();
+    const back = await editTree(nodesOver(store), less.id, [
+      [{ kind: 'replace', span, with: graft }],
+    ]);
+    expect(back.id).toBe(root);
+    expect(new Set(store.loaded).size).toBeLessThan(24);
+    expect(store.saved.length).toBeLessThan(12);
+  });
+
+  it('copies a folder to another name', async () => {
+    const [source, target] = [key('raw/run-0042/'), key('raw/run-0777/')];
+    const result = await edit({
+      kind: 'replace',
+      span: spanOfPrefix(target),
+      with: { tree: root, source, target },
+    });
+    const tree = await Tree.open(nodesOver(store), result.id);
+    expect(await tree.totalsOf(target)).toEqual(await tree.totalsOf(source));
+    expect(await tree.get(key('raw/run-0777/camera/frame-000007.jpg'))).toEqual(
+      await tree.get(key('raw/run-0042/camera/frame-000007.jpg')),
+    );
+  });
+
   it('removes all there is', async () => {
     const result = await edit({ kind: 'replace', span: WHOLE_SPAN });
     expect(result.id).toBe((await buildTree(nodesOver(new MemoryNodes()), [])).id);

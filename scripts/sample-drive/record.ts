@@ -29,7 +29,7 @@ export async function writeCalibration(folder: string, version: number): Promise
     image_size: [160, 120],
     focal_px: version === 7 ? [182.4, 182.6] : [181.9, 182.1],
     centre_px: [80.1, 59.7],
-    glare_filter: { enabled: version > 7, low_sun_deg: 6 },
+    glare_filter: { enabled: version !== 7, low_sun_deg: 6 },
   };
   await writeFile(join(folder, 'calibration/front.yaml'), dump(calibration));
 }

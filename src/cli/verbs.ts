@@ -55,6 +55,7 @@ export const VERBS: readonly Verb[] = [
   verb('mount', 'mount a commit as a directory', () => import('./verbs/mount.js')),
   verb('umount', 'unmount', () => import('./verbs/umount.js')),
   verb('mounts', 'list mounts', () => import('./verbs/mounts.js')),
+  verb('fsck', 'check that a repository is whole', () => import('./verbs/fsck.js')),
   verb('daemon', 'run, start, stop and inspect the daemon', () => import('./verbs/daemon.js')),
   verb('doctor', 'check this machine and say what to fix', () => import('./verbs/doctor.js')),
 ];

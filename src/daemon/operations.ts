@@ -10,6 +10,7 @@ import { cat } from './operations/cat.js';
 import { commit } from './operations/commit.js';
 import { daemonStatus, daemonStop } from './operations/daemon.js';
 import { doctorRepository } from './operations/doctor.js';
+import { fsck } from './operations/fsck.js';
 import { get } from './operations/get.js';
 import { diff, diffStat } from './operations/diff.js';
 import { bisectCandidates, blame, catCommit, log, show } from './operations/history.js';
@@ -67,6 +68,7 @@ export const HANDLERS: Handlers = {
   mount,
   umount,
   mounts,
+  fsck,
   'daemon.status': daemonStatus,
   'daemon.stop': daemonStop,
   'doctor.repository': doctorRepository,

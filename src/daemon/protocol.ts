@@ -1,5 +1,6 @@
 import type { ErrorKind } from '../util/errors.js';
 import type { PutResult } from '../workspace/jobs/put.js';
+import type { FsckOperations } from './protocol/fsck.js';
 import type { HistoryOperations } from './protocol/history.js';
 import type { MergingOperations } from './protocol/merging.js';
 import type { RefOperations, SettingsResult } from './protocol/refs.js';
@@ -45,7 +46,7 @@ export interface Progress {
 
 /** Each operation's arguments, the rows it streams and what it ends with. */
 export interface Operations
-  extends HistoryOperations, MergingOperations, RefOperations, StagingOperations {
+  extends HistoryOperations, MergingOperations, RefOperations, StagingOperations, FsckOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<Page, RepositoryRow, Nothing>;

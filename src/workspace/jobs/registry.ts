@@ -21,6 +21,7 @@ export const JOBS = {
   log: { load: () => import('./log-job.js'), isLong: false },
   blame: { load: () => import('./blame-job.js'), isLong: false },
   bisect: { load: () => import('./bisect-job.js'), isLong: false },
+  fsck: { load: () => import('./fsck-job.js'), isLong: true },
   show: { load: () => import('./show-job.js'), isLong: false },
 } satisfies Record<string, JobEntry>;
 

@@ -42,7 +42,7 @@ export function chart(title: string, series: readonly Series[]): string {
 
 interface Axis {
   readonly marks: readonly number[];
-  at(value: number): number;
+  readonly at: (value: number) => number;
 }
 
 function axis([low, high]: readonly [number, number], from: number, to: number): Axis {

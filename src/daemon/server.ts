@@ -22,6 +22,8 @@ import {
 /** Requests at once; more are refused rather than queued without end. */
 const REQUESTS_MAX = 64;
 const LAST_ANSWER_MS_MAX = 1_000;
+/** For short requests that run when the daemon stops. */
+const GRACE_MS = 500;
 
 /** The control socket: HTTP/1.1 over a unix socket that only this user can reach. */
 export class ControlServer {
@@ -55,18 +57,18 @@ export class ControlServer {
   }
 
   /**
-   * Aborts the requests that run but `except`, and waits for them. Later ones are refused in words,
+   * Lets the requests that run, but `except`, end within a moment, aborts the rest and waits for them. Later ones are refused in words,
    * until closed(): they may have come through the socket before it went.
    */
   async stop(except?: AbortSignal): Promise<void> {
     this.#stopping = true;
-    const waits: Promise<void>[] = [];
-    for (const [controller, ended] of this.#running) {
-      if (controller.signal === except) continue;
+    const others = [...this.#running].filter(([{ signal }]) => signal !== except);
+    const ended = Promise.all(others.map(([, end]) => end));
+    await Promise.race([ended, afterMs(GRACE_MS)]);
+    for (const [controller] of others) {
       controller.abort(new TarnError('aborted', 'the daemon is stopping'));
-      waits.push(ended);
     }
-    await Promise.all(waits);
+    await ended;
   }
 
   /** Answers the last that came through the socket, for a moment at most, and ends. */
@@ -76,7 +78,7 @@ export class ControlServer {
     await giveWay();
     await Promise.race([
       new Promise((resolve) => this.#server.close(resolve)),
-      new Promise((resolve) => setTimeout(resolve, LAST_ANSWER_MS_MAX).unref()),
+      afterMs(LAST_ANSWER_MS_MAX),
     ]);
     this.#server.closeAllConnections();
   }
@@ -171,6 +173,11 @@ async function readBody(request: IncomingMessage, signal: AbortSignal): Promise<
   } catch (error) {
     throw new TarnError('invalid', 'the request is not JSON', { cause: error });
   }
+}
+
+/** Keeps no process alive. */
+function afterMs(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CommitId } from '../../src/model/ids.js';
+import type { Fault } from '../../src/repo/fsck/findings.js';
 import type { View } from '../../src/repo/view.js';
 import type { FaultPoint } from '../../src/util/fault-point.js';
 import type { Workspace } from '../../src/workspace/workspace.js';
@@ -17,6 +18,7 @@ import { all, key, Sandbox } from './sandbox.js';
  *  - the branch is at its old commit or at the new one, and all that commit names can be read;
  *  - every staged entry refers to bytes that are there;
  *  - what was staged is staged still, or is in the commit;
+ *  - fsck finds nothing wrong;
  *  - doing it again completes it.
  */
 const CHILD = fileURLToPath(new URL('crash-child.mjs', import.meta.url));
@@ -40,17 +42,21 @@ afterEach(() => sandbox.remove());
 
 const nameOf = (i: number): string => join(source, `run-${i % 6}`, `frame-${i}.bin`);
 
+const INPUTS = {
+  put: () => ({ sources: [source], prefix: 'raw', recursive: true }),
+  commit: () => ({ message: 'freeze' }),
+  merge: () => ({ source: 'labels', preferences: [] }),
+};
+type Work = keyof typeof INPUTS;
+
 interface Killed {
   readonly signal: NodeJS.Signals | null;
   readonly code: number | null;
 }
 
 /** @param stop a fault point, or milliseconds after which the process is killed from outside */
-async function runChild(work: 'put' | 'commit', stop?: string | number): Promise<Killed> {
-  const input =
-    work === 'put'
-      ? { ...sandbox.target, sources: [source], prefix: 'raw', recursive: true }
-      : { ...sandbox.target, message: 'freeze', author: 'rosa' };
+async function runChild(work: Work, stop?: string | number): Promise<Killed> {
+  const input = { ...sandbox.target, author: 'rosa', ...INPUTS[work]() };
   const env = { ...process.env, ...(typeof stop === 'string' ? { TARN_FAULT_POINT: stop } : {}) };
   const child = spawn(process.execPath, [CHILD, work, sandbox.home.path, JSON.stringify(input)], {
     env,
@@ -81,6 +87,13 @@ async function readAll(view: View): Promise<Set<string>> {
 
 /** Checks the promises; resolves to where the branch is and what the workspace shows. */
 async function look(): Promise<{ head: CommitId; committed: number; seen: number; left: number }> {
+  const faults: Fault[] = [];
+  await sandbox.threads.run(
+    'fsck',
+    { repository: 'drive', fast: false },
+    { onRows: async (rows) => void faults.push(...rows) },
+  );
+  expect(faults).toEqual([]);
   const workspace = await sandbox.workspace();
   const repository = await sandbox.repository();
   const { commitId } = await repository.resolve('main@');
@@ -164,6 +177,40 @@ describe('a commit that is killed', () => {
     }
     await runChild('commit');
     expect(await look()).toMatchObject({ committed: FILES, left: 0 });
+  });
+});
+
+describe('a merge that is killed', () => {
+  beforeEach(async () => {
+    expect(await runChild('put')).toMatchObject({ code: 0 });
+    expect(await runChild('commit')).toMatchObject({ code: 0 });
+    const repository = await sandbox.repository();
+    const { commitId } = await repository.resolve('main@');
+    await repository.createRef('branch', 'labels', commitId, 'rosa');
+    for (const branch of ['main', 'labels']) {
+      const workspace = await sandbox.workspace(branch);
+      const prefix = key(branch === 'main' ? 'raw/run-0/' : 'raw/run-1/');
+      await workspace.removePrefix(prefix);
+      await workspace.commit({ message: `remove ${prefix}`, author: 'rosa' });
+    }
+  });
+
+  const LEFT = { main: (FILES * 5) / 6, merged: (FILES * 4) / 6 };
+
+  it.each(COMMIT_POINTS)('at %s leaves the %s head', async (point, which) => {
+    expect(await runChild('merge', point)).toMatchObject({ signal: 'SIGKILL' });
+    expect((await look()).committed).toBe(which === 'new' ? LEFT.merged : LEFT.main);
+    expect(await runChild('merge')).toMatchObject({ code: 0 });
+    expect((await look()).committed).toBe(LEFT.merged);
+  });
+
+  it('at any time', async () => {
+    for (let delay = 10; delay <= 90; delay += 20) {
+      await runChild('merge', delay);
+      expect([LEFT.main, LEFT.merged]).toContain((await look()).committed);
+    }
+    expect(await runChild('merge')).toMatchObject({ code: 0 });
+    expect((await look()).committed).toBe(LEFT.merged);
   });
 });
 

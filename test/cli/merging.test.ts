@@ -132,6 +132,49 @@ describe('merging from the command line', () => {
     expect(clash.code).toBe(3);
   });
 
+  it('moves a branch to another commit, says how to come back, and keeps what is staged', async () => {
+    const { commit: was } = await shell.json<{ commit: string }>('show', 'drive/replay');
+    await shell.must('put', await shell.file('staged'), 'drive/replay/staged');
+    const asked = await shell.tarn(['reset', 'drive/replay', 'audit']);
+    expect(asked).toMatchObject({ code: 2 });
+    const told = await shell.must('reset', 'drive/replay', 'audit', '--yes');
+    expect(told).toContain(`was at ${was}`);
+    const { commit: audit } = await shell.json<{ commit: string }>('show', 'drive/audit');
+    expect(await shell.json('show', 'drive/replay@')).toMatchObject({ commit: audit });
+    expect(await shell.must('status', 'drive/replay')).toContain('staged');
+    const moved = await shell.json('reset', 'drive/replay', was, '--yes');
+    expect(moved).toEqual({ branch: 'replay', from: audit, to: was });
+    const [newest] = await shell.jsonRows<object>('branch', 'history', 'drive/replay');
+    expect(newest).toMatchObject({ why: 'reset' });
+  });
+
+  it('merges into a protected branch what says its context, and picks and resets nothing there', async () => {
+    await shell.must('branch', 'create', 'drive/release', '--from', 'audit');
+    await shell.must('branch', 'protect', 'drive/release');
+    await shell.must('repo', 'require', 'drive/release', 'calibration');
+    const denied = [
+      [['merge', 'drive/main', 'release'], 'calibration'],
+      [['merge', 'drive/main', 'release', '--dry-run'], 'calibration'],
+      [['cherry-pick', 'drive/release', 'main'], 'protected'],
+      [['reset', 'drive/release', 'main', '--yes'], 'protected'],
+    ] as const;
+    for (const [args, words] of denied) {
+      const ran = await shell.tarn(args);
+      expect(ran).toMatchObject({ code: 1, stdout: '' });
+      expect(ran.stderr).toContain(words);
+    }
+    await shell.must('merge', 'drive/replay', 'release', '--meta', 'calibration=v7');
+    await shell.must(
+      'revert',
+      'drive/release',
+      'release',
+      '--mainline',
+      '1',
+      '--meta',
+      'calibration=v7',
+    );
+  });
+
   it.each([
     [2, ['merge', 'drive/main', 'main'], "branch 'main' cannot be merged into itself"],
     [2, ['merge', `drive/${GLARE}`, 'main', '--prefer', 'ours'], 'which side is preferred'],

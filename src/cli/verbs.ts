@@ -21,6 +21,11 @@ export const VERBS: readonly Verb[] = [
     () => import('./verbs/repo.js'),
   ),
   verb('put', 'stage files or folders on a branch', () => import('./verbs/put.js')),
+  verb(
+    'import',
+    'stage a folder where it lies, without copying it',
+    () => import('./verbs/import.js'),
+  ),
   verb('rm', 'stage the removal of files or folders', () => import('./verbs/rm.js')),
   verb('mv', 'stage another path for a file or folder', () => import('./verbs/mv.js')),
   verb('cp', 'stage a copy of a file or folder', () => import('./verbs/cp.js')),

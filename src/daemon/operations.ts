@@ -14,6 +14,7 @@ import { fsck } from './operations/fsck.js';
 import { get } from './operations/get.js';
 import { diff, diffStat } from './operations/diff.js';
 import { bisectCandidates, blame, catCommit, log, show } from './operations/history.js';
+import { importFolder } from './operations/import.js';
 import { du, ls, stat } from './operations/list.js';
 import { cherryPick, merge, mergeBase, revert } from './operations/merging.js';
 import { mount, mounts, umount } from './operations/mount.js';
@@ -42,6 +43,7 @@ export const HANDLERS: Handlers = {
   'settings.history': settingsHistory,
   'settings.change': settingsChange,
   put,
+  import: importFolder,
   rm,
   mv,
   cp,

@@ -2,6 +2,7 @@ import type { ErrorKind } from '../util/errors.js';
 import type { PutResult } from '../workspace/jobs/put.js';
 import type { FsckOperations } from './protocol/fsck.js';
 import type { HistoryOperations } from './protocol/history.js';
+import type { ImportOperations } from './protocol/import.js';
 import type { MergingOperations } from './protocol/merging.js';
 import type { RefOperations, SettingsResult } from './protocol/refs.js';
 import type { StagingOperations } from './protocol/staging.js';
@@ -46,7 +47,13 @@ export interface Progress {
 
 /** Each operation's arguments, the rows it streams and what it ends with. */
 export interface Operations
-  extends HistoryOperations, MergingOperations, RefOperations, StagingOperations, FsckOperations {
+  extends
+    FsckOperations,
+    HistoryOperations,
+    ImportOperations,
+    MergingOperations,
+    RefOperations,
+    StagingOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<Page, RepositoryRow, Nothing>;
@@ -178,6 +185,8 @@ export interface StatResult extends ListRow {
   readonly ref: string;
   readonly commit: string;
   readonly content?: string;
+  /** The URL of the file that it points at. */
+  readonly importedFrom?: string;
   readonly contentType?: string;
   readonly etag?: string;
   readonly metadata?: Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@ import { TarnError } from '../util/errors.js';
 import type { Address, Entry, Extent, FileEntry, SymlinkEntry } from '../model/entry.js';
 import { EXTENTS_MAX, METADATA_BYTES_MAX } from '../model/entry.js';
 import { BLOCK_BYTES, EMPTY_CONTENT } from '../model/ids.js';
-import { isPinned, pinnedContentId, URL_BYTES_MAX } from '../model/imported.js';
+import { isPinned, URL_BYTES_MAX } from '../model/imported.js';
 import type { Key } from '../model/path.js';
 import { keyToText, PATH_BYTES_MAX } from '../model/path.js';
 import {
@@ -85,7 +85,7 @@ function checkFile(key: Key, entry: FileEntry): void {
     if (content !== EMPTY_CONTENT) refuseEntry(key, `is empty, but its content is ${content}`);
     return;
   }
-  if (address.kind === 'imported') checkImported(key, entry, address);
+  if (address.kind === 'imported') checkImported(key, address);
   else if (isPinned(content)) refuseEntry(key, `is not imported, but its content is ${content}`);
   if (!isPinned(content) && !content.startsWith(size <= BLOCK_BYTES ? 'sha256:' : 'merkle:')) {
     refuseEntry(key, `has ${size} bytes, which the content id ${content} cannot name`);
@@ -94,13 +94,10 @@ function checkFile(key: Key, entry: FileEntry): void {
   if (address.kind === 'extents') checkExtents(key, address.extents, size);
 }
 
-function checkImported(key: Key, { size, content }: FileEntry, { url, pin }: Imported): void {
+function checkImported(key: Key, { url, pin }: Imported): void {
   checkText(key, 'URL', url, URL_BYTES_MAX);
   if (url === '') refuseEntry(key, 'is imported from nowhere');
   checkTime(key, pin.mtimeSec, pin.mtimeNsec);
-  if (isPinned(content) && content !== pinnedContentId(url, size, pin)) {
-    refuseEntry(key, `has the content id ${content}, which its URL and pin do not give`);
-  }
 }
 
 function checkPacked(key: Key, offset: number, size: number): void {

@@ -1,4 +1,5 @@
 import type { Entry } from '../model/entry.js';
+import { importedUrl } from '../model/imported.js';
 import { keyFromText, type Key } from '../model/path.js';
 import type { ViewSource } from '../repo/view.js';
 
@@ -48,6 +49,8 @@ export function entryXattrs(source: ViewSource, key: Key, entry: Entry): Xattrs 
   addSource(list, source);
   list.addBytes(`${PROVENANCE}path`, Buffer.from(key, 'latin1'));
   list.add(`${PROVENANCE}content`, entry.content);
+  const importedFrom = importedUrl(entry);
+  if (importedFrom !== undefined) list.add(`${PROVENANCE}imported`, importedFrom);
   if (entry.contentType !== undefined) list.add('user.mime_type', entry.contentType);
   list.addRecord(ENTRY_METADATA, entry.metadata ?? {});
   return list.values;

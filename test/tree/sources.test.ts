@@ -8,9 +8,11 @@ import type { Key } from '../../src/model/path.js';
 import { keyFromText } from '../../src/model/path.js';
 import { ByteWriter } from '../../src/tree/bytes.js';
 import { decodeNode } from '../../src/tree/decode.js';
+import { diffTrees } from '../../src/tree/diff.js';
 import { LeafEncoder } from '../../src/tree/encode.js';
 import { sourceOf, urlOf } from '../../src/tree/sources.js';
-import { hashOf, key } from './fixtures.js';
+import { buildTree } from '../../src/tree/write.js';
+import { hashOf, key, MemoryNodes, nodesOver } from './fixtures.js';
 import { common, small } from './sample.js';
 
 const pin = { kind: 'mtime', mtimeSec: common.mtimeSec, mtimeNsec: common.mtimeNsec } as const;
@@ -91,7 +93,6 @@ describe('an imported entry', () => {
       { address: { kind: 'imported', url, pin: { ...pin, mtimeNsec: -1 } } },
       /nanoseconds/,
     ],
-    ['another file’s pinned id', { content: pinnedContentId(url, 301, pin) }, /do not give/],
     ['no import, but a pinned id', { address: { kind: 'whole' } }, /is not imported/],
     ['no bytes', { size: 0 }, /0 bytes at an address/],
   ])('with %s is refused', (_, change, message) => {
@@ -192,5 +193,22 @@ describe('a leaf with sources that is not canonical', () => {
     const { bytes } = encoder.finish();
     expect(bytes.length).toBeLessThan(400_000);
     expect(decodeNode(sha256(bytes) as NodeId, bytes).count).toBeGreaterThan(50);
+  });
+});
+
+describe('two trees of files imported from different folders', () => {
+  it('differ in each of them, though the bytes of their items are equal', async () => {
+    const nodes = nodesOver(new MemoryNodes());
+    const from = async (folder: string): Promise<NodeId> => {
+      const items = Array.from({ length: 40 }, (_, i) => {
+        const name = `${String(i).padStart(4, '0')}.jpg`;
+        return { key: key(`raw/${name}`), entry: pinned(`file:///${folder}/${name}`) };
+      });
+      return (await buildTree(nodes, [items])).id;
+    };
+    const [before, after] = [await from('run-8421'), await from('run-8422')];
+    const changes = [];
+    for await (const batch of diffTrees(nodes, before, after)) changes.push(...batch);
+    expect(changes).toHaveLength(40);
   });
 });

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { FileEntry } from '../../src/model/entry.js';
+import { pinnedContentId } from '../../src/model/imported.js';
 import { keyFromText } from '../../src/model/path.js';
 import type { FrozenFilesystem } from '../../src/vfs/frozen-filesystem.js';
+import { entryXattrs } from '../../src/vfs/xattrs.js';
 import { filesystemOf, inodeOf, NEVER, succeeded } from './helpers.js';
+import { MemoryView } from './memory-view.mjs';
 
 async function xattrsOf(fs: FrozenFilesystem, path: string): Promise<Record<string, string>> {
   const inode = await inodeOf(fs, path);
@@ -114,5 +118,25 @@ describe('provenance', () => {
       { path: 'e', symlink: 'abcd' },
     ]);
     expect(await filesystem.statfs(NEVER)).toEqual({ files: 4, bytes: 12 });
+  });
+
+  it('P8: An imported file has `user.tarn.imported`, the URL of the file that it points at.', () => {
+    const pin = { kind: 'mtime', mtimeSec: 1, mtimeNsec: 0 } as const;
+    const url = 'file:///data/run-8421/é.jpg';
+    const content = pinnedContentId(url, 3, pin);
+    const entry: FileEntry = {
+      kind: 'file',
+      mode: 0o644,
+      size: 3,
+      content,
+      address: { kind: 'imported', url, pin },
+      mtimeSec: 1,
+      mtimeNsec: 0,
+    };
+    const { source } = new MemoryView([]);
+    const found = entryXattrs(source, keyFromText('é.jpg'), entry);
+    const valueOf = (name: string) => Buffer.from(found.get(keyFromText(name)) ?? []).toString();
+    expect(valueOf('user.tarn.imported')).toBe(url);
+    expect(valueOf('user.tarn.content')).toBe(content);
   });
 });

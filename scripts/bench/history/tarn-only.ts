@@ -201,7 +201,15 @@ export async function localImport(peer: TarnPeer, files: number, report: Report)
   await peer.createBranch('imported', 'main');
   const before = await peer.metadataBytes();
   const ms = await timed(() =>
-    peer.call('import', { branch: 'imported', path: 'imported/', source: folder }),
+    peer.call('import', {
+      branch: 'imported',
+      path: 'imported/',
+      source: folder,
+      verify: false,
+      dryRun: false,
+      include: [],
+      exclude: [],
+    }),
   );
   const committed = await timed(() => peer.commit('imported', 'import'));
   report({

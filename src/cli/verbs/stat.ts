@@ -29,6 +29,7 @@ const stat: Command = {
       ['mtime', found.mtime],
       ['target', found.target],
       ['content', found.content],
+      ['imported', found.importedFrom === undefined ? undefined : `from ${found.importedFrom}`],
       ['type', found.contentType],
       ['etag', found.etag],
       ['repository', found.repository],

@@ -1,5 +1,6 @@
 import type { Entry } from '../../model/entry.js';
 import { entrySize } from '../../model/entry.js';
+import { importedUrl } from '../../model/imported.js';
 import type { Key } from '../../model/path.js';
 import { keyToText, parsePrefix, prefixEnd } from '../../model/path.js';
 import type { View } from '../../repo/view.js';
@@ -214,9 +215,11 @@ function details(entry: Entry): Partial<Awaited<ReturnType<typeof stat.run>>> {
   const shared = metadata === undefined ? {} : { metadata };
   if (entry.kind === 'symlink') return shared;
   const { content, contentType, etag } = entry;
+  const importedFrom = importedUrl(entry);
   return {
     ...shared,
     content,
+    ...(importedFrom === undefined ? {} : { importedFrom }),
     ...(contentType === undefined ? {} : { contentType }),
     ...(etag === undefined ? {} : { etag }),
   };

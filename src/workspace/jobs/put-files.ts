@@ -19,10 +19,12 @@ import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
 import { faultPoint } from '../../util/fault-point.js';
 import type { Workspace } from '../workspace.js';
+import type { Attributes } from './file-attributes.js';
+import { attributesOf } from './file-attributes.js';
 import type { JobContext, JobOutput, JobProgress } from './job.js';
+import { Notes } from './notes.js';
 import { OwnPlaces } from './own-places.js';
-import type { PutInput, PutNote, PutResult } from './put.js';
-import { NOTES_MAX } from './put.js';
+import type { PutInput, PutResult } from './put.js';
 import { targetsOf } from './put-targets.js';
 import type { DiskPath, Found } from './walk.js';
 import { forSystem, NOT_HELD, pathText, walkDirectory, why } from './walk.js';
@@ -37,7 +39,6 @@ const PROGRESS_INTERVAL_MS = 100;
 /** Never follows a symlink that took a file's place, nor hangs on a pipe that did. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-type Attributes = Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'>;
 type Tag = { readonly key: Key } & Attributes;
 
 export async function putInto(
@@ -261,28 +262,6 @@ class Put {
     this.#reportedAt = now;
     this.#onProgress({ files: this.#files, bytes: this.#bytes, current: pathText(path) });
   }
-}
-
-class Notes {
-  readonly listed: PutNote[] = [];
-  count = 0;
-
-  add(path: DiskPath, text: string): void {
-    this.count += 1;
-    if (this.listed.length < NOTES_MAX) this.listed.push({ path: pathText(path), why: text });
-  }
-}
-
-const NANOSECONDS = 1_000_000_000n;
-
-function attributesOf({ mode, mtimeNs }: BigIntStats): Attributes {
-  const rest = mtimeNs % NANOSECONDS;
-  const nsec = rest < 0n ? rest + NANOSECONDS : rest;
-  return {
-    mode: Number(mode & 0o7777n),
-    mtimeSec: Number((mtimeNs - nsec) / NANOSECONDS),
-    mtimeNsec: Number(nsec),
-  };
 }
 
 function turn(): Promise<void> {

@@ -23,7 +23,7 @@ export interface PutTarget {
  * @throws TarnError not-found, is-directory, invalid, denied
  */
 export async function targetsOf(
-  { sources, prefix, recursive }: PutInput,
+  { sources, prefix, recursive }: Pick<PutInput, 'sources' | 'prefix' | 'recursive'>,
   view: View,
   own: OwnPlaces,
   signal: AbortSignal,

@@ -1,5 +1,6 @@
 import type { Key } from '../../model/path.js';
 import type { JobTarget } from './job.js';
+import type { Note } from './notes.js';
 
 export interface PutInput extends JobTarget {
   readonly branch: string;
@@ -15,11 +16,6 @@ export interface PutInput extends JobTarget {
   readonly recursive: boolean;
 }
 
-export interface PutNote {
-  readonly path: string;
-  readonly why: string;
-}
-
 export interface PutResult {
   /** Files staged, or found to be as they are on the branch. */
   readonly files: number;
@@ -28,11 +24,9 @@ export interface PutResult {
   readonly directories: number;
   readonly bytes: number;
   /** What a repository does not hold: sockets, devices, pipes; at most NOTES_MAX of them listed. */
-  readonly skipped: readonly PutNote[];
+  readonly skipped: readonly Note[];
   readonly skippedCount: number;
   /** What could not be read or named; everything else is staged. At most NOTES_MAX listed. */
-  readonly failures: readonly PutNote[];
+  readonly failures: readonly Note[];
   readonly failureCount: number;
 }
-
-export const NOTES_MAX = 1_000;

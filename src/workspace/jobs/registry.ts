@@ -3,6 +3,7 @@ import type { JobEntry, JobRun } from './job.js';
 /** Every job there is, by the name under which `daemon status` shows it. */
 export const JOBS = {
   put: { load: () => import('./put-job.js'), isLong: true },
+  import: { load: () => import('./import-job.js'), isLong: true },
   rm: { load: () => import('./remove-job.js'), isLong: false },
   mv: { load: () => import('./move-job.js'), isLong: true },
   cp: { load: () => import('./copy-job.js'), isLong: true },

@@ -14,7 +14,6 @@ export type Found =
   | { readonly kind: 'directory'; readonly key: Key; readonly stats: BigIntStats }
   | { readonly kind: 'skipped' | 'failed'; readonly path: DiskPath; readonly why: string };
 
-/** Rights of a directory that needs no marker: what a mount shows for one without. */
 const USUAL_DIRECTORY_MODE = 0o755n;
 const REPLACEMENT = Buffer.from('\uFFFD', 'utf8').toString('latin1');
 const IS_ASCII = /^[\x20-\x7e]*$/;
@@ -30,7 +29,12 @@ export function forSystem(path: DiskPath): string | Buffer {
 
 /** For messages. */
 export function pathText(path: DiskPath): string {
-  return Buffer.from(path, 'latin1').toString('utf8');
+  return IS_ASCII.test(path) ? path : Buffer.from(path, 'latin1').toString('utf8');
+}
+
+/** Whether it has the rights that a mount shows for a directory without a marker. */
+export function isUsualDirectory({ mode }: BigIntStats): boolean {
+  return (mode & 0o7777n) === USUAL_DIRECTORY_MODE;
 }
 
 /**
@@ -56,8 +60,7 @@ export function* walkDirectory(
     yield { kind: 'failed', path, why: why(error) };
     return;
   }
-  const isUsual = (stats.mode & 0o7777n) === USUAL_DIRECTORY_MODE;
-  if (prefix !== '' && (children.length === 0 || !isUsual)) {
+  if (prefix !== '' && (children.length === 0 || !isUsualDirectory(stats))) {
     yield { kind: 'directory', key: prefix, stats };
   }
   for (const { name, kind } of children) {

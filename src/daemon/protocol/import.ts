@@ -1,0 +1,20 @@
+import type { ImportResult } from '../../workspace/jobs/import.js';
+import type { Operation } from './terms.js';
+
+export interface ImportOperations {
+  import: Operation<ImportArguments, never, ImportResult>;
+}
+
+export interface ImportArguments {
+  readonly repository: string;
+  readonly branch: string;
+  /** Where to; of a folder what is below it comes below this. */
+  readonly path: string;
+  /** Absolute path of a folder or file on this machine. */
+  readonly source: string;
+  readonly verify: boolean;
+  readonly dryRun: boolean;
+  /** Patterns of paths below the folder (util/glob.ts). */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}

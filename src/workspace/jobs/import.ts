@@ -1,0 +1,41 @@
+import type { Key } from '../../model/path.js';
+import type { JobTarget } from './job.js';
+import type { Note } from './notes.js';
+
+export interface ImportInput extends JobTarget {
+  readonly branch: string;
+  /** Absolute path of a folder or a file; symbolic links in it are followed. */
+  readonly source: string;
+  /**
+   * Where what is below the folder goes; for a file its path, or the directory that it goes into
+   * (as of a put of one file).
+   */
+  readonly prefix: Key;
+  /** Reads every file once and records the ids of the contents. */
+  readonly isVerified: boolean;
+  /** Only looks at what there is. */
+  readonly isDryRun: boolean;
+  /**
+   * Patterns (util/glob.ts) of paths below the folder: what matches one of `include`, everything
+   * when that is empty, and none of `exclude`.
+   */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+export interface ImportResult {
+  /** What was imported: `file://` and the real path. */
+  readonly url: string;
+  readonly files: number;
+  readonly symlinks: number;
+  /** Directories that needed a marker: they are empty or have unusual rights. */
+  readonly directories: number;
+  /** In the files; none of them is copied. */
+  readonly bytes: number;
+  /** What is no file: sockets, devices, pipes, tarn's own places; at most NOTES_MAX listed. */
+  readonly skipped: readonly Note[];
+  readonly skippedCount: number;
+  /** What could not be looked at or named; everything else is staged. At most NOTES_MAX listed. */
+  readonly failures: readonly Note[];
+  readonly failureCount: number;
+}

@@ -1,4 +1,5 @@
-import { RESTART_INTERVAL } from './format.js';
+import { HASH_BYTES } from '../model/ids.js';
+import { LEAF_HEADER_BYTES, RESTART_INTERVAL } from './format.js';
 import type { LeafNode } from './node.js';
 import { haveSameSources } from './sources.js';
 
@@ -23,6 +24,30 @@ export function equalRun(a: LeafNode, i: number, b: LeafNode, j: number, inStep:
     else break;
   }
   return equal;
+}
+
+/**
+ * How many items of `a` from `i` on are those of `b` from `j` on in every respect, also in where the
+ * content lies. May be fewer than there are.
+ */
+export function identicalRun(a: LeafNode, i: number, b: LeafNode, j: number): number {
+  if (i % RESTART_INTERVAL !== 0 || j % RESTART_INTERVAL !== 0 || !haveSameTables(a, b)) return 0;
+  const most = Math.min(a.count - i, b.count - j);
+  let identical = 0;
+  while (identical < most) {
+    const block = Math.min(RESTART_INTERVAL, most - identical);
+    if (!isEqual(a, i + identical, b, j + identical, block)) break;
+    identical += block;
+  }
+  return identical;
+}
+
+/** Whether a row that both leaves have means the same in both. */
+function haveSameTables(a: LeafNode, b: LeafNode): boolean {
+  if (a.mtimeBase !== b.mtimeBase || !haveSameSources(a, b)) return false;
+  const end = LEAF_HEADER_BYTES + Math.min(a.packs, b.packs) * HASH_BYTES;
+  const start = LEAF_HEADER_BYTES;
+  return a.bytes.compare(b.bytes, start, end, start, end) === 0;
 }
 
 function isEqual(a: LeafNode, i: number, b: LeafNode, j: number, count: number): boolean {

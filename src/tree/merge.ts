@@ -1,13 +1,16 @@
+import { throwIfAborted } from '../util/abort.js';
 import type { Entry } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
-import { isSameEntry } from '../model/same-entry.js';
+import { ROOT_KEY } from '../model/path.js';
 import type { Span } from '../model/span.js';
-import { WHOLE_SPAN } from '../model/span.js';
-import { diffTrees } from './diff.js';
-import type { TreeChange } from './diff.js';
-import type { Nodes } from './nodes.js';
+import { spanOfPrefix, WHOLE_SPAN } from '../model/span.js';
 import type { Edit } from './edit.js';
+import type { Nesting } from './nesting.js';
+import { Nestings } from './nesting.js';
+import type { Nodes } from './nodes.js';
+import type { Finding, ThreeEntries } from './three-way.js';
+import { ThreeWay } from './three-way.js';
 import type { WrittenTree } from './write.js';
 import { editTree } from './write.js';
 
@@ -20,9 +23,11 @@ export interface MergeInput {
   readonly span?: Span;
   /** Which side wins a conflict; undefined leaves it one. */
   readonly prefer?: (key: Key) => 'ours' | 'theirs' | undefined;
+  /** A path may become both a file and a directory, which is a conflict without it. */
+  readonly mayNest?: boolean;
 }
 
-/** A key that both sides changed since the base, each in its own way; undefined where absent. */
+/** A path that both sides changed since the base, each in its own way; undefined where absent. */
 export interface MergeConflict {
   readonly key: Key;
   readonly base: Entry | undefined;
@@ -45,6 +50,12 @@ export const CONFLICTS_LISTED_MAX = 10_000;
 /**
  * Merges two trees by what each changed since `base`, key by key. Where only one side changed a key
  * its entry is taken, also when that is none; where both made the same change (isSameEntry), ours.
+ * What only theirs changed is taken in whole subtrees unread, so the cost follows what both changed
+ * in common, and the number of places where theirs differs.
+ *
+ * A path where one side adds a file while the other adds entries below it, as in a directory, is a
+ * conflict too, in which the side with the directory has no entry; `prefer` keeps the file or what is
+ * below it. It is none where one of the three trees has both already.
  * @throws TarnError not-found, corrupt, unsupported, aborted, no-space, and what the store throws
  */
 export async function mergeTrees(
@@ -52,33 +63,134 @@ export async function mergeTrees(
   input: MergeInput,
   signal?: AbortSignal,
 ): Promise<MergeOutcome> {
-  const { base, ours, theirs, span = WHOLE_SPAN, prefer = () => undefined } = input;
-  const mine = new Map<Key, TreeChange>();
-  for await (const batch of diffTrees(nodes, base, ours, span, signal)) {
-    for (const change of batch) mine.set(change.key, change);
+  const plan = new MergePlan(nodes, input, signal);
+  await plan.make();
+  if (plan.count > 0) {
+    return { kind: 'conflicts', conflicts: plan.conflicts(), count: plan.count };
   }
-  const edits: Edit[] = [];
-  const conflicts: MergeConflict[] = [];
-  let settled = 0;
-  for await (const batch of diffTrees(nodes, base, theirs, span, signal)) {
-    for (const { key, before, after } of batch) {
-      const own = mine.get(key);
-      if (own !== undefined && isSameEntry(own.after, after)) continue;
-      if (own !== undefined) {
-        const side = prefer(key);
-        if (side === undefined)
-          conflicts.push({ key, base: before, ours: own.after, theirs: after });
-        else settled += 1;
-        if (side !== 'theirs') continue;
+  const merged = await editTree(nodes, input.ours, plan.edits(), signal);
+  const unnested = plan.unnesting();
+  const tree =
+    unnested.length === 0 ? merged : await editTree(nodes, merged.id, [unnested], signal);
+  return { kind: 'merged', tree, settled: plan.settled };
+}
+
+const BATCH = 500;
+/** Edits that are kept while conflicts are looked for; if there are more they are found twice. */
+const EDITS_KEPT_MAX = 100_000;
+
+class MergePlan {
+  readonly #nodes: Nodes;
+  readonly #input: MergeInput;
+  readonly #span: Span;
+  readonly #signal: AbortSignal | undefined;
+  /** Undefined when there are too many to keep. */
+  #kept: Edit[] | undefined = [];
+  #conflicts: MergeConflict[] = [];
+  readonly #nested = new Set<Key>();
+  readonly #unnesting: Edit[] = [];
+  /** Of the conflicts that are left. */
+  count = 0;
+  settled = 0;
+
+  constructor(nodes: Nodes, input: MergeInput, signal: AbortSignal | undefined) {
+    this.#nodes = nodes;
+    this.#input = input;
+    this.#span = input.span ?? WHOLE_SPAN;
+    this.#signal = signal;
+  }
+
+  async make(): Promise<void> {
+    const mayNest = this.#input.mayNest === true;
+    const nestings = mayNest
+      ? undefined
+      : await Nestings.open(this.#nodes, this.#input, this.#span, this.#signal);
+    for await (const findings of this.#findings()) {
+      for (const finding of findings) {
+        if (finding.kind === 'conflict') this.#note(finding.key, finding.entries);
+        const edit = this.#editOf(finding);
+        if (edit === undefined) continue;
+        this.#keep(edit);
+        for (const nesting of (await nestings?.of(finding)) ?? []) this.#noteNesting(nesting);
       }
-      edits.push(
-        after === undefined ? { kind: 'remove', key } : { kind: 'put', key, entry: after },
-      );
     }
   }
-  const count = conflicts.length;
-  if (count > 0) {
-    return { kind: 'conflicts', conflicts: conflicts.slice(0, CONFLICTS_LISTED_MAX), count };
+
+  /** In key order, CONFLICTS_LISTED_MAX at most. */
+  conflicts(): MergeConflict[] {
+    const sorted = this.#conflicts.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    return sorted.slice(0, CONFLICTS_LISTED_MAX);
   }
-  return { kind: 'merged', tree: await editTree(nodes, ours, [edits], signal), settled };
+
+  /** What makes the merged tree out of ours, but for paths that are both file and directory. */
+  async *edits(): AsyncGenerator<readonly Edit[]> {
+    if (this.#kept !== undefined) {
+      yield this.#kept;
+      return;
+    }
+    for await (const findings of this.#findings()) {
+      yield findings.map((finding) => this.#editOf(finding)).filter((edit) => edit !== undefined);
+    }
+  }
+
+  /** What leaves of each path that is both file and directory the one that is preferred. */
+  unnesting(): Edit[] {
+    const placeOf = (edit: Edit): Key => (edit.kind === 'replace' ? edit.span.from : edit.key);
+    const sorted = this.#unnesting.toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+    let gone: Span | undefined;
+    return sorted.filter((edit) => {
+      if (gone?.to !== undefined && placeOf(edit) < gone.to) return false;
+      if (edit.kind === 'replace') gone = edit.span;
+      return true;
+    });
+  }
+
+  async *#findings(): AsyncGenerator<readonly Finding[]> {
+    const trees = await ThreeWay.open(this.#nodes, this.#input, this.#span, this.#signal);
+    for (;;) {
+      throwIfAborted(this.#signal);
+      const findings = await trees.next(BATCH);
+      if (findings.length === 0) return;
+      yield findings;
+    }
+  }
+
+  #keep(edit: Edit): void {
+    if (this.#kept?.length === EDITS_KEPT_MAX) this.#kept = undefined;
+    this.#kept?.push(edit);
+  }
+
+  /** Undefined where ours stays. */
+  #editOf(finding: Finding): Edit | undefined {
+    if (finding.kind === 'take') {
+      const graft = { tree: this.#input.theirs, source: ROOT_KEY, target: ROOT_KEY };
+      return { kind: 'replace', span: finding.span, with: graft };
+    }
+    const { key } = finding;
+    if (finding.kind === 'conflict' && this.#input.prefer?.(key) !== 'theirs') return undefined;
+    const entry = finding.entries.theirs;
+    return entry === undefined ? { kind: 'remove', key } : { kind: 'put', key, entry };
+  }
+
+  /** Counts a conflict as settled or left; returns the side that is preferred. */
+  #note(key: Key, entries: ThreeEntries): 'ours' | 'theirs' | undefined {
+    const side = this.#input.prefer?.(key);
+    if (side !== undefined) {
+      this.settled += 1;
+      return side;
+    }
+    this.count += 1;
+    this.#conflicts.push({ key, ...entries });
+    if (this.#conflicts.length >= 2 * CONFLICTS_LISTED_MAX) this.#conflicts = this.conflicts();
+    return undefined;
+  }
+
+  #noteNesting({ key, file, entries }: Nesting): void {
+    if (this.#nested.has(key)) return;
+    this.#nested.add(key);
+    const side = this.#note(key, entries);
+    if (side === undefined) return;
+    if (side !== file) this.#unnesting.push({ kind: 'remove', key });
+    else this.#unnesting.push({ kind: 'replace', span: spanOfPrefix(`${key}/` as Key) });
+  }
 }

@@ -90,7 +90,8 @@ export class LiveHead {
     if (staged === undefined) return ours;
     if (staged.base === head.source.commitId) return staged.tree;
     const { tree: base } = await this.#repository.readCommit(staged.base, signal);
-    const sides = { base, ours, theirs: staged.tree, prefer: () => 'theirs' as const };
+    const prefer = (): 'theirs' => 'theirs';
+    const sides = { base, ours, theirs: staged.tree, prefer, mayNest: true };
     const outcome = await mergeTrees(this.#repository.nodes, sides, signal);
     if (outcome.kind === 'merged') return outcome.tree.id;
     throw new TarnError('internal', 'a merge that decides every conflict has left some');

@@ -117,7 +117,7 @@ class Under {
 
   async #merge(base: NodeId, ours: NodeId, theirs: NodeId, span: Span): Promise<NodeId> {
     const prefer = (key: Key): 'theirs' | undefined => (this.#isOver(key) ? 'theirs' : undefined);
-    const input = { base, ours, theirs, span, prefer };
+    const input = { base, ours, theirs, span, prefer, mayNest: true };
     const outcome = await mergeTrees(this.#repository.nodes, input, this.#signal);
     if (outcome.kind === 'merged') return outcome.tree.id;
     const keys = outcome.conflicts.slice(0, CONFLICTS_MAX).map(({ key }) => key);

@@ -217,7 +217,8 @@ export class Workspace {
         return (await editTree(nodes, ours, [[replaced]], signal)).id;
       }
       const { id: base } = await buildTree(nodes, [], signal);
-      const sides = { base, ours, theirs: tree, span, prefer: () => 'theirs' as const };
+      const prefer = (): 'theirs' => 'theirs';
+      const sides = { base, ours, theirs: tree, span, prefer, mayNest: true };
       const outcome = await mergeTrees(nodes, sides, signal);
       if (outcome.kind === 'merged') return outcome.tree.id;
       throw new TarnError('internal', 'a merge that decides every conflict has left some');

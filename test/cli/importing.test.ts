@@ -1,4 +1,4 @@
-import { mkdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run, Shell } from './shell.js';
 
@@ -99,6 +99,21 @@ describe('a run that is imported where it lies', () => {
       importedFrom: `file://${folder}/log.mcap`,
     });
     await utimes(`${folder}/log.mcap`, new Date(), new Date());
+    expect((await shell.must('cat', place)).length).toBe(3_000_000);
+  });
+
+  it('is not waited for where a mount hides it: the mount would wait for itself', async () => {
+    await rename(folder, `${folder}-away`);
+    const mount = await shell.mountPoint('data/run-8421');
+    await shell.must('mount', 'drive/golden', mount);
+    const read = await run('cat', [`${mount}/${RUN}/log.mcap`]);
+    expect(read).toMatchObject({ code: 1, stdout: '' });
+    const place = `drive/golden/${RUN}/log.mcap`;
+    expect((await shell.tarn(['cat', place])).stderr).toContain(`is hidden by the mount at`);
+    await shell.must('umount', mount);
+    await rmdir(mount);
+    await rename(`${folder}-away`, folder);
+    await utimes(`${folder}/log.mcap`, MTIME, MTIME);
     expect((await shell.must('cat', place)).length).toBe(3_000_000);
   });
 

@@ -49,7 +49,7 @@ describe.skipIf(missing !== undefined || !isRoot)('the end of a native mount', (
       await readFile(child.path('granted'));
       await child.call('unmount', { force: false });
     }
-    expect(await descriptorsOf(child.pid)).toBe(descriptors);
+    await expect.poll(() => descriptorsOf(child.pid)).toBe(descriptors);
     expect(await threadsOf(child.pid)).toBeLessThanOrEqual(threads);
     expect(await child.counts()).toMatchObject({ handles: 0, faults: [] });
   });

@@ -18,7 +18,12 @@ export class DaemonSocket {
   }
 
   async call(operation: string, args: Readonly<Record<string, unknown>>): Promise<Answer> {
-    const text = await this.#post(`/v1/${operation}`, JSON.stringify(args));
+    const [path, body] = [`/v1/${operation}`, JSON.stringify(args)];
+    // A connection that the daemon has closed meanwhile is only found out by using it.
+    const text = await this.#post(path, body).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
+      return this.#post(path, body);
+    });
     const rows: Record<string, unknown>[] = [];
     for (const line of text.split('\n')) {
       if (line === '') continue;

@@ -36,6 +36,16 @@ export async function readPackIndex(
   return { size, contents: decodePackIndex(index, range.offset, id, key) };
 }
 
+/** The first content that the bytes of the pack do not hold as its index says. */
+export function wrongContent(
+  contents: readonly PackedContent[],
+  bytes: Uint8Array,
+): PackedContent | undefined {
+  return contents.find(
+    ({ hash, offset, length }) => sha256(bytes.subarray(offset, offset + length)) !== hash,
+  );
+}
+
 /** Whether the whole pack decodes and each content in it hashes to its name. */
 export async function isPackIntact(
   objects: ObjectStore,
@@ -45,9 +55,7 @@ export async function isPackIntact(
   try {
     const { contents } = await readPackIndex(objects, id, signal);
     const bytes = await objects.get(packKey(id), signal === undefined ? {} : { signal });
-    return contents.every(
-      ({ hash, offset, length }) => sha256(bytes.subarray(offset, offset + length)) === hash,
-    );
+    return wrongContent(contents, bytes) === undefined;
   } catch (error) {
     if (error instanceof TarnError && error.kind === 'corrupt') return false;
     throw error;

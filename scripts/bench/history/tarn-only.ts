@@ -7,7 +7,7 @@ import { makeFolder } from './folder.js';
 import { dayOf, FILES_IN_DAY, pathOf, scattered } from './layout.js';
 import type { TarnPeer } from './tarn-peer.js';
 import type { Report } from './workloads.js';
-import { median, timed } from './workloads.js';
+import { median, middle, timed } from './workloads.js';
 
 const execute = promisify(execFile);
 const COMMITS = fileURLToPath(
@@ -66,8 +66,7 @@ async function mounting(lab: Lab, figure: Show): Promise<void> {
     );
     await lab.unmount();
   }
-  times.sort((a, b) => a - b);
-  figure('mount to the first ls (the command and ls)', times[3] ?? 0, 100);
+  figure('mount to the first ls (the command and ls)', middle(times), 100);
 }
 
 async function thousandCommits(peer: TarnPeer, files: number, report: Report): Promise<void> {

@@ -9,7 +9,7 @@ import { TarnError } from '../../util/errors.js';
 import { ContentReader } from '../content-reader.js';
 import { CORRUPT_HINT } from '../corrupt.js';
 import { manifestKey, packKey, wholeKey } from '../layout.js';
-import { readPackIndex } from '../pack-reader.js';
+import { readPackIndex, wrongContent } from '../pack-reader.js';
 import type { Findings } from './findings.js';
 
 /** Files are read in pieces of this many bytes. */
@@ -92,8 +92,9 @@ export class ContentCheck {
     const { contents } = await readPackIndex(this.#objects, pack, this.#signal);
     if (this.#first(pack) && this.#readsBytes) {
       const bytes = await this.#objects.get(packKey(pack), { signal: this.#signal });
-      for (const { hash, offset, length } of contents) {
-        if (sha256(bytes.subarray(offset, offset + length)) === hash) continue;
+      const wrong = wrongContent(contents, bytes);
+      if (wrong !== undefined) {
+        const { hash, offset, length } = wrong;
         throw new TarnError(
           'corrupt',
           `pack '${packKey(pack)}' is corrupt: bytes ${offset} to ${offset + length - 1} do not hash to ${hash}`,

@@ -2,7 +2,6 @@ import type { Entry } from '../../model/entry.js';
 import type { CommitId, NodeId } from '../../model/ids.js';
 import { throwIfAborted } from '../../util/abort.js';
 import type { Repository } from '../repository.js';
-import { SettingsStore } from '../settings-store.js';
 import { CommitStore } from '../commit-store.js';
 import { ContentCheck } from './contents.js';
 import type { Counts, Fault } from './findings.js';
@@ -73,8 +72,7 @@ export async function checkRepository(
 }
 
 /** Every version that there ever was. */
-async function checkSettings(repository: Repository, signal: AbortSignal): Promise<void> {
-  const settings = new SettingsStore(repository.objects, repository.refs);
+async function checkSettings({ settings }: Repository, signal: AbortSignal): Promise<void> {
   for await (const { next } of settings.history({ signal })) {
     if (next !== undefined) await settings.read(next, signal);
   }

@@ -52,6 +52,17 @@ export class BoundaryRule {
     return true;
   }
 
+  /** Of the items since the last end. */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  /** Takes items of so much weight behind none of which a node ends. */
+  pass(items: number, weight: number): void {
+    this.#weight += weight;
+    this.#items += items;
+  }
+
   reset(): void {
     this.#weight = 0;
     this.#items = 0;

@@ -3,8 +3,11 @@ import type { MaybePromise } from '../util/async.js';
 import type { Key } from '../model/path.js';
 import { prefixEnd, ROOT_KEY } from '../model/path.js';
 import { spanOfKey } from '../model/span.js';
-import { FORM } from './format.js';
+import { FORM, RESTART_INTERVAL } from './format.js';
+import type { LeafSums } from './leaf-item.js';
+import { sumsOf } from './leaf-sums.js';
 import { LeafWalker } from './leaf-walker.js';
+import type { LeafNode } from './node.js';
 import type { SubtreeCursor } from './subtree-cursor.js';
 import type { TreeWriter } from './tree-writer.js';
 
@@ -13,6 +16,9 @@ export interface Renaming {
   readonly source: Key;
   readonly target: Key;
 }
+
+/** Fewer items are not worth a look at the whole leaf. */
+const RUN_MIN = 8;
 
 const SAME: Renaming = { source: ROOT_KEY, target: ROOT_KEY };
 
@@ -30,6 +36,9 @@ export class Copier {
   /** Of the source tree, where the prefix ends. */
   readonly #end: Key | undefined;
   readonly #walker = new LeafWalker();
+  /** The leaf that was last looked at for runs, and its sums. */
+  #summed: LeafNode | undefined;
+  #sums: LeafSums | undefined;
 
   constructor(cursor: SubtreeCursor, writer: TreeWriter, renaming: Renaming = SAME) {
     this.#cursor = cursor;
@@ -117,12 +126,26 @@ export class Copier {
     const isWhole = limit === undefined || leaf.lastKey < limit;
     const end = isWhole ? leaf.count : Math.max(index, leaf.lowerBound(limit));
     for (let i = index; i < end; i++) {
+      if (i % RESTART_INTERVAL === 0) i = this.#copyRun(i, Math.min(end, leaf.count - 1));
+      if (i === end) break;
       walker.moveTo(leaf, i);
       if (!this.#renames) writer.appendItem(walker.key, walker);
       else this.#rename(walker);
     }
     if (end > index) cursor.skipTo(end);
     return isWhole;
+  }
+
+  /** Copies items as bytes as far as it can; returns where it came to. */
+  #copyRun(from: number, to: number): number {
+    if (this.#renames || to - from < RUN_MIN) return from;
+    const { leaf } = this.#cursor;
+    if (this.#summed !== leaf) {
+      this.#summed = leaf;
+      this.#sums = sumsOf(leaf);
+    }
+    if (this.#sums === undefined) return from;
+    return this.#writer.appendRun(this.#walker, leaf, from, to, this.#sums);
   }
 
   /** What tells where an imported file lies depends on its key. */

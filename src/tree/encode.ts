@@ -26,7 +26,7 @@ import {
   SYMLINK_MODE_DEFAULT,
   VERSION,
 } from './format.js';
-import type { LeafItem } from './leaf-item.js';
+import type { LeafItem, LeafSource, LeafSums } from './leaf-item.js';
 import type { Place } from './place.js';
 import { SourceTable } from './sources.js';
 
@@ -98,6 +98,18 @@ class KeyEncoder {
     this.lastKey = key;
     this.items++;
     return restart;
+  }
+
+  /** Items of a leaf from the restart point `from` up to `to`, the last of which has the key. */
+  run(leaf: LeafSource, from: number, to: number, lastKey: Key): void {
+    const first = leaf.keyAt(from);
+    if (this.lastKey >= first) throw outOfOrder(this.lastKey, first);
+    const [start, end] = [leaf.offsetOf(from), leaf.offsetOf(to)];
+    this.writer.reserve(end - start);
+    leaf.bytes.copy(this.writer.bytes, this.writer.length, start, end);
+    this.writer.length += end - start;
+    this.lastKey = lastKey;
+    this.items += to - from;
   }
 
   /** Header, then `head` (which writes `headBytes`), then the items. */
@@ -235,6 +247,40 @@ export class LeafEncoder implements NodeEncoder<Entry> {
     }
     writer.copy(leaf.bytes, extras.start, extras.end);
     return weight;
+  }
+
+  /**
+   * Whether the items of `leaf` from the restart point `index` on can follow as they are: what was
+   * appended so far stands where the leaf's items in front of them do.
+   */
+  continues(leaf: LeafSource, index: number, sums: LeafSums): boolean {
+    if (index % RESTART_INTERVAL !== 0 || this.#keys.items !== index) return false;
+    if (index > 0 && this.#mtimeBase !== leaf.mtimeBase) return false;
+    const hasRows =
+      this.#packs.size >= (sums.packs[index] as number) &&
+      this.#sources.size >= (sums.sources[index] as number);
+    if (!hasRows || !this.#sources.agreesWith(leaf)) return false;
+    let row = 0;
+    for (const pack of this.#packs.keys()) {
+      if (row < leaf.packs && leaf.packId(row) !== pack) return false;
+      row++;
+    }
+    return true;
+  }
+
+  /** Appends items of a leaf that continue the node, up to the one where `last` is. */
+  appendRun(last: LeafItem, from: number, to: number, sums: LeafSums): void {
+    const { leaf } = last;
+    this.#mtimeBase = leaf.mtimeBase;
+    this.#keys.run(leaf, from, to, last.key);
+    this.#totalBytes += (sums.bytes[to] as number) - (sums.bytes[from] as number);
+    for (let row = this.#packs.size; row < (sums.packs[to] as number); row++) {
+      this.#packs.set(leaf.packId(row), row);
+    }
+    for (let row = this.#sources.size; row < (sums.sources[to] as number); row++) {
+      this.#sources.addSource(leaf.source(row));
+    }
+    for (let row = 0; row < this.#packs.size; row++) this.#packEnds[row] = last.packEnds[row] ?? 0;
   }
 
   finish(): EncodedNode {

@@ -1,6 +1,7 @@
 import type { Entry } from '../model/entry.js';
 import type { Key } from '../model/path.js';
 import type { LeafContext } from './entry-read.js';
+import type { SourceRow } from './sources.js';
 
 /** Bytes of an entry that depend neither on its key nor on its leaf: from `start` up to `end`. */
 export interface Bytes {
@@ -8,9 +9,16 @@ export interface Bytes {
   end: number;
 }
 
+/** A leaf that others copy from. */
+export interface LeafSource extends LeafContext {
+  readonly bytes: Buffer;
+  readonly packs: number;
+  readonly sources: readonly SourceRow[];
+}
+
 /** An item of a leaf, taken apart where its bytes depend on the leaf, for one that copies it. */
 export interface LeafItem {
-  readonly leaf: { readonly bytes: Buffer } & Pick<LeafContext, 'packId' | 'source'>;
+  readonly leaf: LeafSource;
   readonly key: Key;
   readonly flags: number;
   readonly form: number;
@@ -25,5 +33,18 @@ export interface LeafItem {
   readonly offset: number;
   readonly pin: Readonly<Bytes>;
   readonly extras: Readonly<Bytes>;
+  /** For each pack where its last file since the restart point ends, this item included. */
+  readonly packEnds: readonly number[];
   entry(): Entry;
+}
+
+/** What the first items of a leaf come to, for one that copies runs of them as bytes. */
+export interface LeafSums {
+  /** Of the first i items, as the boundary rule counts it. */
+  readonly weights: Uint32Array;
+  /** Bytes in the files of the first i items. */
+  readonly bytes: Float64Array;
+  /** Rows of the pack table and of the source table that the first i items use. */
+  readonly packs: Uint16Array;
+  readonly sources: Uint16Array;
 }

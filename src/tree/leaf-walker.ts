@@ -45,6 +45,14 @@ export class LeafWalker implements LeafItem {
     return this.#keys.key();
   }
 
+  get keyLength(): number {
+    return this.#keys.keyLength;
+  }
+
+  get packEnds(): readonly number[] {
+    return this.#packEnds;
+  }
+
   entry(): Entry {
     return this.leaf.valueAt(this.#index);
   }

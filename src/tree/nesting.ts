@@ -2,8 +2,8 @@ import type { FrozenCursor } from '../model/cursor.js';
 import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import type { Span } from '../model/span.js';
-import { spanOfPrefix } from '../model/span.js';
-import { diffTrees } from './diff.js';
+import { spanOfKey, spanOfPrefix } from '../model/span.js';
+import { diffTrees, isSameBetween } from './diff.js';
 import type { Nodes } from './nodes.js';
 import type { Finding, ThreeEntries, ThreeTrees } from './three-way.js';
 import { Tree } from './tree.js';
@@ -73,7 +73,7 @@ export class Nestings {
 
   /** Those that the finding brings, each at most once in a while. */
   async of(finding: Finding): Promise<Nesting[]> {
-    if (finding.kind === 'take') return this.#ofSpan(finding.span);
+    if (finding.kind === 'take') return this.#ofSpan(finding.span, finding.known);
     const { base, theirs } = finding.entries;
     if (base !== undefined || theirs === undefined) return [];
     const found = finding.key.endsWith('/') ? [] : await this.#below(finding.key);
@@ -81,35 +81,47 @@ export class Nestings {
     return found;
   }
 
-  async #ofSpan({ from, to }: Span): Promise<Nesting[]> {
+  /** @param known a key that ours has, and so nothing that ours newly made a file or a directory of */
+  async #ofSpan({ from, to }: Span, known: Key | undefined): Promise<Nesting[]> {
     const found: Nesting[] = [];
-    for (const path of cutBy(from)) found.push(...(await this.#above(path)));
+    for (const path of cutBy(from)) {
+      const below = `${path}/`;
+      if ((to !== undefined && below >= to) || known?.startsWith(below) === true) continue;
+      found.push(...(await this.#above(path)));
+    }
     if (to === undefined) return found;
     for (const path of cutBy(to)) {
-      if (path >= from) found.push(...(await this.#below(path)));
+      if (path >= from && path !== known) found.push(...(await this.#below(path)));
     }
     return found;
   }
 
   /** Ours may have a file at `path`, theirs something below it. */
   async #above(path: Key): Promise<Nesting[]> {
-    if (this.#wasSeen(path) || (await this.#has(this.#ours, path)) === undefined) return [];
+    if (this.#wasSeen(path) || (await this.#isUnchanged(this.#ours, spanOfKey(path)))) return [];
     return this.#check(path, 'ours');
   }
 
   /** Theirs may have a file at `path`, ours something below it. */
   async #below(path: Key): Promise<Nesting[]> {
-    if ((await this.#has(this.#theirs, path)) === undefined) return [];
+    const below = spanOfPrefix(`${path}/` as Key);
+    if (await this.#isUnchanged(this.#ours, below)) return [];
     return this.#check(path, 'theirs');
   }
 
   async #check(path: Key, file: 'ours' | 'theirs'): Promise<Nesting[]> {
     const [has, other] = file === 'ours' ? [this.#ours, this.#theirs] : [this.#theirs, this.#ours];
     if ((await this.#base.get(path, this.#signal)) !== undefined) return [];
+    if ((await this.#has(has, path)) === undefined) return [];
     if ((await this.#has(other, path)) !== undefined || (await hasBelow(has, path))) return [];
     if (!(await hasBelow(other, path)) || !(await this.#addsBelow(other, path))) return [];
     const [ours, theirs] = [await this.#has(this.#ours, path), await this.#has(this.#theirs, path)];
     return [{ key: path, file, entries: { base: undefined, ours, theirs } }];
+  }
+
+  /** Whether the side has in the span what base has: mostly known from nodes that both share. */
+  #isUnchanged(side: Side, span: Span): Promise<boolean> {
+    return isSameBetween(this.#nodes, this.#base.id, side.id, span, this.#signal);
   }
 
   async #addsBelow(side: Side, path: Key): Promise<boolean> {

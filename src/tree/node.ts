@@ -336,6 +336,11 @@ export class KeyWalker {
     this.valueOffset = start + length;
   }
 
+  /** Bytes of the key. */
+  get keyLength(): number {
+    return this.#length;
+  }
+
   key(): Key {
     return (this.#key ??= this.#scratch.toString('latin1', 0, this.#length) as Key);
   }

@@ -45,6 +45,11 @@ const NUMBER_BYTES_MAX = 8;
 /** Bytes of a base that weigh one: it stands in the leaf once, and many entries may share it. */
 const BASE_BYTES_A_WEIGHT = 16;
 
+/** What a source adds to the weight of an entry that names it. */
+export function sourceWeight({ base }: Source): number {
+  return Math.floor(base.length / BASE_BYTES_A_WEIGHT);
+}
+
 /** The source table of a leaf that is being written. */
 export class SourceTable {
   readonly #rows = new Map<string, number>();
@@ -61,9 +66,22 @@ export class SourceTable {
     return this.addSource(sourceOf(key, url));
   }
 
+  /** Whether each row that this table and that of `leaf` both have is the same in both. */
+  agreesWith(leaf: {
+    readonly sources: readonly SourceRow[];
+    source(row: number): Source;
+  }): boolean {
+    const common = Math.min(this.#sources.length, leaf.sources.length);
+    for (let row = 0; row < common; row++) {
+      const [mine, its] = [this.#sources[row] as Source, leaf.source(row)];
+      if (mine.cut !== its.cut || mine.base !== its.base) return false;
+    }
+    return true;
+  }
+
   /** @param source as sourceOf gives it for the entry's key */
   addSource(source: Source): { row: number; weight: number } {
-    const weight = Math.floor(source.base.length / BASE_BYTES_A_WEIGHT);
+    const weight = sourceWeight(source);
     if (this.#last?.cut !== source.cut || this.#last.base !== source.base) {
       this.#lastRow = this.#rowOf(source);
       this.#last = source;

@@ -116,14 +116,17 @@ export class SubtreeCursor {
 
   /** Whether all that is in front is known to be at `low` or behind. */
   startsAt(low: Key): boolean {
-    if (this.height === 0) return this.lastKey >= low;
+    return this.height === 0 ? this.lastKey >= low : low <= this.passed;
+  }
+
+  /** The least key behind what was passed. */
+  get passed(): Key {
+    if (this.#atEnd) return spanOfKey(this.#root.lastKey).to as Key;
     for (let i = this.#steps.length - 1; i >= 0; i--) {
       const { node, index } = this.#steps[i] as Step;
-      if (index === 0) continue;
-      const passed = node.keyAt(index - 1);
-      return low <= passed || low === spanOfKey(passed).to;
+      if (index > 0) return spanOfKey(node.keyAt(index - 1)).to as Key;
     }
-    return low === ROOT_KEY;
+    return ROOT_KEY;
   }
 
   /** Passes what is in front. */
@@ -153,7 +156,11 @@ export class SubtreeCursor {
       if (top.node.lastKey >= low) {
         if (this.lastKey >= low) return;
         this.#lastKey = undefined;
-        top.index = Math.max(top.index, top.node.lowerBound(low));
+        // Most often it is the next one.
+        top.index++;
+        if (this.lastKey >= low) return;
+        this.#lastKey = undefined;
+        top.index = top.node.lowerBound(low);
         return;
       }
       this.#lastKey = undefined;

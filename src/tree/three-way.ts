@@ -19,7 +19,12 @@ export interface ThreeTrees {
 /** What a merge finds, in key order. What is left out stays as ours has it. */
 export type Finding =
   /** What theirs has in the span is taken: ours has there what base has. */
-  | { readonly kind: 'take'; readonly span: Span }
+  | {
+      readonly kind: 'take';
+      readonly span: Span;
+      /** A key that ours has, in the span or behind it, if one is known. */
+      readonly known?: Key | undefined;
+    }
   /** A key that theirs changed, in a node that ours changed too. */
   | { readonly kind: 'edit'; readonly key: Key; readonly entries: ThreeEntries }
   /** A key that both changed, each in its own way. */
@@ -42,8 +47,11 @@ export class ThreeWay {
   readonly #theirs: SubtreeCursor;
   readonly #all: readonly SubtreeCursor[];
   readonly #to: Key | undefined;
-  /** All before it is done. What is in front of a cursor may still begin before it. */
-  #low: Key;
+  /**
+   * All before it is done. What is in front of a cursor may still begin before it. Undefined while it
+   * is where the cursors have come to, which costs something to say.
+   */
+  #low: Key | undefined;
   #findings: Finding[] = [];
 
   private constructor(all: readonly SubtreeCursor[], span: Span) {
@@ -51,7 +59,7 @@ export class ThreeWay {
     this.#all = all;
     this.#low = span.from;
     this.#to = span.to;
-    for (const cursor of all) cursor.pass(this.#low);
+    for (const cursor of all) cursor.pass(span.from);
   }
 
   /** @throws TarnError not-found, corrupt, unsupported, aborted */
@@ -104,9 +112,11 @@ export class ThreeWay {
   /** Passes a subtree that two of the trees share. */
   #passShared(): boolean {
     const [base, ours, theirs] = [this.#base, this.#ours, this.#theirs];
-    if (base.isSameSubtree(theirs)) this.#passTo(base.lastKey);
-    else if (ours.isSameSubtree(theirs)) this.#passTo(ours.lastKey);
-    else if (base.isSameSubtree(ours)) this.#takeTo(base.lastKey);
+    if (base.isSameSubtree(theirs)) {
+      if (base.isSameSubtree(ours)) this.#skipAll();
+      else this.#passTo(base.lastKey);
+    } else if (ours.isSameSubtree(theirs)) this.#passTo(ours.lastKey);
+    else if (base.isSameSubtree(ours)) this.#takeTo(base.lastKey, base.lastKey);
     else return false;
     return true;
   }
@@ -128,34 +138,48 @@ export class ThreeWay {
   }
 
   /** What theirs has up to `last` takes the place of what ours has. */
-  #takeTo(last: Key): void {
-    const from = this.#low;
+  #takeTo(last: Key, known?: Key): void {
+    const from = this.#reached();
     this.#passTo(last);
-    const isBeyond = this.#to !== undefined && this.#to < this.#low;
-    const to = isBeyond ? this.#to : this.#low;
+    const end = this.#reached();
+    const to = this.#to !== undefined && this.#to < end ? this.#to : end;
     const before = this.#findings.at(-1);
     if (before?.kind === 'take' && before.span.to === from) {
       this.#findings[this.#findings.length - 1] = {
         kind: 'take',
         span: { from: before.span.from, to },
+        known: known ?? before.known,
       };
     } else {
-      this.#findings.push({ kind: 'take', span: { from, to } });
+      this.#findings.push({ kind: 'take', span: { from, to }, known });
     }
   }
 
   #passTo(last: Key): void {
-    this.#low = spanOfKey(last).to as Key;
-    for (const cursor of this.#all) cursor.pass(this.#low);
+    const low = spanOfKey(last).to as Key;
+    this.#low = low;
+    for (const cursor of this.#all) cursor.pass(low);
+  }
+
+  /** Passes what is in front of all three, which is the same. */
+  #skipAll(): void {
+    this.#low = undefined;
+    for (const cursor of this.#all) cursor.skip();
+  }
+
+  #reached(): Key {
+    this.#low ??= this.#base.passed;
+    return this.#low;
   }
 
   /** Enters the highest subtree in front, or those that are as high. */
   #enterHighest(): Promise<unknown> | undefined {
+    const low = this.#reached();
     const highest = Math.max(...this.#all.map(({ height }) => height));
     const entered = this.#all
       .filter(({ height }) => height === highest)
       .map((cursor) => cursor.enter());
-    const pass = (): void => this.#all.forEach((cursor) => cursor.pass(this.#low));
+    const pass = (): void => this.#all.forEach((cursor) => cursor.pass(low));
     const waits = entered.filter(isPromise);
     if (waits.length > 0) return Promise.all(waits).then(pass);
     pass();
@@ -171,7 +195,7 @@ export class ThreeWay {
     if (run === 0) return false;
     const common = Math.min(run, identicalRun(leaf, index, theirs.leaf, theirs.index));
     if (common === 0) return false;
-    this.#low = spanOfKey(leaf.keyAt(index + common - 1)).to as Key;
+    this.#low = spanOfKey(leaf.keyAt(index + common - 1)).to;
     for (const cursor of this.#all) cursor.skipTo(cursor.index + common);
     return true;
   }
@@ -185,7 +209,7 @@ export class ThreeWay {
       ours: takeAt(this.#ours, key),
       theirs: takeAt(this.#theirs, key),
     };
-    this.#low = spanOfKey(key).to as Key;
+    this.#low = spanOfKey(key).to;
     const side = sideOf(entries);
     if (side === 'both') this.#findings.push({ kind: 'conflict', key, entries });
     if (side === 'theirs') this.#findings.push({ kind: 'edit', key, entries });

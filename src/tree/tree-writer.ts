@@ -5,7 +5,9 @@ import type { Key } from '../model/path.js';
 import { BoundaryRule } from './boundary.js';
 import type { EncodedNode, NodeEncoder, Pointer } from './encode.js';
 import { InnerEncoder, LeafEncoder } from './encode.js';
-import type { LeafItem } from './leaf-item.js';
+import type { LeafItem, LeafSums } from './leaf-item.js';
+import type { LeafWalker } from './leaf-walker.js';
+import type { LeafNode } from './node.js';
 import type { NodeAt, NodeBatch, Nodes } from './nodes.js';
 import type { SubtreeCursor } from './subtree-cursor.js';
 
@@ -73,6 +75,22 @@ export class TreeWriter {
   /** As append with the item's entry; see LeafEncoder.appendItem. */
   appendItem(key: Key, item: LeafItem): void {
     this.#appended(key, this.#leaves.encoder.appendItem(key, item));
+  }
+
+  /**
+   * Appends items of a leaf from `from` on, at most up to `to`, as bytes. Returns how far it came:
+   * `from` where the node being written does not stand as the leaf does.
+   * @param to not behind the leaf's last item, which may end a node
+   */
+  appendRun(walker: LeafWalker, leaf: LeafNode, from: number, to: number, sums: LeafSums): number {
+    const { encoder, rule } = this.#leaves;
+    const [before, after] = [sums.weights[from] as number, sums.weights[to] as number];
+    if (to <= from || rule.weight !== before || !encoder.continues(leaf, from, sums)) return from;
+    walker.moveTo(leaf, to - 1);
+    encoder.appendRun(walker, from, to, sums);
+    rule.pass(to - from, after - before);
+    this.#aligned = 0;
+    return to;
   }
 
   /** Whether a subtree of so many levels may be given here. */

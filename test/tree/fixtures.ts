@@ -9,6 +9,9 @@ import { NodeCache, Nodes } from '../../src/tree/nodes.js';
 /** Nodes of a few items, so that some hundred entries make a tree of several levels. */
 export const SMALL: TreeShape = { weightMin: 150, weightTarget: 350, weightMax: 900 };
 
+/** Leaves of several restart points. */
+export const MEDIUM: TreeShape = { weightMin: 1_500, weightTarget: 3_500, weightMax: 9_000 };
+
 /** Keeps nodes in memory and counts what is asked of it. */
 export class MemoryNodes implements NodeStore {
   readonly nodes = new Map<NodeId, Uint8Array>();

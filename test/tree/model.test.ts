@@ -11,8 +11,9 @@ import { Tree } from '../../src/tree/tree.js';
 import type { Edit } from '../../src/tree/edit.js';
 import type { WrittenTree } from '../../src/tree/write.js';
 import { buildTree, editTree } from '../../src/tree/write.js';
+import { verifyTree } from '../../src/tree/verify.js';
 import { anyEntries, anyKey } from './arbitraries.js';
-import { MemoryNodes, nodesOver, SMALL, sorted } from './fixtures.js';
+import { MEDIUM, MemoryNodes, nodesOver, SMALL, sorted } from './fixtures.js';
 
 const RUNS = { numRuns: 150, seed: 20_250_614 };
 
@@ -140,6 +141,8 @@ const anyChange: fc.Arbitrary<Change> = anyEntries(0, 300).chain((old) =>
   }),
 );
 
+const anyShape = fc.constantFrom(SMALL, MEDIUM);
+
 const KEY_BYTES_MAX = 1024;
 
 /** Writes both trees of the change and edits the old one; expects a refusal of overlong keys. */
@@ -228,14 +231,16 @@ async function walk(tree: Tree): Promise<KeyedEntry[]> {
 describe('an edited tree', () => {
   it('is the tree that is built of what it holds', async () => {
     await fc.assert(
-      fc.asyncProperty(anyChange, fc.integer({ min: 1, max: 9 }), async (change, size) => {
+      fc.asyncProperty(anyChange, anyShape, fc.nat(8), async (change, shape, size) => {
         const store = new MemoryNodes();
-        const result = await edited(change, nodesOver(store, SMALL), size);
+        const result = await edited(change, nodesOver(store, shape), size + 1);
         if (result === undefined) return;
         const after = sorted(applied(change));
-        const built = await buildTree(nodesOver(new MemoryNodes(), SMALL), [after]);
+        const built = await buildTree(nodesOver(new MemoryNodes(), shape), [after]);
         expect(result).toEqual(built);
-        expect(await walk(await Tree.open(nodesOver(store, SMALL), result.id))).toEqual(after);
+        const nodes = nodesOver(store, shape);
+        expect(await walk(await Tree.open(nodes, result.id))).toEqual(after);
+        for await (const node of verifyTree(nodes, result.id)) expect(node.level).toBeLessThan(20);
       }),
       { ...RUNS, numRuns: 300 },
     );

@@ -14,7 +14,8 @@ import type { Key } from '../model/path.js';
  * Inodes. Numbers fit in 52 bits. A frozen filesystem computes them from the tree, so it keeps no
  * lookup counts and there is no forget.
  *
- * Calls that would write do not exist here yet: a driver answers them all with EROFS itself.
+ * Calls that write: WritableFilesystem (writable.ts). Where a filesystem is none, a driver answers
+ * them all with EROFS itself.
  */
 export interface Filesystem {
   /** Shown as the mount's source in /proc/mounts: repository and commit. */
@@ -85,9 +86,20 @@ export type Errno =
   | 'EEXIST'
   | 'ENOTEMPTY'
   | 'EAGAIN'
-  | 'ENOTSUP';
+  | 'ENOTSUP'
+  | 'EXDEV'
+  | 'EFBIG'
+  | 'EMLINK'
+  | 'ENXIO'
+  | 'ERANGE'
+  | 'ETXTBSY'
+  | 'E2BIG'
+  | 'EDQUOT';
 
-export type NodeKind = 'file' | 'directory' | 'symlink';
+export type NodeKind = 'file' | 'directory' | 'symlink' | SpecialKind;
+
+/** Nodes that only a filesystem that can be written has. */
+export type SpecialKind = 'fifo' | 'socket' | 'character' | 'block';
 
 export interface Attributes {
   readonly inode: Inode;
@@ -99,10 +111,29 @@ export interface Attributes {
   readonly mtimeSec: number;
   readonly mtimeNsec: number;
   readonly nlink: number;
+  /** What only a filesystem that can be written knows. */
+  readonly own?: OwnAttributes;
+}
+
+export interface OwnAttributes {
+  readonly uid: number;
+  readonly gid: number;
+  readonly atimeSec: number;
+  readonly atimeNsec: number;
+  readonly ctimeSec: number;
+  readonly ctimeNsec: number;
+  /** Of 512 bytes, as the disk holds it. */
+  readonly sectors: number;
+  /** Device number as makedev(3) packs it; 0 for all but 'character' and 'block'. */
+  readonly device: number;
+  /** Programs change it right now by ways that the filesystem does not see: not to be kept. */
+  readonly isVolatile: boolean;
 }
 
 export interface OpenedFile {
   readonly handle: Handle;
+  /** A file that is being changed; then there is no `backing`. */
+  readonly staged?: StagedBacking;
   /** A local file that holds the bytes, open until release; see repo/content.ts, Backing. */
   readonly backing?: {
     readonly fd: number;
@@ -116,9 +147,32 @@ export interface OpenedFile {
   };
 }
 
+/**
+ * The local file that holds what was changed of a file, open until release. A driver reads and
+ * writes it by itself; its size and times are the file's. The rules: overlay/OVERLAY.md, Bytes.
+ */
+export interface StagedBacking {
+  /** Open for reading and writing, whatever the program asked for. */
+  readonly fd: number;
+  /** Absent when every byte lies in `fd`: then the file may pass through to the kernel. */
+  readonly partial?: PartialBacking;
+}
+
+/** A committed file of which only some pages were changed so far. */
+export interface PartialBacking {
+  /** Of the page map, open for reading and writing. */
+  readonly mapFd: number;
+  /** The committed bytes, as far as they lie in a local file; -1 where they do not. */
+  readonly baseFd: number;
+  readonly baseOffset: number;
+  readonly baseLength: number;
+  /** All of the base may be read by the driver; otherwise only what is granted. */
+  readonly verified: boolean;
+}
+
 /** What a filesystem calls on its driver. */
 export interface DriverEvents {
-  /** Bytes [start, end) of the file open as `handle` may be read from its backing. */
+  /** Bytes [start, end) of the file open as `handle` may be read from its (base's) backing. */
   grant(handle: Handle, start: number, end: number): void;
 }
 
@@ -143,4 +197,8 @@ export interface FilesystemTotals {
   readonly bytes: number;
   /** Files and symlinks. */
   readonly files: number;
+  /** Bytes that may still be written, and of them those that everybody may; 0 without it. */
+  readonly freeBytes?: number;
+  readonly availableBytes?: number;
+  readonly freeFiles?: number;
 }

@@ -14,12 +14,13 @@ const TIERS: readonly (readonly string[])[] = [
   ['repo'],
   ['history'],
   ['vfs', 'workspace'],
+  ['overlay'],
   ['mount', 'gateway', 'api'],
   ['daemon'],
   ['cli', 'web'],
 ];
 
-const SQLITE_HOMES = ['cache/', 'workspace/', 'store/local/'];
+const SQLITE_HOMES = ['cache/', 'workspace/', 'overlay/', 'store/local/'];
 
 interface SourceFile {
   /** Below src/, such as `repo/view.ts`. */

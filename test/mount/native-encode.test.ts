@@ -16,7 +16,15 @@ interface Row {
   readonly nlink: number;
 }
 
-const TYPE: Readonly<Record<NodeKind, number>> = { file: 8, directory: 4, symlink: 10 };
+const TYPE: Readonly<Record<NodeKind, number>> = {
+  file: 8,
+  directory: 4,
+  symlink: 10,
+  fifo: 1,
+  socket: 12,
+  character: 2,
+  block: 6,
+};
 const FOREVER_SEC = 0x7fffffffn;
 const frozen = presentation(1000, 1001, true);
 

@@ -22,6 +22,10 @@ const FORMAT_BITS: Readonly<Record<NodeKind, number>> = {
   file: 0o100000,
   directory: 0o040000,
   symlink: 0o120000,
+  fifo: 0o010000,
+  socket: 0o140000,
+  character: 0o020000,
+  block: 0o060000,
 };
 /** Bytes in the unit of st_blocks. */
 const SECTOR_BYTES = 512;

@@ -36,6 +36,10 @@ const TYPE_BITS: Readonly<Record<NodeKind, number>> = {
   file: 0o100000,
   directory: 0o040000,
   symlink: 0o120000,
+  fifo: 0o010000,
+  socket: 0o140000,
+  character: 0o020000,
+  block: 0o060000,
 };
 
 /** Whose files the mount shows and for how long the kernel may remember them. */

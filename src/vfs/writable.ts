@@ -1,0 +1,193 @@
+import type { MaybePromise } from '../util/async.js';
+import type { Key } from '../model/path.js';
+import type {
+  Attributes,
+  DriverEvents,
+  Errno,
+  Filesystem,
+  Handle,
+  Inode,
+  OpenedFile,
+  SpecialKind,
+} from './filesystem.js';
+
+/**
+ * A filesystem that can be written. The calls are those of the kernel's FUSE protocol, and what they
+ * promise is what POSIX says of the system call of that name; permissions were checked by the
+ * kernel (default_permissions) before a call comes here.
+ *
+ * Inodes. Each time attributes are given out by lookup, create, make*, symlink or link, or a listing
+ * takes a node (NodeSink), the driver holds the node once more; forget lets it go. A
+ * number stays the node's while anyone holds it, whatever becomes of its names.
+ */
+export interface WritableFilesystem extends Filesystem {
+  readonly frozen: false;
+
+  forget(inode: Inode, times: number): void;
+
+  connectWriting(driver: WritableDriverEvents): void;
+
+  /** As readdir. */
+  readdirNodes(
+    handle: Handle,
+    offset: number,
+    sink: NodeSink,
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno>;
+
+  setattr(
+    inode: Inode,
+    change: AttributeChange,
+    signal: AbortSignal,
+  ): MaybePromise<Attributes | Errno>;
+
+  /** The driver hands over only what open(2) says about access, truncation and appending. */
+  openFor(inode: Inode, access: OpenAccess, signal: AbortSignal): MaybePromise<OpenedFile | Errno>;
+  create(
+    parent: Inode,
+    name: Key,
+    owner: NewOwner,
+    access: OpenAccess,
+    signal: AbortSignal,
+  ): MaybePromise<{ readonly attributes: Attributes; readonly opened: OpenedFile } | Errno>;
+  /** Bytes taken; for drivers, and files, that cannot write `staged` by themselves. */
+  write(
+    handle: Handle,
+    offset: number,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): MaybePromise<number | Errno>;
+  /** Resolves when what was written through any handle of the file would survive a power cut. */
+  fsync(handle: Handle, signal: AbortSignal): MaybePromise<undefined | Errno>;
+  /** The names in the directory, and all that was done before. */
+  fsyncdir(handle: Handle, signal: AbortSignal): MaybePromise<undefined | Errno>;
+  /** @param mode FALLOC_FL_* of fallocate(2); others than KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE are ENOTSUP */
+  fallocate(
+    handle: Handle,
+    mode: number,
+    offset: number,
+    length: number,
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno>;
+  /** ENXIO behind the last data. */
+  seek(
+    handle: Handle,
+    offset: number,
+    to: 'data' | 'hole',
+    signal: AbortSignal,
+  ): MaybePromise<number | Errno>;
+  /** Bytes copied, maybe fewer than asked. */
+  copyRange(
+    from: Handle,
+    fromOffset: number,
+    to: Handle,
+    toOffset: number,
+    length: number,
+    signal: AbortSignal,
+  ): MaybePromise<number | Errno>;
+
+  makeDirectory(
+    parent: Inode,
+    name: Key,
+    owner: NewOwner,
+    signal: AbortSignal,
+  ): MaybePromise<Attributes | Errno>;
+  /** @param device as OwnAttributes.device */
+  makeNode(
+    parent: Inode,
+    name: Key,
+    kind: SpecialKind | 'file',
+    owner: NewOwner,
+    device: number,
+    signal: AbortSignal,
+  ): MaybePromise<Attributes | Errno>;
+  symlink(
+    parent: Inode,
+    name: Key,
+    target: Key,
+    owner: NewOwner,
+    signal: AbortSignal,
+  ): MaybePromise<Attributes | Errno>;
+  link(
+    inode: Inode,
+    parent: Inode,
+    name: Key,
+    signal: AbortSignal,
+  ): MaybePromise<Attributes | Errno>;
+  unlink(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno>;
+  removeDirectory(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno>;
+  rename(
+    parent: Inode,
+    name: Key,
+    newParent: Inode,
+    newName: Key,
+    how: RenameHow,
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno>;
+
+  setxattr(
+    inode: Inode,
+    name: Key,
+    value: Uint8Array,
+    how: 'set' | 'create' | 'replace',
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno>;
+  removexattr(inode: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno>;
+}
+
+export function isWritable(filesystem: Filesystem): filesystem is WritableFilesystem {
+  return !filesystem.frozen && 'openFor' in filesystem;
+}
+
+/** What a filesystem that can be written calls on its driver. */
+export interface WritableDriverEvents extends DriverEvents {
+  /** `name` in the directory is another node by now, or none; what was kept of it is wrong. */
+  entryChanged(parent: Inode, name: Key): void;
+  /** Attributes and, with `bytes`, the contents that were kept of the node are wrong by now. */
+  nodeChanged(inode: Inode, bytes: boolean): void;
+}
+
+/** Takes one name of a directory that can be written. */
+export interface NodeSink {
+  /**
+   * 'full': it was not taken, and the caller stops. 'held': the driver now holds the node once more
+   * (see Inodes), which is never so for `.` and `..`.
+   */
+  addNode(name: Key, next: number, attributes: Attributes): 'full' | 'listed' | 'held';
+}
+
+/** Permission bits and owner of a node that is made. */
+export interface NewOwner {
+  /** Permission bits, umask applied. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface OpenAccess {
+  readonly reads: boolean;
+  readonly writes: boolean;
+  readonly truncates: boolean;
+  /** Only for what the driver cannot do by itself: writes go to the end. */
+  readonly appends: boolean;
+}
+
+/** What setattr changes; what is absent stays. */
+export interface AttributeChange {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Bytes. */
+  readonly size?: number;
+  readonly atime?: Timestamp | 'now';
+  readonly mtime?: Timestamp | 'now';
+  /** Of the open file through which the size is changed. */
+  readonly handle?: Handle;
+}
+
+export interface Timestamp {
+  readonly sec: number;
+  readonly nsec: number;
+}
+
+export type RenameHow = 'replace' | 'no-replace' | 'exchange';

@@ -7,14 +7,11 @@ import type { Ref, RefChange, RefKind, RefStore } from '../store/ref-store.js';
 import { NodeCache, Nodes } from '../tree/nodes.js';
 import { Tree } from '../tree/tree.js';
 import { buildTree } from '../tree/write.js';
-import { throwIfAborted } from '../util/abort.js';
 import { CommitStore } from './commit-store.js';
 import { CommitView } from './commit-view.js';
 import { ContentReader } from './content-reader.js';
 import type { VerifiedStamps } from './content-stamps.js';
 import { Guards } from './guards.js';
-import type { LoggedCommit } from './log.js';
-import { walkHistory } from './log.js';
 import type { Publication, Published } from './publish.js';
 import { publish } from './publish.js';
 import type { BranchReset } from './refs.js';
@@ -125,28 +122,6 @@ export class Repository {
   /** @throws TarnError not-found, corrupt, unsupported, io, aborted */
   readCommit(id: CommitId, signal?: AbortSignal): Promise<Commit> {
     return this.commits.read(id, signal);
-  }
-
-  /**
-   * The history of `from`, itself first (see walkHistory for the order).
-   * @param options.after give out only what comes after this commit
-   */
-  async *log(
-    from: CommitId,
-    options: { limit?: number; after?: CommitId; signal?: AbortSignal } = {},
-  ): AsyncIterable<LoggedCommit> {
-    const { limit = Infinity, after, signal } = options;
-    let left = limit;
-    let started = after === undefined;
-    if (left <= 0) return;
-    for await (const logged of walkHistory(from, (id) => this.commits.read(id, signal))) {
-      throwIfAborted(signal);
-      if (started) {
-        yield logged;
-        left -= 1;
-        if (left <= 0) return;
-      } else started = logged.id === after;
-    }
   }
 
   /** @param ref what the user called it, for messages and extended attributes */

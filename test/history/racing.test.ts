@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { merge } from '../../src/history/merge.js';
 import type { CommitId } from '../../src/model/ids.js';
+import { walkHistory } from '../../src/repo/log.js';
 import { ensureBuilt } from '../workspace/built.js';
 import { all, key } from '../workspace/sandbox.js';
 import { HistorySandbox } from './sandbox.js';
@@ -54,7 +55,9 @@ it('keeps all that processes commit and merge at once, each exactly once', async
 
   const reported = said.flatMap(({ id }) => (id === undefined ? [] : [id]));
   expect(new Set(reported).size).toBe(PROCESSES * ROUNDS * 4);
-  const history = (await all(repository.log(head))).map(({ id }) => id);
+  const history = (await all(walkHistory(head, (id) => repository.readCommit(id)))).map(
+    ({ id }) => id,
+  );
   expect(new Set(history).size).toBe(history.length);
   const first = history.at(-1) as CommitId;
   expect([...history].sort()).toEqual([first, ...reported].sort());

@@ -13,6 +13,7 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Commit } from '../../src/model/commit.js';
 import type { CommitId } from '../../src/model/ids.js';
+import { walkHistory } from '../../src/repo/log.js';
 import type { Head, Prepared } from '../../src/repo/publish.js';
 import { Repository } from '../../src/repo/repository.js';
 import { deleteStorage } from '../../src/repo/storage.js';
@@ -251,24 +252,6 @@ describe('refs of a repository', () => {
   });
 });
 
-describe('the log', () => {
-  it('begins after a commit and ends at a limit', async () => {
-    const repository = await create();
-    const ids: CommitId[] = [(await repository.resolve('main')).commitId];
-    for (let i = 0; i < 5; i += 1) ids.unshift(await commit(repository, 'main', `commit ${i}`));
-    const [head, , third] = ids as [CommitId, CommitId, CommitId];
-    const logged = async (options: { limit?: number; after?: CommitId }) => {
-      const seen: CommitId[] = [];
-      for await (const { id } of repository.log(head, options)) seen.push(id);
-      return seen;
-    };
-    expect(await logged({})).toEqual(ids);
-    expect(await logged({ limit: 2 })).toEqual(ids.slice(0, 2));
-    expect(await logged({ limit: 2, after: third })).toEqual(ids.slice(3, 5));
-    expect(await logged({ limit: 0 })).toEqual([]);
-  });
-});
-
 describe('a damaged repository', () => {
   async function damaged(kind: 'commits' | 'trees', how: (file: string) => void): Promise<string> {
     const repository = await create();
@@ -336,7 +319,8 @@ describe('publishing', () => {
     await expect(attempt).rejects.toMatchObject(failure('conflict', 'main'));
     expect(cleared).toBe(false);
     const { commitId } = await repository.resolve('main');
-    for await (const each of repository.log(commitId)) expect(each.commit.author).toBe('rosa');
+    const read = (id: CommitId): Promise<Commit> => repository.readCommit(id);
+    for await (const each of walkHistory(commitId, read)) expect(each.commit.author).toBe('rosa');
   });
 
   it('ends with a value, and nothing published, where there is nothing to publish', async () => {

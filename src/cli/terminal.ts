@@ -58,14 +58,15 @@ export class Terminal {
   note(text: string): void {
     if (this.json) return;
     this.clearStatus();
-    this.#err.write(`${text}\n`);
+    this.#err.write(`${this.#told(text)}\n`);
   }
 
   /** A line that the next one replaces; only where a person watches. */
   status(text: string): void {
     if (this.json || !this.#err.isTTY) return;
     this.#status = true;
-    this.#err.write(`\r\x1b[K${text.slice(0, (this.#err.columns ?? 80) - 1)}`);
+    const line = escape(text, /\p{Cc}/gu).slice(0, (this.#err.columns ?? 80) - 1);
+    this.#err.write(`\r\x1b[K${line}`);
   }
 
   clearStatus(): void {
@@ -79,8 +80,8 @@ export class Terminal {
       this.#err.write(`${JSON.stringify({ error })}\n`);
       return;
     }
-    this.#err.write(`tarn: ${error.message}\n`);
-    if (error.hint !== undefined) this.#err.write(`hint: ${error.hint}\n`);
+    this.#err.write(`tarn: ${this.#told(error.message)}\n`);
+    if (error.hint !== undefined) this.#err.write(`hint: ${this.#told(error.hint)}\n`);
   }
 
   /** A name or text of a user's, made harmless where it would steer the terminal. */
@@ -103,6 +104,11 @@ export class Terminal {
     } finally {
       reader.close();
     }
+  }
+
+  /** Like text, for what goes to stderr: names of files stand in it. */
+  #told(text: string): string {
+    return this.#err.isTTY ? escape(text, /(?!\n)\p{Cc}/gu) : text;
   }
 
   async #write(data: Uint8Array | string): Promise<void> {

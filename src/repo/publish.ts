@@ -6,6 +6,7 @@ import { asTarnError, TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { CommitStore } from './commit-store.js';
 import type { Guards, PublicationKind } from './guards.js';
+import { noSuchRef } from './refs.js';
 
 /**
  * The order of durability, which nothing may break:
@@ -154,6 +155,6 @@ async function readHead(
   signal: AbortSignal | undefined,
 ): Promise<Head> {
   const id = await refs.get('branch', branch, signal);
-  if (id === undefined) throw new TarnError('not-found', `there is no branch '${branch}'`);
+  if (id === undefined) throw await noSuchRef(refs, 'branch', branch, signal);
   return { id, commit: await commits.read(id, signal) };
 }

@@ -32,7 +32,7 @@ export async function deleteRef(
   signal?: AbortSignal,
 ): Promise<CommitId> {
   const expected = await refs.get(kind, name, signal);
-  if (expected === undefined) throw new TarnError('not-found', `there is no ${kind} '${name}'`);
+  if (expected === undefined) throw await noSuchRef(refs, kind, name, signal);
   const change = { kind, name, expected, next: undefined, by, atMs: Date.now() };
   const outcome = await refs.compareAndSwap({ ...change, why: `${kind} delete` }, signal);
   if (outcome === 'done') return expected;
@@ -57,7 +57,7 @@ export async function renameBranch(
   parseBranchName(to);
   for (let attempt = 0; attempt < RENAME_ATTEMPTS_MAX; attempt += 1) {
     const commit = await refs.get('branch', from, signal);
-    if (commit === undefined) throw new TarnError('not-found', `there is no branch '${from}'`);
+    if (commit === undefined) throw await noSuchRef(refs, 'branch', from, signal);
     const renaming = { from, to, commit, by, atMs: Date.now() };
     if ((await refs.rename(renaming, signal)) === 'done') return;
   }
@@ -84,10 +84,26 @@ export async function resetBranch(
   const reset = { ...change, atMs: Date.now(), why: 'reset' };
   if ((await refs.compareAndSwap(reset, signal)) === 'done') return;
   const there = await refs.get('branch', branch, signal);
-  if (there === undefined) throw new TarnError('not-found', `there is no branch '${branch}'`);
+  if (there === undefined) throw await noSuchRef(refs, 'branch', branch, signal);
   throw new TarnError('conflict', `the branch '${branch}' moved while it was being reset`, {
     hint: `it is at ${there.slice(0, 12)} now: look at it again before you reset it`,
   });
+}
+
+/** The fault that there is no such ref, which says so where the name is one of the other kind. */
+export async function noSuchRef(
+  refs: RefStore,
+  kind: RefKind,
+  name: string,
+  signal?: AbortSignal,
+): Promise<TarnError> {
+  const other = kind === 'branch' ? 'tag' : 'branch';
+  const isOther = (await refs.get(other, name, signal)) !== undefined;
+  return new TarnError(
+    'not-found',
+    isOther ? `'${name}' is a ${other}, not a ${kind}` : `there is no ${kind} '${name}'`,
+    { hint: `'tarn ${kind} list' names those that there are` },
+  );
 }
 
 /** @throws TarnError invalid */

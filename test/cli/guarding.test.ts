@@ -170,7 +170,8 @@ describe('guards of the promotion', () => {
   it('take a schema', async () => {
     const schema = { properties: { calibration: { pattern: '^v[0-9]+$' } } };
     const file = await shell.file('context.json', JSON.stringify(schema));
-    await shell.must('repo', 'require', `drive/${GLARE}`, 'calibration', '--schema', file);
+    const rule = ['repo', 'require', `drive/${GLARE}`, 'calibration', '--schema', file];
+    expect(await shell.must(...rule)).toContain('must say calibration and fit the schema');
     await shell.must('put', file, `drive/${GLARE}/labels/b.json`);
     const commits = ['commit', `drive/${GLARE}`, '-m', 'b', '--meta'];
     await refuses([...commits, 'calibration=seven'], 1, "'calibration' must match pattern");
@@ -211,7 +212,8 @@ describe('guards of the promotion', () => {
     await refuses(await set('{"protect":["main"]}'), 2, "'protect' that is not known");
     const impossible = { metadata: { main: { required: ['map'], schema: { maxProperties: 0 } } } };
     await refuses(await set(JSON.stringify(impossible)), 2, 'no commit could satisfy', "'main'");
-    await refuses(['repo', 'settings', 'drive', '--set', shell.path('nosuch')], 1, 'nosuch');
+    const nosuch = ['repo', 'settings', 'drive', '--set', shell.path('nosuch')];
+    await refuses(nosuch, 1, `there is no file '${shell.path('nosuch')}'`);
     expect(await shell.must('repo', 'settings', 'drive')).toBe(now);
     const made = await shell.json<ChangedSettings>(...(await set('{}')));
     expect(made).toMatchObject({ changed: true, settings: { protectedBranches: [] } });

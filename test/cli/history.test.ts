@@ -96,6 +96,8 @@ describe('what happened to a drive', () => {
     expect(stat.map(({ folder }) => folder)).toEqual(['labels', 'raw/2025-06-14']);
     expect(stat[1]).toMatchObject({ counts: { added: 2 }, bytesBefore: 0, bytesAfter: 28 });
     expect(await lines('diff', range, '--stat')).toHaveLength(2);
+    const both = await shell.tarn(['diff', range, '--stat', '--name-only']);
+    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('exclude each other')]);
     const first = await shell.tarn(['diff', range, '--name-only', '--limit', '2']);
     expect(first.stderr).toContain('there is more');
     const [, last = ''] = first.stdout.trimEnd().split('\n');

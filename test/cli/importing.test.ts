@@ -120,11 +120,11 @@ describe('a run that is imported where it lies', () => {
   it('is refused for what is no local folder', async () => {
     await mkdir(shell.path('here'));
     const cases: [string, number, string][] = [
-      ['file:data/run-8421', 1, 'no such file'],
+      ['file:data/run-8421', 1, 'there is no file or folder'],
       ['file://data/run-8421', 2, 'not an absolute URL'],
       ['s3://drive/run-8421', 1, 'no local folder'],
       ['', 2, 'empty name'],
-      [shell.path('nowhere'), 1, 'no such file'],
+      [shell.path('nowhere'), 1, 'there is no file or folder'],
       [shell.path('home'), 2, 'tarn keeps its own files'],
     ];
     for (const [url, code, words] of cases) {

@@ -21,6 +21,7 @@ beforeAll(async () => {
   await shell.must('repo', 'create', 'drive');
   await commit('main', { 'labels/a.json': 'a', 'labels/b.json': 'b', 'raw/x': 'x' });
   await shell.must('branch', 'create', `drive/${GLARE}`);
+  await shell.must('tag', 'create', 'drive/prod-2025-08-15', 'main');
 });
 afterAll(() => shell.dispose());
 
@@ -52,7 +53,7 @@ describe('merging from the command line', () => {
     expect(await shell.must('merge', `drive/${GLARE}`, 'main')).toBe(
       `nothing to merge: drive/main stays at ${String(made.commit).slice(0, 12)}\n`,
     );
-    const bases = await shell.must('merge-base', 'drive', 'main', GLARE);
+    const bases = await shell.must('merge-base', 'drive/main', GLARE);
     expect(bases).toBe(`${theirs}\n`);
   });
 
@@ -184,10 +185,12 @@ describe('merging from the command line', () => {
     [2, ['merge', `drive/${GLARE}`, 'other/main'], "lies in repository 'other'"],
     [1, ['merge', 'drive/nosuch', 'main'], "no branch, tag or commit 'nosuch'"],
     [1, ['merge', 'drive/main', 'nosuch'], "there is no branch 'nosuch'"],
+    [1, ['merge', 'drive/main', 'prod-2025-08-15'], "'prod-2025-08-15' is a tag, not a b"],
+    [2, ['merge-base', 'drive/main', 'other/main'], "lies in repository 'other'"],
     [2, ['revert', 'drive/main', 'main~1', '--mainline', 'x'], '--mainline takes a whole number'],
     [2, ['revert', 'drive/main', 'main', '--mainline', '2'], 'there is no parent 2'],
     [1, ['cherry-pick', 'drive/main', 'audit~99'], 'goes back too far'],
-    [1, ['merge-base', 'drive', 'main', 'nosuch'], "no branch, tag or commit 'nosuch'"],
+    [1, ['merge-base', 'drive/main', 'nosuch'], "no branch, tag or commit 'nosuch'"],
   ])('ends with %i: tarn %j', async (code, args, words) => {
     const ran = await shell.tarn(args);
     expect(ran.stderr).toContain(words);

@@ -43,6 +43,10 @@ describe('mv, cp, reset and status from the command line', () => {
     expect(await shell.jsonRows('status', 'drive/main', ...page)).toMatchObject([
       { path: 'labels/' },
     ]);
+    const some = await shell.tarn(['status', 'drive/main', '--limit', '2']);
+    expect(some.stderr).toMatch(/^1 added, 0 changed, 1 removed on .*\nthere is more: /);
+    const none = await shell.tarn(['status', 'drive/main', '--after', 'raw/README']);
+    expect(none).toMatchObject({ stdout: '', stderr: expect.stringMatching(/^0 added/) as string });
     const unasked = await shell.tarn(['reset', 'drive/main']);
     expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') as string });
     await shell.must('reset', 'drive/main', '--path', 'README', '--path', 'raw', '--yes');

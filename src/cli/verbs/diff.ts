@@ -60,7 +60,11 @@ const diff: Command = {
   async run(input, context) {
     const { terminal } = context;
     const args = argumentsOf(input);
+    const namesOnly = input.flag('name-only');
     if (input.flag('stat')) {
+      if (namesOnly) {
+        throw new UsageError('--stat and --name-only exclude each other', 'choose one of them');
+      }
       const depth = wholeNumber(input.value('depth') ?? String(DEPTH_DEFAULT), 'depth');
       const result = await ask(
         context,
@@ -73,7 +77,6 @@ const diff: Command = {
     if (input.value('depth') !== undefined) {
       throw new UsageError('--depth is for --stat', 'add --stat for totals by folder');
     }
-    const namesOnly = input.flag('name-only');
     const result = await ask(
       context,
       'diff',

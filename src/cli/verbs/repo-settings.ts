@@ -51,9 +51,12 @@ export const requireKeys: Command = {
     const rule = { kind: 'require', pattern, required } as const;
     const edit = file === undefined ? rule : { ...rule, schema: await readSchema(file) };
     const [at, keys] = [`${repository}/${pattern}`, [...new Set(required)].sort().join(', ')];
-    const schema = file === undefined ? '' : `${keys === '' ? '' : ', '}what the schema wants`;
+    const must = [
+      ...(required.length === 0 ? [] : [`say ${keys}`]),
+      ...(file === undefined ? [] : ['fit the schema']),
+    ].join(' and ');
     await changeSettings(context, repository, edit, {
-      done: isOff ? `nothing is required on ${at}` : `commits on ${at} must say ${keys}${schema}`,
+      done: isOff ? `nothing is required on ${at}` : `commits on ${at} must ${must}`,
       nothing: isOff ? `nothing was required on ${at}` : `that was required on ${at} already`,
     });
   },
@@ -124,6 +127,9 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw asTarnError(error);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new TarnError('not-found', `there is no file '${file}'`);
+    }
+    throw asTarnError(error, `reading '${file}'`);
   }
 }

@@ -36,15 +36,17 @@ const status: Command = {
           return `${MARKS[row.change]}  ${size}  ${terminal.name(row.path)}${many}`;
         }),
     });
-    const { added, changed, removed } = result;
-    const total = added + changed + removed;
+    const { added, changed, removed, more } = result;
+    const isPage = more || args.after !== undefined;
     const on = `${place.repository}/${place.branch} at ${shortId(result.base)}`;
     await terminal.flush();
-    if (total === 0) terminal.note(`nothing is staged on ${on}`);
+    const isEmpty = added + changed + removed === 0;
+    if (isEmpty && !isPage) terminal.note(`nothing is staged on ${on}`);
     else
       terminal.note(
         `${plural(added, 'added', 'added')}, ${changed} changed, ${removed} removed on ${on}`,
       );
+    if (more) terminal.note('there is more: raise --limit, or go on with --after');
   },
 };
 

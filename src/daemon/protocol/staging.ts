@@ -78,4 +78,6 @@ export interface StatusResult {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
+  /** Changes are left behind the last one listed. */
+  readonly more: boolean;
 }

@@ -55,6 +55,9 @@ function realPathOf(source: string): string {
   try {
     real = realpathSync.native(source, 'buffer');
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new TarnError('not-found', `there is no file or folder '${source}'`);
+    }
     throw asTarnError(error, `looking at '${source}'`);
   }
   if (!isUtf8(real)) {

@@ -30,8 +30,8 @@ export class OwnPlaces {
       if (!isAtOrBelow(path, directory)) continue;
       throw new TarnError(
         'invalid',
-        `'${pathText(path)}' cannot be put: tarn keeps its own files in '${pathText(directory)}'`,
-        { hint: 'copy it to another place and put that' },
+        `'${pathText(path)}' cannot be taken in: tarn keeps its own files in '${pathText(directory)}'`,
+        { hint: 'copy it to another place and name that' },
       );
     }
   }

@@ -17,6 +17,8 @@ export interface StatusEnd {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
+  /** Changes are left behind the last one given out. */
+  readonly more: boolean;
 }
 
 /** What is staged on a branch: Workspace.changes. */
@@ -28,16 +30,16 @@ export const run: JobRun<StatusInput, Change, StatusEnd> = async ({ workspace },
   const rows = new RowBatches(out);
   const from = after === undefined ? {} : { after };
   let left = limit;
-  if (left > 0) {
-    for await (const change of on.changes({ ...from, signal: out.signal })) {
-      counts[COUNTED_AS[change.change]] += change.entries;
-      await rows.add(change);
-      left -= 1;
-      if (left === 0) break;
-    }
+  let more = false;
+  for await (const change of on.changes({ ...from, signal: out.signal })) {
+    more = left === 0;
+    if (more) break;
+    counts[COUNTED_AS[change.change]] += change.entries;
+    await rows.add(change);
+    left -= 1;
   }
   await rows.flush();
-  return { base: source.commitId, ...counts };
+  return { base: source.commitId, ...counts, more };
 };
 
 const COUNTED_AS = {

@@ -63,7 +63,25 @@ export class ByteReader {
       this.position++;
       return first;
     }
+    const start = this.position;
+    const short = this.short();
+    if (short >= 0) return short;
+    this.position = start;
     return this.#longUvarint();
+  }
+
+  /** A number below 2^28 in its shortest form; -1 for another, with the position anywhere. */
+  short(): number {
+    const bytes = this.bytes;
+    let byte = bytes[this.position++];
+    if (byte === undefined) return -1;
+    let value = byte & 0x7f;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      byte = bytes[this.position++];
+      if (shift > 21 || byte === undefined || byte === 0) return -1;
+      value |= (byte & 0x7f) << shift;
+    }
+    return value;
   }
 
   #longUvarint(): number {
@@ -165,6 +183,11 @@ export class ByteWriter {
     this.uvarint(byteLength);
     this.length += this.bytes.write(text, this.length, byteLength, 'utf8');
   }
+}
+
+/** As fromZigzag, for numbers below 2^31. */
+export function fromShortZigzag(value: number): number {
+  return (value >>> 1) ^ -(value & 1);
 }
 
 /** Signed numbers of at most 2^52 in size stay exact. */

@@ -121,7 +121,8 @@ class KeyEncoder {
     totalBytes: number,
     headBytes: number,
     head: (out: ByteWriter) => void,
-  ): Omit<EncodedNode, 'places'> {
+    places: readonly Place[],
+  ): EncodedNode {
     if (totalBytes > Number.MAX_SAFE_INTEGER) {
       throw new TarnError('too-large', 'the files of one tree hold more than 2^53 - 1 bytes');
     }
@@ -136,7 +137,7 @@ class KeyEncoder {
     out.u53(totalBytes);
     head(out);
     this.writer.bytes.copy(out.bytes, out.length, 0, this.writer.length);
-    const node = { bytes: out.bytes, lastKey: this.lastKey, entries, totalBytes };
+    const node = { bytes: out.bytes, lastKey: this.lastKey, entries, totalBytes, places };
     this.writer.length = 0;
     this.items = 0;
     return node;
@@ -177,12 +178,12 @@ export class InnerEncoder implements NodeEncoder<Pointer> {
 
   finish(): EncodedNode {
     const none = (): void => undefined;
-    const node = this.#keys.finish(this.#level, 0, 0, this.#entries, this.#totalBytes, 0, none);
-    const places = this.#places;
+    const [entries, totalBytes, places] = [this.#entries, this.#totalBytes, this.#places];
+    const node = this.#keys.finish(this.#level, 0, 0, entries, totalBytes, 0, none, places);
     this.#entries = 0;
     this.#totalBytes = 0;
     this.#places = [];
-    return { ...node, places };
+    return node;
   }
 }
 
@@ -286,21 +287,22 @@ export class LeafEncoder implements NodeEncoder<Entry> {
   finish(): EncodedNode {
     const packs = this.#packs;
     const mtimeBase = this.#mtimeBase;
-    const counts = [packs.size, this.#sources.size, this.#keys.items, this.#totalBytes] as const;
+    const [rows, count, totalBytes] = [this.#sources.size, this.#keys.items, this.#totalBytes];
     const sources = this.#sources.finish();
     const tables = packs.size * HASH_BYTES + sources.length;
     const headBytes = LEAF_HEADER_BYTES - HEADER_BYTES + tables;
-    const node = this.#keys.finish(0, ...counts, headBytes, (out) => {
+    const head = (out: ByteWriter): void => {
       out.u53(toZigzag(mtimeBase));
       for (const pack of packs.keys()) out.hash(pack);
       sources.copy(out.bytes, out.length);
       out.length += sources.length;
-    });
+    };
+    const node = this.#keys.finish(0, packs.size, rows, count, totalBytes, headBytes, head, []);
     packs.clear();
     this.#packEnds = [];
     this.#mtimeBase = 0;
     this.#totalBytes = 0;
-    return { ...node, places: [] };
+    return node;
   }
 
   #fixedPart(entry: Entry, size: number, extras: boolean): void {

@@ -1,5 +1,6 @@
 import type { Home } from '../workspace/home.js';
 import type { JobThreads } from '../workspace/jobs/threads.js';
+import type { DaemonJobs } from './jobs.js';
 import type { Log } from './log.js';
 import type { MountTable } from './mount-table.js';
 import type { DaemonPaths } from './paths.js';
@@ -13,7 +14,7 @@ export interface Context {
   readonly repositories: Repositories;
   readonly mounts: MountTable;
   /** Where work runs that the event loop, which answers the mounts, must not wait for. */
-  readonly threads: JobThreads;
+  readonly threads: JobThreads<DaemonJobs>;
   readonly startedMs: number;
   /** Ends the daemon; resolves when all is closed but the request that `keep` belongs to. */
   stop(keep?: AbortSignal): Promise<void>;

@@ -6,6 +6,7 @@ import { NodeCache } from '../tree/nodes.js';
 import { Home, lockHome } from '../workspace/home.js';
 import { JobThreads } from '../workspace/jobs/threads.js';
 import type { Context } from './context.js';
+import { DAEMON_JOBS } from './jobs.js';
 import { Log } from './log.js';
 import { MountTable } from './mount-table.js';
 import { HANDLERS } from './operations.js';
@@ -55,7 +56,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const shared = { nodeCache: new NodeCache(NODE_CACHE_BYTES), stamps };
   const repositories = new Repositories(home, shared);
   const mounts = new MountTable(paths.mounts, log);
-  const threads = new JobThreads(paths.home);
+  const threads = new JobThreads(paths.home, DAEMON_JOBS);
   await mounts.clearDead();
 
   let resolveStopped = (): void => undefined;

@@ -1,4 +1,5 @@
-import type { JobInput, JobName, JobResult, JobRow } from '../workspace/jobs/registry.js';
+import type { JobInput, JobName, JobResult, JobRow } from '../workspace/jobs/job.js';
+import type { DaemonJobs } from './jobs.js';
 import type { JobThreads } from '../workspace/jobs/threads.js';
 import type { Output } from './output.js';
 
@@ -9,16 +10,16 @@ import type { Output } from './output.js';
 const AHEAD_MAX = 10_000;
 
 /** Runs a job and answers with its rows, each batch as it comes. @throws as JobThreads.run */
-export async function streamJob<K extends JobName, Row>(
-  threads: JobThreads,
+export async function streamJob<K extends JobName<DaemonJobs>, Row>(
+  threads: JobThreads<DaemonJobs>,
   name: K,
-  input: JobInput<K>,
+  input: JobInput<DaemonJobs, K>,
   answer: {
-    readonly row: (row: JobRow<K>) => Row;
+    readonly row: (row: JobRow<DaemonJobs, K>) => Row;
     readonly output: Output<Row>;
     readonly signal: AbortSignal;
   },
-): Promise<JobResult<K>> {
+): Promise<JobResult<DaemonJobs, K>> {
   const { row, output, signal } = answer;
   const sending = new Sending(output);
   const result = await threads.run(name, input, {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { DaemonJobs } from '../../src/daemon/jobs.js';
 import type { Output } from '../../src/daemon/output.js';
 import { streamJob } from '../../src/daemon/stream-job.js';
 import type { JobThreads } from '../../src/workspace/jobs/threads.js';
@@ -6,7 +7,7 @@ import type { JobThreads } from '../../src/workspace/jobs/threads.js';
 const BATCH = 200;
 
 /** A job that hands over so many rows; how many batches it got rid of is noted. */
-function threadsWith(batches: number, taken: { batches: number }): JobThreads {
+function threadsWith(batches: number, taken: { batches: number }): JobThreads<DaemonJobs> {
   const run = async (
     _name: string,
     _input: unknown,
@@ -18,7 +19,7 @@ function threadsWith(batches: number, taken: { batches: number }): JobThreads {
     }
     return 'done';
   };
-  return { run } as unknown as JobThreads;
+  return { run } as unknown as JobThreads<DaemonJobs>;
 }
 
 describe('a job that answers with rows', () => {

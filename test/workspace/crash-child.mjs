@@ -1,9 +1,9 @@
 // A process that puts or commits and is killed on the way; what it runs is the built product.
 import process from 'node:process';
-import { JobThreads } from '../../dist/workspace/jobs/threads.js';
+import { JobThreads, WORKSPACE_JOBS } from '../../dist/workspace/jobs/threads.js';
 
 const [work, home, input] = process.argv.slice(2);
-const threads = new JobThreads(home);
+const threads = new JobThreads(home, WORKSPACE_JOBS);
 process.stdout.write('started\n');
 try {
   const result = await threads.run(work, JSON.parse(input));

@@ -10,7 +10,7 @@ import { keyFromText } from '../../src/model/path.js';
 import { Repository } from '../../src/repo/repository.js';
 import type { View } from '../../src/repo/view.js';
 import { Home } from '../../src/workspace/home.js';
-import { JobThreads } from '../../src/workspace/jobs/threads.js';
+import { JobThreads, WORKSPACE_JOBS } from '../../src/workspace/jobs/threads.js';
 import { Staging } from '../../src/workspace/staging.js';
 import type { WorkspaceOptions } from '../../src/workspace/workspace.js';
 import { Workspace } from '../../src/workspace/workspace.js';
@@ -19,7 +19,7 @@ import { Workspace } from '../../src/workspace/workspace.js';
 export class Sandbox {
   readonly directory = mkdtempSync(join(tmpdir(), 'tarn-workspace-'));
   readonly home = Home.open(join(this.directory, 'home'));
-  readonly threads = new JobThreads(this.home.path);
+  readonly threads = new JobThreads(this.home.path, WORKSPACE_JOBS);
   readonly storage: string;
   readonly #closers: (() => void | Promise<void>)[] = [];
 

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Repository } from '../../src/repo/repository.js';
 import { TarnError } from '../../src/util/errors.js';
-import { JobThreads } from '../../src/workspace/jobs/threads.js';
+import type { WorkspaceJobs } from '../../src/workspace/jobs/registry.js';
+import { JobThreads, WORKSPACE_JOBS } from '../../src/workspace/jobs/threads.js';
 import { ensureBuilt } from './built.js';
 import { Sandbox } from './sandbox.js';
 
@@ -17,11 +18,11 @@ interface Options {
 
 describe('job threads', () => {
   let sandbox: Sandbox;
-  let threads: JobThreads;
+  let threads: JobThreads<WorkspaceJobs>;
   beforeAll(ensureBuilt);
   beforeEach(async () => {
     sandbox = await Sandbox.make();
-    threads = new JobThreads(sandbox.home.path, SCRIPT);
+    threads = new JobThreads(sandbox.home.path, { ...WORKSPACE_JOBS, script: SCRIPT });
   });
   afterEach(async () => {
     await threads.close();

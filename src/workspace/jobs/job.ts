@@ -55,3 +55,19 @@ export interface JobEntry {
   /** It may run for minutes: one thread is always left to those that do not. */
   readonly isLong: boolean;
 }
+
+/** Jobs by name. */
+export type JobRegistry = Readonly<Record<string, JobEntry>>;
+
+export type JobName<Jobs extends JobRegistry> = keyof Jobs & string;
+
+type RunOf<Jobs extends JobRegistry, K extends JobName<Jobs>> = Awaited<
+  ReturnType<Jobs[K]['load']>
+>['run'];
+
+export type JobInput<Jobs extends JobRegistry, K extends JobName<Jobs>> =
+  RunOf<Jobs, K> extends JobRun<infer Input, never, unknown> ? Input : never;
+export type JobRow<Jobs extends JobRegistry, K extends JobName<Jobs>> =
+  RunOf<Jobs, K> extends JobRun<never, infer Row, unknown> ? Row : never;
+export type JobResult<Jobs extends JobRegistry, K extends JobName<Jobs>> =
+  RunOf<Jobs, K> extends JobRun<never, never, infer Result> ? Result : never;

@@ -1,6 +1,6 @@
-import type { JobEntry, JobRun } from './job.js';
+import type { JobRegistry } from './job.js';
 
-/** Every job there is, by the name under which `daemon status` shows it. */
+/** The jobs of workspaces, by the names under which `daemon status` shows them. */
 export const JOBS = {
   put: { load: () => import('./put-job.js'), isLong: true },
   import: { load: () => import('./import-job.js'), isLong: true },
@@ -24,15 +24,6 @@ export const JOBS = {
   bisect: { load: () => import('./bisect-job.js'), isLong: false },
   fsck: { load: () => import('./fsck-job.js'), isLong: true },
   show: { load: () => import('./show-job.js'), isLong: false },
-} satisfies Record<string, JobEntry>;
+} satisfies JobRegistry;
 
-export type JobName = keyof typeof JOBS;
-
-type RunOf<K extends JobName> = Awaited<ReturnType<(typeof JOBS)[K]['load']>>['run'];
-
-export type JobInput<K extends JobName> =
-  RunOf<K> extends JobRun<infer Input, never, unknown> ? Input : never;
-export type JobRow<K extends JobName> =
-  RunOf<K> extends JobRun<never, infer Row, unknown> ? Row : never;
-export type JobResult<K extends JobName> =
-  RunOf<K> extends JobRun<never, never, infer Result> ? Result : never;
+export type WorkspaceJobs = typeof JOBS;

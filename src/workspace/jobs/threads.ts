@@ -1,10 +1,18 @@
 import { throwIfAborted } from '../../util/abort.js';
 import { TarnError } from '../../util/errors.js';
 import { installed } from '../../util/installation.js';
-import type { JobProgress } from './job.js';
+import type {
+  JobInput,
+  JobName,
+  JobProgress,
+  JobRegistry,
+  JobResult,
+  JobRow,
+  JobTarget,
+} from './job.js';
 import { JobThread } from './job-thread.js';
 import { abortedJob } from './messages.js';
-import type { JobInput, JobName, JobResult, JobRow } from './registry.js';
+import type { WorkspaceJobs } from './registry.js';
 import { JOBS } from './registry.js';
 
 /** Threads at once, each with buffers and a cache of its own; more jobs wait their turn. */
@@ -14,9 +22,9 @@ const LONG_MAX = THREADS_MAX - 1;
 /** How long a thread is kept that has nothing to do; the last one stays. */
 const IDLE_MS_MAX = 30_000;
 
-export interface JobOptions<K extends JobName> {
+export interface JobOptions<Jobs extends JobRegistry, K extends JobName<Jobs>> {
   /** The next batch comes when it is done; what it throws ends the job. */
-  readonly onRows?: (rows: readonly JobRow<K>[]) => Promise<void> | void;
+  readonly onRows?: (rows: readonly JobRow<Jobs, K>[]) => Promise<void> | void;
   readonly onProgress?: (progress: JobProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -24,7 +32,7 @@ export interface JobOptions<K extends JobName> {
 /** A job that runs, or waits for its turn. */
 export interface JobState {
   readonly id: number;
-  readonly name: JobName;
+  readonly name: string;
   readonly repository: string;
   /** Of performance.now(). */
   readonly startedMs: number;
@@ -36,12 +44,25 @@ interface Waiting {
   readonly start: () => void;
 }
 
+/** What a daemon runs in threads. */
+export interface JobModule<Jobs extends JobRegistry> {
+  readonly jobs: Jobs;
+  /** What a thread runs, with the same jobs: a built file, as threads load no TypeScript. */
+  readonly script: string;
+}
+
+export const WORKSPACE_JOBS: JobModule<WorkspaceJobs> = {
+  jobs: JOBS,
+  script: installed('dist/workspace/jobs/thread.js'),
+};
+
 /**
- * Runs jobs (registry.ts) in threads that stay, so that a short one costs what it does: the thread,
+ * Runs jobs in threads that stay, so that a short one costs what it does: the thread,
  * its modules, databases and tree nodes are there already.
  */
-export class JobThreads {
+export class JobThreads<Jobs extends JobRegistry> {
   readonly #home: string;
+  readonly #registry: Jobs;
   readonly #script: string;
   readonly #threads = new Set<JobThread>();
   readonly #jobs = new Map<number, JobState>();
@@ -53,25 +74,23 @@ export class JobThreads {
   #lastId = 0;
   #sweep: NodeJS.Timeout | undefined;
 
-  /**
-   * @param home the directory
-   * @param script what a thread runs: a built file, as threads load no TypeScript
-   */
-  constructor(home: string, script = installed('dist/workspace/jobs/thread.js')) {
+  /** @param home the directory */
+  constructor(home: string, { jobs, script }: JobModule<Jobs>) {
     this.#home = home;
+    this.#registry = jobs;
     this.#script = script;
   }
 
   /**
    * @throws TarnError what the job threw, or onRows; aborted; internal when the thread died
    */
-  async run<K extends JobName>(
+  async run<K extends JobName<Jobs>>(
     name: K,
-    input: JobInput<K>,
-    options: JobOptions<K> = {},
-  ): Promise<JobResult<K>> {
+    input: JobInput<Jobs, K>,
+    options: JobOptions<Jobs, K> = {},
+  ): Promise<JobResult<Jobs, K>> {
     const { signal, onProgress } = options;
-    const { repository } = input;
+    const { repository } = input as JobTarget;
     throwIfAborted(signal);
     while (this.#held.has(repository)) await this.#held.get(repository);
     this.#lastId += 1;
@@ -86,14 +105,14 @@ export class JobThreads {
         onProgress?.(progress);
       },
     } as const;
-    const { isLong } = JOBS[name];
+    const isLong = this.#registry[name]?.isLong === true;
     try {
       await this.#turn(isLong, signal);
       try {
         throwIfAborted(signal);
         const thread = this.#threadFor(repository);
         // The registry's types say what comes of a job of that name.
-        return (await thread.run(name, input, listeners as object)) as JobResult<K>;
+        return (await thread.run(name, input, listeners as object)) as JobResult<Jobs, K>;
       } finally {
         this.#running -= 1;
         if (isLong) this.#runningLong -= 1;

@@ -1,0 +1,13 @@
+import type { JobModule } from '../workspace/jobs/threads.js';
+import { JOBS as WORKSPACE } from '../workspace/jobs/registry.js';
+import { installed } from '../util/installation.js';
+
+/** Every job that the daemon runs in threads; daemon/job-thread.ts is what runs there. */
+export const JOBS = { ...WORKSPACE };
+
+export type DaemonJobs = typeof JOBS;
+
+export const DAEMON_JOBS: JobModule<DaemonJobs> = {
+  jobs: JOBS,
+  script: installed('dist/daemon/job-thread.js'),
+};

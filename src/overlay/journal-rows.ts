@@ -1,0 +1,95 @@
+import { hash as hashOnce } from 'node:crypto';
+import type { FileEntry } from '../model/entry.js';
+import { entrySize } from '../model/entry.js';
+import type { Key } from '../model/path.js';
+import type { Inode, NodeKind } from '../vfs/filesystem.js';
+import type { NodeState, StagedStamp, StoredBytes } from './nodes.js';
+
+/** A row of `nodes`. */
+export interface NodeRow {
+  /** Rows are numbered as they come, so that writing one touches the end of its table only. */
+  readonly row: number;
+  readonly inode: Inode;
+  readonly kind: NodeKind;
+  readonly state: NodeState;
+}
+
+/** A row of `names`. */
+export interface NameRow {
+  readonly row: number;
+  readonly directory: Inode;
+  readonly name: Key;
+  /** Undefined: a whiteout. */
+  readonly node: Inode | undefined;
+  readonly version: number;
+}
+
+/** A row of `numbers`: see numbers.ts. */
+export interface NumberRow {
+  readonly path: Key;
+  readonly number: Inode | undefined;
+  readonly numbering: Key | undefined;
+}
+
+const KINDS: readonly string[] = [
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'socket',
+  'character',
+  'block',
+] satisfies NodeKind[];
+
+export function encodeState(state: NodeState): string {
+  const { xattrs, ...rest } = state;
+  if (xattrs === undefined) return JSON.stringify(rest);
+  const values = [...xattrs].map(([name, value]) => [name, Buffer.from(value).toString('base64')]);
+  return JSON.stringify({ ...rest, xattrs: values });
+}
+
+/** Undefined for what encodeState has not written. */
+export function decodeState(text: string): NodeState | undefined {
+  const decoded = parsed(text) as (NodeState & { xattrs?: [Key, string][] }) | undefined;
+  if (decoded === undefined || !Number.isSafeInteger(decoded.mode)) return undefined;
+  if (!Number.isSafeInteger(decoded.version)) return undefined;
+  const { xattrs, ...rest } = decoded;
+  if (xattrs === undefined) return rest;
+  if (!Array.isArray(xattrs)) return undefined;
+  const values = xattrs.map(([name, value]): [Key, Uint8Array] => [
+    name,
+    Buffer.from(value, 'base64'),
+  ]);
+  return { ...rest, xattrs: new Map(values) };
+}
+
+export function encodeStored({ stamp, entry }: StoredBytes): string {
+  return JSON.stringify({ stamp, entry });
+}
+
+export function decodeStored(text: string): StoredBytes | undefined {
+  const decoded = parsed(text) as { stamp?: StagedStamp; entry?: FileEntry } | undefined;
+  if (decoded?.stamp === undefined || decoded.entry === undefined) return undefined;
+  const { stamp, entry } = decoded;
+  return Number.isSafeInteger(entrySize(entry)) ? { stamp, entry } : undefined;
+}
+
+export function isNodeKind(kind: string): kind is NodeKind {
+  return KINDS.includes(kind);
+}
+
+/** 48 bits: SQLite keeps no checksum of its pages, and a flipped bit must not be committed. */
+export function rowChecksum(...fields: readonly (string | number | null)[]): number {
+  const text = fields.map((field) => `${String(field).length} ${field}`).join('\n');
+  return hashOnce('sha256', text, 'buffer').readUIntBE(0, 6);
+}
+
+function parsed(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

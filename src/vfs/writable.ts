@@ -9,6 +9,7 @@ import type {
   Inode,
   OpenedFile,
   SpecialKind,
+  StagedBacking,
 } from './filesystem.js';
 
 /**
@@ -145,6 +146,12 @@ export interface WritableDriverEvents extends DriverEvents {
   entryChanged(parent: Inode, name: Key): void;
   /** Attributes and, with `bytes`, the contents that were kept of the node are wrong by now. */
   nodeChanged(inode: Inode, bytes: boolean): void;
+  /**
+   * The node has a staged file by now: what is read through handles that were opened before comes
+   * from it. To be told before anything is written there; the one that was told first stays until
+   * the node's last handle is released.
+   */
+  nodeStaged(inode: Inode, staged: StagedBacking): void;
 }
 
 /** Takes one name of a directory that can be written. */

@@ -1,0 +1,280 @@
+import {
+  close,
+  closeSync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  open,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { BLOCK_BYTES } from '../../model/ids.js';
+import { throwIfAborted } from '../../util/abort.js';
+import type { MaybePromise } from '../../util/async.js';
+import { andThen } from '../../util/async.js';
+import { readAt } from '../../util/files.js';
+import { giveWay } from '../../util/give-way.js';
+import type { Timestamp } from '../../vfs/writable.js';
+import type { BaseBytes } from './base-bytes.js';
+import { readBase } from './base-bytes.js';
+import type { FileCalls } from './file-calls.js';
+import { FALLOCATE_KEEP_SIZE, FALLOCATE_PUNCH_HOLE, FALLOCATE_ZERO_RANGE } from './file-calls.js';
+import type { PageMap } from './page-map.js';
+import { PartialBytes } from './partial-bytes.js';
+import { timestampOf } from './times.js';
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const syncFile = promisify(fsync);
+
+export const MAP_SUFFIX = '.pages';
+/** Bytes that one call copies at most; who wants more asks again. */
+const COPY_RANGE_BYTES_MAX = 4 * BLOCK_BYTES;
+/** Bytes zeroed between two turns of the event loop. */
+const ZERO_BYTES_MAX = 16 * BLOCK_BYTES;
+const SECTOR_BYTES = 512;
+const ZEROING = FALLOCATE_PUNCH_HOLE | FALLOCATE_ZERO_RANGE;
+
+/** As fstat(2) says. */
+export interface StagedStat {
+  /** Bytes. */
+  readonly size: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  readonly ctimeSec: number;
+  readonly ctimeNsec: number;
+  readonly atimeSec: number;
+  readonly atimeNsec: number;
+  /** Of 512 bytes. */
+  readonly sectors: number;
+}
+
+/** What is copied from: a staged file, with its base if it is partial, or a base alone. */
+export interface CopySource {
+  readonly file?: StagedFile;
+  readonly base?: BaseBytes | undefined;
+  readonly offset: number;
+}
+
+/**
+ * The bytes that were changed of one file; the format and the rules are in OVERLAY.md, Bytes. `base`
+ * is asked for the bytes that the file does not have itself, so that a whole file needs none.
+ * Whichever system call of a change is the last that a killed process made, each byte is then the old
+ * or the new one.
+ *
+ * Faults: no-space, io, corrupt (a base that is shorter than it was), aborted, errors of system calls,
+ * and what reading the base throws.
+ */
+export class StagedFile {
+  readonly number: number;
+  /** Open for reading and writing until close. */
+  readonly fd: number;
+  readonly #path: string;
+  readonly #calls: FileCalls;
+  readonly #map: PageMap | undefined;
+  #partial: PartialBytes | undefined;
+  #isNameSynced = false;
+
+  /** @param map of a partial file; closed with this */
+  constructor(
+    number: number,
+    path: string,
+    fd: number,
+    map: PageMap | undefined,
+    calls: FileCalls,
+  ) {
+    this.number = number;
+    this.fd = fd;
+    this.#path = path;
+    this.#map = map;
+    this.#calls = calls;
+    this.#partial = map === undefined ? undefined : new PartialBytes(fd, map, calls);
+  }
+
+  /** Of the page map; undefined for a whole file. It stays open until close, whatever becomes of it. */
+  get mapFd(): number | undefined {
+    return this.#partial?.map.fd;
+  }
+
+  /** Every byte lies in `fd`. */
+  get isWhole(): boolean {
+    return this.#partial === undefined;
+  }
+
+  stat(): StagedStat {
+    const stats = fstatSync(this.fd, { bigint: true });
+    const size = Number(stats.size);
+    const { sec: mtimeSec, nsec: mtimeNsec } = timestampOf(stats.mtimeNs);
+    const { sec: ctimeSec, nsec: ctimeNsec } = timestampOf(stats.ctimeNs);
+    const { sec: atimeSec, nsec: atimeNsec } = timestampOf(stats.atimeNs);
+    // Without what the base shows, programs would take a partial file for one of holes.
+    const sectors = this.isWhole ? Number(stats.blocks) : Math.ceil(size / SECTOR_BYTES);
+    return { size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec, atimeSec, atimeNsec, sectors };
+  }
+
+  /** Fewer bytes than `length` only at the end of the file. */
+  read(
+    offset: number,
+    length: number,
+    base: BaseBytes | undefined,
+    signal: AbortSignal,
+  ): MaybePromise<Uint8Array> {
+    if (this.#partial !== undefined) return this.#partial.read(offset, length, base, signal);
+    return readAt(this.fd, offset, length);
+  }
+
+  /** Bytes taken: all of them, or as many as there was room for. At once where the file is whole. */
+  write(
+    offset: number,
+    bytes: Uint8Array,
+    base: BaseBytes | undefined,
+    signal: AbortSignal,
+  ): MaybePromise<number> {
+    if (this.#partial !== undefined) return this.#partial.write(offset, bytes, base, signal);
+    return writeSync(this.fd, bytes, 0, bytes.length, offset);
+  }
+
+  /** To `size` bytes; those that are new are zeros. */
+  truncate(size: number): void {
+    if (this.#partial === undefined) ftruncateSync(this.fd, size);
+    else this.#partial.truncate(size);
+  }
+
+  /**
+   * As fallocate(2).
+   * @param mode 0 or KEEP_SIZE, which reserve; ZERO_RANGE with or without it; PUNCH_HOLE with it
+   */
+  async allocate(
+    mode: number,
+    offset: number,
+    length: number,
+    base: BaseBytes | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if ((mode & ZEROING) === 0) {
+      this.#calls.fallocate(this.fd, mode, offset, length);
+      return;
+    }
+    const end = Math.min(offset + length, this.#size);
+    if (this.#partial !== undefined) await this.#partial.zero(offset, end, base, signal);
+    else await this.#zeroWhole(mode, offset, end, signal);
+    if ((mode & FALLOCATE_KEEP_SIZE) !== 0) return;
+    if (offset + length > this.#size) this.truncate(offset + length);
+  }
+
+  /** Where the next data or hole from `offset` on begins; ENXIO behind the last data. */
+  seek(offset: number, to: 'data' | 'hole'): number | 'ENXIO' {
+    return this.#partial?.seek(offset, to) ?? this.#calls.seek(this.fd, offset, to);
+  }
+
+  /** What is undefined stays as it is. */
+  setTimes(atime: Timestamp | 'now' | undefined, mtime: Timestamp | 'now' | undefined): void {
+    this.#calls.setTimes(this.fd, atime, mtime);
+  }
+
+  /** Resolves when all that was done before would survive a power cut. */
+  async sync(): Promise<void> {
+    const mapFd = this.mapFd;
+    await syncFile(this.fd);
+    if (mapFd !== undefined) await syncFile(mapFd);
+    if (this.#isNameSynced) return;
+    await this.#syncName();
+    this.#isNameSynced = true;
+  }
+
+  /** Copies into this file, whose base is `base`; bytes copied, maybe fewer than asked. */
+  copyFrom(
+    source: CopySource,
+    offset: number,
+    length: number,
+    base: BaseBytes | undefined,
+    signal: AbortSignal,
+  ): MaybePromise<number> {
+    const from = source.file;
+    const count = Math.min(length, COPY_RANGE_BYTES_MAX);
+    if (this.isWhole && from?.isWhole === true) {
+      return this.#calls.copyRange(from.fd, source.offset, this.fd, offset, count);
+    }
+    return andThen(bytesOf(source, count, signal), (bytes) =>
+      bytes.length === 0 ? 0 : this.write(offset, bytes, base, signal),
+    );
+  }
+
+  /**
+   * Lets bytes [start, end) of the base show at the end of a partial file, which must end at `start`,
+   * so that they need not be copied. False when that cannot be: then nothing has changed.
+   */
+  showBase(start: number, end: number): boolean {
+    return this.#partial?.showBase(start, end) ?? false;
+  }
+
+  /**
+   * Makes a partial file that was truncated to nothing whole, while no driver has its page map.
+   * Returns whether it is whole now.
+   */
+  forgetBase(): boolean {
+    const partial = this.#partial;
+    if (partial === undefined) return true;
+    if (partial.map.limit > 0 || this.#size > 0) return false;
+    this.#becomeWhole();
+    return true;
+  }
+
+  /**
+   * Copies the pages that only the base has, in pieces, and makes the file whole, durably. It may be
+   * read and written meanwhile; drivers that have the page map may go on using it.
+   */
+  async hydrate(base: BaseBytes, signal: AbortSignal): Promise<void> {
+    const partial = this.#partial;
+    if (partial === undefined) return;
+    await partial.fill(base, signal);
+    await syncFile(this.fd);
+    this.#becomeWhole();
+    await this.#syncName();
+  }
+
+  /** Nothing may be under way. */
+  close(): void {
+    closeSync(this.fd);
+    this.#map?.close();
+  }
+
+  get #size(): number {
+    return fstatSync(this.fd).size;
+  }
+
+  #becomeWhole(): void {
+    rmSync(this.#path + MAP_SUFFIX, { force: true });
+    this.#partial = undefined;
+  }
+
+  async #zeroWhole(mode: number, start: number, end: number, signal: AbortSignal): Promise<void> {
+    for (let at = start; at < end; at += ZERO_BYTES_MAX) {
+      throwIfAborted(signal);
+      const length = Math.min(ZERO_BYTES_MAX, end - at);
+      this.#calls.fallocate(this.fd, mode | FALLOCATE_KEEP_SIZE, at, length);
+      if (at + length < end) await giveWay();
+    }
+  }
+
+  /** The file's name, and that of the folder it is in. */
+  async #syncName(): Promise<void> {
+    const folder = dirname(this.#path);
+    for (const path of [folder, dirname(folder)]) {
+      const fd = await openFile(path, 'r');
+      await syncFile(fd).finally(() => closeFile(fd));
+    }
+  }
+}
+
+function bytesOf(
+  { file, base, offset }: CopySource,
+  count: number,
+  signal: AbortSignal,
+): MaybePromise<Uint8Array> {
+  if (file !== undefined) return file.read(offset, count, base, signal);
+  const end = Math.min(offset + count, base?.size ?? offset);
+  return end <= offset ? new Uint8Array(0) : readBase(base, offset, end, signal);
+}

@@ -62,6 +62,20 @@ need_debian_packages() {
     >/dev/null
 }
 
+# Builds the judges of file systems that only crates.io has, once for each version.
+need_judges() {
+  command -v cargo >/dev/null ||
+    missing 'cargo, which builds pjdfstest and fsx' 'https://rustup.rs, or apt-get install cargo'
+  local judge
+  for judge in pjdfstest@0.2.2 fsx@0.3.2; do
+    [ -e ".cache/judge/$judge" ] && continue
+    say "Building $judge"
+    CARGO_TARGET_DIR=.cache/judge/target cargo install --quiet --locked --force --root .cache/judge "$judge"
+    touch ".cache/judge/$judge"
+  done
+  rm -rf .cache/judge/target
+}
+
 # Installs what the lock file names, unless that was done for this very lock file.
 install_node_packages() {
   local stamp=node_modules/.tarn-lock

@@ -1,3 +1,4 @@
+import type { Progress } from '../daemon/protocol.js';
 import type { BringResult, ConflictRow, Version } from '../daemon/protocol/merging.js';
 import { author } from './ask.js';
 import type { CommandContext, Input, Option } from './command.js';
@@ -55,10 +56,13 @@ export function messageOf(input: Input): { message?: string } {
   return message === undefined || message.trim() === '' ? {} : { message };
 }
 
-/** A conflict with its versions, one below the other. */
-export function onConflict(terminal: Terminal): (row: ConflictRow) => Promise<void> | void {
-  return (row) =>
-    terminal.row(row, () => {
+/** Shows how far it is, and each conflict with its versions, one below the other. */
+export function listeners(terminal: Terminal) {
+  const onProgress = ({ files, current = '' }: Progress): void =>
+    terminal.status(`found ${plural(files, 'change')}, at ${current}`);
+  const onRow = (row: ConflictRow): Promise<void> | void => {
+    terminal.clearStatus();
+    return terminal.row(row, () => {
       const base = row.baseUnclear === true ? 'differs: the sides crossed' : versionText(row.base);
       return [
         terminal.name(row.path),
@@ -67,6 +71,8 @@ export function onConflict(terminal: Terminal): (row: ConflictRow) => Promise<vo
         `  theirs  ${versionText(row.theirs)}`,
       ].join('\n');
     });
+  };
+  return { onRow, onProgress };
 }
 
 function versionText(version: Version | undefined): string {
@@ -91,6 +97,7 @@ export async function report(
   words: { readonly done: string; readonly would: string; readonly nothing: string },
 ): Promise<number> {
   const place = `${result.repository}/${result.branch}`;
+  terminal.clearStatus();
   await terminal.result(result, textOf(result, place, words));
   if (result.leavesStaged === true) {
     terminal.note('note: the source has staged changes; only what is committed is merged');

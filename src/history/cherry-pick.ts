@@ -6,7 +6,6 @@ import type { Repository } from '../repo/repository.js';
 import type { BringOptions, Outcome, Plan } from './outcome.js';
 import { carryOut } from './outcome.js';
 import { chosenParent } from './parent.js';
-import type { Preference } from './prefer.js';
 import { threeWay } from './three-way.js';
 
 export interface CherryPickOptions extends BringOptions {
@@ -17,7 +16,6 @@ export interface CherryPickOptions extends BringOptions {
   /** Laid over the metadata of each commit. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** `src` is the commit that is picked, `dst` the branch. */
-  readonly preferences?: readonly Preference[];
 }
 
 interface Pick {
@@ -56,17 +54,18 @@ export async function cherryPick(
 
 async function planPicks(
   repository: Repository,
-  { preferences = [], metadata = {}, signal }: CherryPickOptions,
+  options: CherryPickOptions,
   picks: readonly Pick[],
   head: Head,
 ): Promise<Plan> {
+  const { metadata = {} } = options;
   const chain: Commit[] = [];
   let parent = head.id;
   let ours = head.commit.tree;
   let settled = 0;
   for (const { id, commit, before } of picks) {
     const sides = { base: before, ours, theirs: commit.tree };
-    const outcome = await threeWay(repository.nodes, sides, preferences, signal);
+    const outcome = await threeWay(repository.nodes, sides, options);
     if (outcome.kind === 'conflicts') return { ...outcome, onto: head.id, source: id };
     settled += outcome.settled;
     if (outcome.tree === ours) continue;

@@ -7,7 +7,6 @@ import { BaseTrees } from './base-tree.js';
 import { mergeBases } from './merge-base.js';
 import type { BringOptions, Outcome, Plan } from './outcome.js';
 import { carryOut } from './outcome.js';
-import type { Preference } from './prefer.js';
 import { threeWay } from './three-way.js';
 
 export interface MergeOptions extends BringOptions {
@@ -16,7 +15,6 @@ export interface MergeOptions extends BringOptions {
   /** "Merge SOURCE into BRANCH" without it. */
   readonly message?: string;
   readonly metadata?: Readonly<Record<string, string>>;
-  readonly preferences?: readonly Preference[];
   /** Only the changes are taken: the commit has the branch's head as its one parent. */
   readonly isSquash?: boolean;
   /** Where the branch's head leads to the source, the branch moves there without a commit. */
@@ -59,7 +57,7 @@ async function planMerge(
   source: CommitId,
   head: Head,
 ): Promise<Plan> {
-  const { isSquash = false, mayFastForward = false, preferences = [], signal } = options;
+  const { isSquash = false, mayFastForward = false, signal } = options;
   const read = (id: CommitId): Promise<Commit> => repository.readCommit(id, signal);
   const [first, ...more] = await mergeBases(read, head.id, source, signal);
   if (first === undefined) throw unrelated(options, head.id, source);
@@ -70,7 +68,7 @@ async function planMerge(
     ours: head.commit.tree,
     theirs: (await read(source)).tree,
   };
-  const outcome = await threeWay(repository.nodes, sides, preferences, signal);
+  const outcome = await threeWay(repository.nodes, sides, options);
   if (outcome.kind === 'conflicts') return { ...outcome, onto: head.id, source };
   const { tree, settled } = outcome;
   if (isSquash && tree === head.commit.tree) return { kind: 'nothing', head: head.id };

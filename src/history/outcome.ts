@@ -5,16 +5,15 @@ import type { Head, Prepared } from '../repo/publish.js';
 import type { Repository } from '../repo/repository.js';
 import type { Effect } from './effect.js';
 import { effectOf } from './effect.js';
-import type { Conflicts } from './three-way.js';
+import type { Conflicts, ThreeWayOptions } from './three-way.js';
 
 /** What all have that bring changes of other commits to a branch. */
-export interface BringOptions {
+export interface BringOptions extends ThreeWayOptions {
   readonly branch: string;
   /** Who, for the commit and the branch's history. */
   readonly author: string;
   /** Finds out what would happen, and publishes nothing. */
   readonly isDryRun?: boolean;
-  readonly signal?: AbortSignal;
 }
 
 /** What came of it. Conflicts leave everything as it was. */

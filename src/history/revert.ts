@@ -2,7 +2,6 @@ import type { Repository } from '../repo/repository.js';
 import type { BringOptions, Outcome } from './outcome.js';
 import { carryOut } from './outcome.js';
 import { chosenParent } from './parent.js';
-import type { Preference } from './prefer.js';
 import { threeWay } from './three-way.js';
 
 export interface RevertOptions extends BringOptions {
@@ -14,7 +13,6 @@ export interface RevertOptions extends BringOptions {
   readonly message?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   /** `src` is the undoing, `dst` the branch. */
-  readonly preferences?: readonly Preference[];
 }
 
 /**
@@ -24,7 +22,7 @@ export interface RevertOptions extends BringOptions {
  *   conflict when the branch moved too often, no-space, io, aborted
  */
 export async function revert(repository: Repository, options: RevertOptions): Promise<Outcome> {
-  const { author, mainline, metadata = {}, preferences = [], signal } = options;
+  const { author, mainline, metadata = {}, signal } = options;
   const { commitId, commit } = await repository.resolve(options.commit, signal);
   const parent = chosenParent('revert', commitId, commit, mainline);
   const { tree: before } = await repository.readCommit(parent, signal);
@@ -37,7 +35,7 @@ export async function revert(repository: Repository, options: RevertOptions): Pr
     metadata,
     plan: async (head) => {
       const sides = { base: commit.tree, ours: head.commit.tree, theirs: before };
-      const outcome = await threeWay(repository.nodes, sides, preferences, signal);
+      const outcome = await threeWay(repository.nodes, sides, options);
       if (outcome.kind === 'conflicts') return { ...outcome, onto: head.id, source: commitId };
       const { tree, settled } = outcome;
       if (tree === head.commit.tree) return { kind: 'nothing', head: head.id };

@@ -1,5 +1,5 @@
 import type { NodeId } from '../model/ids.js';
-import type { MergeConflict } from '../tree/merge.js';
+import type { ChangesHeard, MergeConflict } from '../tree/merge.js';
 import { mergeTrees } from '../tree/merge.js';
 import type { Nodes } from '../tree/nodes.js';
 import { isNoCommonVersion } from './base-tree.js';
@@ -31,6 +31,13 @@ export interface Sides {
   readonly theirs: NodeId;
 }
 
+export interface ThreeWayOptions {
+  /** Of several that match a path the last counts. */
+  readonly preferences?: readonly Preference[];
+  readonly onChanges?: ChangesHeard;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Brings into `ours` what `theirs` changed since `base`.
  * @throws TarnError as mergeTrees
@@ -38,13 +45,13 @@ export interface Sides {
 export async function threeWay(
   nodes: Nodes,
   { base, ours, theirs }: Sides,
-  preferences: readonly Preference[],
-  signal?: AbortSignal,
+  { preferences = [], onChanges, signal }: ThreeWayOptions,
 ): Promise<ThreeWay> {
   if (base === ours) return { kind: 'merged', tree: theirs, settled: 0 };
   if (base === theirs || ours === theirs) return { kind: 'merged', tree: ours, settled: 0 };
   const prefer = preferring(preferences);
-  const outcome = await mergeTrees(nodes, { base, ours, theirs, prefer }, signal);
+  const hears = onChanges === undefined ? {} : { onChanges };
+  const outcome = await mergeTrees(nodes, { base, ours, theirs, prefer, ...hears }, signal);
   if (outcome.kind === 'merged') {
     return { kind: 'merged', tree: outcome.tree.id, settled: outcome.settled };
   }

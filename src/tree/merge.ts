@@ -25,7 +25,14 @@ export interface MergeInput {
   readonly prefer?: (key: Key) => 'ours' | 'theirs' | undefined;
   /** A path may become both a file and a directory, which is a conflict without it. */
   readonly mayNest?: boolean;
+  readonly onChanges?: ChangesHeard;
 }
+
+/**
+ * Told how many changes of theirs were found, and the last one's key: a subtree that is taken whole
+ * is one. They are told twice, each time from the first one on, where they are too many to keep.
+ */
+export type ChangesHeard = (count: number, last: Key) => void;
 
 /** A path that both sides changed since the base, each in its own way; undefined where absent. */
 export interface MergeConflict {
@@ -147,10 +154,14 @@ class MergePlan {
 
   async *#findings(): AsyncGenerator<readonly Finding[]> {
     const trees = await ThreeWay.open(this.#nodes, this.#input, this.#span, this.#signal);
+    let count = 0;
     for (;;) {
       throwIfAborted(this.#signal);
       const findings = await trees.next(BATCH);
-      if (findings.length === 0) return;
+      const last = findings.at(-1);
+      if (last === undefined) return;
+      count += findings.length;
+      this.#input.onChanges?.(count, last.kind === 'take' ? last.span.from : last.key);
       yield findings;
     }
   }

@@ -246,6 +246,21 @@ describe('the cost of a merge', () => {
     expect(loaded).toBeLessThan(900);
   });
 
+  it('is told of as changes are found', async () => {
+    const change = (offset: number): Edit[] =>
+      Array.from({ length: 1_200 }, (_, i): Edit => {
+        return { kind: 'put', key: at(3, i * 8 + offset), entry: file(70_000 + offset) };
+      });
+    const [ours, theirs] = [await edited(...change(0)), await edited(...change(4))];
+    const heard: [count: number, last: Key][] = [];
+    const onChanges = (count: number, last: Key): void => void heard.push([count, last]);
+    await mergeTrees(nodesOver(store, SMALL), { base, ours, theirs, onChanges });
+    expect(heard.length).toBeGreaterThan(2);
+    expect(heard).toEqual(heard.toSorted(([a], [b]) => a - b));
+    expect(heard.at(-1)?.[0]).toBeLessThanOrEqual(1_200);
+    expect(heard.map(([, last]) => last)).toEqual(heard.map(([, last]) => last).sort());
+  });
+
   it('is written nowhere when there are conflicts', async () => {
     const put = (seed: number): Edit => ({ kind: 'put', key: at(1, 5), entry: file(seed) });
     const [ours, theirs] = [await edited(put(1)), await edited(put(2))];

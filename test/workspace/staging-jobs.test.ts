@@ -45,6 +45,35 @@ describe('removing and discarding what is staged', () => {
   });
 });
 
+it('says of a merge how far it is', async () => {
+  ensureBuilt();
+  const sandbox = await Sandbox.make();
+  try {
+    const frames = Array.from({ length: 600 }, (_, i) => key(`raw/${String(i).padStart(3, '0')}`));
+    const commit = async (branch: string, content: string): Promise<void> => {
+      const workspace = await sandbox.workspace(branch);
+      await workspace.stage(frames.map((each) => ({ key: each, entry: fileEntry(content) })));
+      await workspace.commit({ message: content, author: 'rosa' });
+    };
+    const repository = await sandbox.repository();
+    const { commitId } = await repository.resolve('main');
+    await repository.createRef('branch', 'labels-v2', commitId, 'rosa');
+    await commit('main', 'ours');
+    await commit('labels-v2', 'theirs');
+    const input = { ...sandbox.target, source: 'labels-v2', author: 'rosa', isDryRun: true };
+    const heard: unknown[] = [];
+    const { brought } = await sandbox.threads.run(
+      'merge',
+      { ...input, preferences: ['dst'] },
+      { onProgress: (progress) => heard.push(progress) },
+    );
+    expect(brought.kind).not.toBe('conflicts');
+    expect(heard.at(-1)).toEqual({ files: 600, bytes: 0, current: 'raw/599' });
+  } finally {
+    await sandbox.remove();
+  }
+});
+
 describe('a daemon of which another process holds the write lock of staging', () => {
   let shell: Shell;
   beforeEach(async () => {

@@ -1,6 +1,6 @@
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
-import { shortDate, shortId } from '../format.js';
+import { plural, shortDate, shortId } from '../format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { ADDRESS, placeOf, refPlaceOf } from '../places.js';
 
@@ -33,14 +33,18 @@ const blame: Command = {
       'blame',
       { ...place, ...pageOf(input) },
       {
-        onRow: (row) =>
-          terminal.row(row, () => {
+        onRow: (row) => {
+          terminal.clearStatus();
+          return terminal.row(row, () => {
             const { commit, date, author, subject } = row;
             const about = `${shortId(commit)}  ${shortDate(date)}  ${author.padEnd(12)}`;
             return terminal.name(`${about}  ${row.path}  ${subject}`);
-          }),
+          });
+        },
+        onProgress: ({ files }) => terminal.status(`found the commits of ${plural(files, 'file')}`),
       },
     );
+    terminal.clearStatus();
   },
 };
 

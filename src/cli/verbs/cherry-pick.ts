@@ -3,9 +3,9 @@ import {
   BRING_OPTIONS,
   bringArguments,
   CONFLICT_NOTES,
+  listeners,
   MAINLINE_OPTION,
   mainlineOf,
-  onConflict,
   report,
 } from '../bringing.js';
 import type { Command } from '../command.js';
@@ -47,8 +47,7 @@ const cherryPick: Command = {
     const { repository, branch } = branchOf(given);
     const commits = wanted.map((each) => refIn(repository, each));
     const args = { repository, branch, commits, ...mainlineOf(input), ...bringArguments(input) };
-    const onRow = onConflict(context.terminal);
-    const result = await ask(context, 'cherry-pick', args, { onRow });
+    const result = await ask(context, 'cherry-pick', args, listeners(context.terminal));
     const what = plural(result.commits ?? commits.length, 'commit');
     return report(context, result, {
       done: `picked ${what}`,

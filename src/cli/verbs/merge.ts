@@ -3,9 +3,9 @@ import {
   BRING_OPTIONS,
   bringArguments,
   CONFLICT_NOTES,
+  listeners,
   MESSAGE_OPTION,
   messageOf,
-  onConflict,
   report,
 } from '../bringing.js';
 import type { Command } from '../command.js';
@@ -61,8 +61,7 @@ const merge: Command = {
       ...messageOf(input),
       ...bringArguments(input),
     };
-    const onRow = onConflict(context.terminal);
-    const result = await ask(context, 'merge', args, { onRow });
+    const result = await ask(context, 'merge', args, listeners(context.terminal));
     return report(context, result, {
       done: `merged ${source}`,
       would: `merge ${source} into ${repository}/${branch}`,

@@ -3,11 +3,11 @@ import {
   BRING_OPTIONS,
   bringArguments,
   CONFLICT_NOTES,
+  listeners,
   MAINLINE_OPTION,
   mainlineOf,
   MESSAGE_OPTION,
   messageOf,
-  onConflict,
   report,
 } from '../bringing.js';
 import type { Command } from '../command.js';
@@ -48,8 +48,7 @@ const revert: Command = {
       ...messageOf(input),
       ...bringArguments(input),
     };
-    const onRow = onConflict(context.terminal);
-    const result = await ask(context, 'revert', args, { onRow });
+    const result = await ask(context, 'revert', args, listeners(context.terminal));
     return report(context, result, {
       done: `reverted ${commit}`,
       would: `revert ${commit} on ${repository}/${branch}`,

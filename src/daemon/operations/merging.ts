@@ -8,6 +8,7 @@ import { TarnError } from '../../util/errors.js';
 import { isoTime } from '../../util/iso-time.js';
 import type { Brought } from '../../workspace/jobs/bring.js';
 import { count, fields, flag, listOf, text, textMap } from '../arguments.js';
+import type { JobProgress } from '../../workspace/jobs/job.js';
 import type { Log } from '../log.js';
 import type { OperationHandler } from '../operation.js';
 import type { Output } from '../output.js';
@@ -34,8 +35,8 @@ export const merge: OperationHandler<'merge'> = {
       mayFastForward,
       ...(message === undefined ? {} : { message }),
     };
-    const onRows = conflictRows(output);
-    const { brought, leavesStaged } = await threads.run('merge', input, { onRows, signal });
+    const hears = { ...listeners(output), signal };
+    const { brought, leavesStaged } = await threads.run('merge', input, hears);
     note(log, 'merged', args, brought, { source });
     return { ...resultOf(args, brought), ...(leavesStaged ? { leavesStaged } : {}) };
   },
@@ -51,7 +52,7 @@ export const revert: OperationHandler<'revert'> = {
       ...(mainline === undefined ? {} : { mainline }),
       ...(message === undefined ? {} : { message }),
     };
-    const brought = await threads.run('revert', input, { onRows: conflictRows(output), signal });
+    const brought = await threads.run('revert', input, { ...listeners(output), signal });
     note(log, 'reverted', args, brought, { reverted: commit });
     return resultOf(args, brought);
   },
@@ -66,8 +67,7 @@ export const cherryPick: OperationHandler<'cherry-pick'> = {
       commits,
       ...(mainline === undefined ? {} : { mainline }),
     };
-    const onRows = conflictRows(output);
-    const brought = await threads.run('cherry-pick', input, { onRows, signal });
+    const brought = await threads.run('cherry-pick', input, { ...listeners(output), signal });
     note(log, 'cherry-picked', args, brought, { picked: commits.length });
     return resultOf(args, brought);
   },
@@ -95,10 +95,9 @@ function bringInput({ repository, branch, author, metadata, prefer, dryRun }: Br
   };
 }
 
-function conflictRows(
-  output: Output<ConflictRow>,
-): (conflicts: readonly Conflict[]) => Promise<void> {
-  return async (conflicts) => {
+function listeners(output: Output<ConflictRow>) {
+  const onProgress = (progress: JobProgress): void => output.progress(progress);
+  const onRows = async (conflicts: readonly Conflict[]): Promise<void> => {
     for (const { key, base, ours, theirs, isBaseUnclear } of conflicts) {
       await output.row({
         path: keyToText(key),
@@ -109,6 +108,7 @@ function conflictRows(
       });
     }
   };
+  return { onRows, onProgress };
 }
 
 function versionOf(entry: Entry): Version {

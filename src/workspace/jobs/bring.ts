@@ -1,5 +1,7 @@
 import type { Outcome } from '../../history/outcome.js';
-import type { Conflict } from '../../history/three-way.js';
+import { parsePreference } from '../../history/prefer.js';
+import type { Conflict, ThreeWayOptions } from '../../history/three-way.js';
+import { keyToText } from '../../model/path.js';
 import type { JobOutput } from './job.js';
 
 /** An outcome whose conflicts were handed over as rows. */
@@ -8,6 +10,18 @@ export type Brought =
   | Omit<Extract<Outcome, { kind: 'conflicts' }>, 'conflicts'>;
 
 const BATCH = 500;
+
+/** How a job hears its preferences from its input, and is heard by its reader. */
+export function hearing(
+  { preferences }: { readonly preferences: readonly string[] },
+  { progress, signal }: JobOutput<Conflict>,
+): Required<ThreeWayOptions> {
+  return {
+    preferences: preferences.map(parsePreference),
+    onChanges: (files, last) => progress({ files, bytes: 0, current: keyToText(last) }),
+    signal,
+  };
+}
 
 /** @throws TarnError aborted */
 export async function handOver(outcome: Outcome, out: JobOutput<Conflict>): Promise<Brought> {

@@ -1,13 +1,12 @@
 import type { CherryPickOptions } from '../../history/cherry-pick.js';
 import { cherryPick } from '../../history/cherry-pick.js';
-import { parsePreference } from '../../history/prefer.js';
 import type { Conflict } from '../../history/three-way.js';
 import type { Brought } from './bring.js';
-import { handOver } from './bring.js';
+import { handOver, hearing } from './bring.js';
 import type { JobRun, JobTarget } from './job.js';
 
 export interface CherryPickInput
-  extends JobTarget, Omit<CherryPickOptions, 'preferences' | 'signal'> {
+  extends JobTarget, Omit<CherryPickOptions, 'preferences' | 'onChanges' | 'signal'> {
   /** As parsePreference takes them. */
   readonly preferences: readonly string[];
 }
@@ -18,7 +17,6 @@ export const run: JobRun<CherryPickInput, Conflict, Brought> = async (
   input,
   out,
 ) => {
-  const preferences = input.preferences.map(parsePreference);
-  const outcome = await cherryPick(repository, { ...input, preferences, signal: out.signal });
+  const outcome = await cherryPick(repository, { ...input, ...hearing(input, out) });
   return handOver(outcome, out);
 };

@@ -1,12 +1,12 @@
 import type { MergeOptions } from '../../history/merge.js';
 import { merge } from '../../history/merge.js';
-import { parsePreference } from '../../history/prefer.js';
 import type { Conflict } from '../../history/three-way.js';
 import type { Brought } from './bring.js';
-import { handOver } from './bring.js';
+import { handOver, hearing } from './bring.js';
 import type { JobContext, JobRun, JobTarget } from './job.js';
 
-export interface MergeInput extends JobTarget, Omit<MergeOptions, 'preferences' | 'signal'> {
+export interface MergeInput
+  extends JobTarget, Omit<MergeOptions, 'preferences' | 'onChanges' | 'signal'> {
   /** As parsePreference takes them. */
   readonly preferences: readonly string[];
 }
@@ -19,10 +19,8 @@ export interface MergeJobResult {
 
 /** merge of history/merge.ts; throws what that throws. */
 export const run: JobRun<MergeInput, Conflict, MergeJobResult> = async (context, input, out) => {
-  const { signal } = out;
-  const preferences = input.preferences.map(parsePreference);
-  const leavesStaged = await hasStaged(context, input.source, signal);
-  const outcome = await merge(context.repository, { ...input, preferences, signal });
+  const leavesStaged = await hasStaged(context, input.source, out.signal);
+  const outcome = await merge(context.repository, { ...input, ...hearing(input, out) });
   return { brought: await handOver(outcome, out), leavesStaged };
 };
 

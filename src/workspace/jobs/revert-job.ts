@@ -1,19 +1,18 @@
-import { parsePreference } from '../../history/prefer.js';
 import type { RevertOptions } from '../../history/revert.js';
 import { revert } from '../../history/revert.js';
 import type { Conflict } from '../../history/three-way.js';
 import type { Brought } from './bring.js';
-import { handOver } from './bring.js';
+import { handOver, hearing } from './bring.js';
 import type { JobRun, JobTarget } from './job.js';
 
-export interface RevertInput extends JobTarget, Omit<RevertOptions, 'preferences' | 'signal'> {
+export interface RevertInput
+  extends JobTarget, Omit<RevertOptions, 'preferences' | 'onChanges' | 'signal'> {
   /** As parsePreference takes them. */
   readonly preferences: readonly string[];
 }
 
 /** revert of history/revert.ts; throws what that throws. */
 export const run: JobRun<RevertInput, Conflict, Brought> = async ({ repository }, input, out) => {
-  const preferences = input.preferences.map(parsePreference);
-  const outcome = await revert(repository, { ...input, preferences, signal: out.signal });
+  const outcome = await revert(repository, { ...input, ...hearing(input, out) });
   return handOver(outcome, out);
 };

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ended, Shell } from '../cli/shell.js';
 import { ensureBuilt } from './built.js';
 import { fileEntry, key, Sandbox, scan } from './sandbox.js';
 
+beforeAll(ensureBuilt);
+
 describe('removing and discarding what is staged', () => {
   let sandbox: Sandbox;
   beforeEach(async () => {
-    ensureBuilt();
     sandbox = await Sandbox.make();
     const workspace = await sandbox.workspace();
     const entries = ['a', 'raw/x', 'raw/y', 'raw/z/1'];
@@ -46,7 +47,6 @@ describe('removing and discarding what is staged', () => {
 });
 
 it('says of a merge how far it is', async () => {
-  ensureBuilt();
   const sandbox = await Sandbox.make();
   try {
     const frames = Array.from({ length: 600 }, (_, i) => key(`raw/${String(i).padStart(3, '0')}`));
@@ -77,7 +77,6 @@ it('says of a merge how far it is', async () => {
 describe('a daemon of which another process holds the write lock of staging', () => {
   let shell: Shell;
   beforeEach(async () => {
-    ensureBuilt();
     shell = await Shell.open();
   });
   afterEach(() => shell.dispose());

@@ -3,11 +3,18 @@ import type { ServerResponse } from 'node:http';
 import type { TarnError } from '../util/errors.js';
 import { encodeFrame, toWireError } from './frames.js';
 import type { Progress } from './protocol.js';
+import { PROTOCOL, PROTOCOL_HEADER, VERSION, VERSION_HEADER } from './protocol.js';
 
 /** Rows are gathered into writes of about this many characters. */
 const BATCH_CHARS = 32_768;
 /** Least time between two progress frames. */
 const PROGRESS_INTERVAL_MS = 100;
+
+const HEADERS = {
+  'content-type': 'application/x-ndjson',
+  [PROTOCOL_HEADER]: String(PROTOCOL),
+  [VERSION_HEADER]: VERSION,
+};
 
 /** The stream an operation answers with. Awaiting a call is what keeps a slow reader's rows few. */
 export class Output<Row> {
@@ -18,6 +25,7 @@ export class Output<Row> {
 
   constructor(response: ServerResponse, signal: AbortSignal) {
     this.#response = response;
+    response.sendDate = false;
     this.#signal = signal;
   }
 
@@ -39,6 +47,7 @@ export class Output<Row> {
     const nowMs = performance.now();
     if (nowMs - this.#progressMs < PROGRESS_INTERVAL_MS || this.#response.writableNeedDrain) return;
     this.#progressMs = nowMs;
+    this.#begin(200);
     this.#response.write(encodeFrame({ progress }));
   }
 
@@ -48,23 +57,39 @@ export class Output<Row> {
     if (batch !== '') await this.#write(batch);
   }
 
-  async done(result: unknown): Promise<void> {
-    this.#batch += encodeFrame({ done: result });
-    await this.flush();
-    this.#response.end();
+  done(result: unknown): void {
+    this.#signal.throwIfAborted();
+    this.#end(200, encodeFrame({ done: result }));
   }
 
   /**
    * Ends the stream with `error`; what was sent before it was true.
+   * @param status of HTTP, where nothing was sent yet
    * @param isForNext nothing was done, and the next daemon can be asked
    */
-  fail(error: TarnError, isForNext: boolean): void {
+  fail(error: TarnError, status: number, isForNext: boolean): void {
     const wire = isForNext ? { ...toWireError(error), isForNext } : toWireError(error);
-    this.#response.end(this.#batch + encodeFrame({ error: wire }));
+    this.#end(status, encodeFrame({ error: wire }));
+  }
+
+  /** A short answer goes out whole in one write, its length in front. */
+  #end(status: number, last: string): void {
+    const rest = this.#batch + last;
+    this.#batch = '';
+    this.#begin(status, rest);
+    this.#response.end(rest);
+  }
+
+  /** @param whole the answer, where that is known */
+  #begin(status: number, whole?: string): void {
+    if (this.#response.headersSent) return;
+    const length = whole === undefined ? {} : { 'content-length': Buffer.byteLength(whole) };
+    this.#response.writeHead(status, { ...HEADERS, ...length });
   }
 
   async #write(data: Uint8Array | string): Promise<void> {
     this.#signal.throwIfAborted();
+    this.#begin(200);
     if (this.#response.write(data)) return;
     await once(this.#response, 'drain', { signal: this.#signal });
   }

@@ -22,6 +22,8 @@ import {
 /** Requests at once; more are refused rather than queued without end. */
 const REQUESTS_MAX = 64;
 const LAST_ANSWER_MS_MAX = 1_000;
+/** Bytes of an answer that may wait for its reader. */
+const UNSENT_BYTES_MAX = 131_072;
 /** For short requests that run when the daemon stops. */
 const GRACE_MS = 500;
 
@@ -36,9 +38,8 @@ export class ControlServer {
   constructor(context: Context, handlers: Handlers) {
     this.#context = context;
     this.#handlers = handlers;
-    this.#server = createServer({ requestTimeout: 60_000 }, (request, response) => {
-      this.#accept(request, response);
-    });
+    const options = { requestTimeout: 60_000, highWaterMark: UNSENT_BYTES_MAX };
+    this.#server = createServer(options, (request, response) => this.#accept(request, response));
     this.#server.maxConnections = REQUESTS_MAX * 2;
   }
 
@@ -89,8 +90,6 @@ export class ControlServer {
       if (!response.writableFinished) controller.abort(new TarnError('aborted', 'the peer left'));
     });
     response.on('error', () => undefined);
-    response.setHeader(PROTOCOL_HEADER, PROTOCOL);
-    response.setHeader(VERSION_HEADER, VERSION);
     const ended = this.#answer(request, response, controller.signal).finally(() => {
       this.#running.delete(controller);
     });
@@ -107,14 +106,13 @@ export class ControlServer {
     try {
       const name = this.#admit(request);
       isAdmitted = true;
-      const body = await readBody(request, signal);
-      response.setHeader('content-type', 'application/x-ndjson');
-      await output.done(await this.#run(name, body, output, signal));
+      const body = parseBody(await readBody(request));
+      signal.throwIfAborted();
+      output.done(await this.#run(name, body, output, signal));
     } catch (error) {
       const fault = signal.aborted ? asTarnError(signal.reason) : asTarnError(error);
       if (isOurs(fault)) this.#context.log.fault('request', error, { url: request.url });
-      if (!response.headersSent) response.statusCode = statusOf(fault);
-      if (!response.destroyed) output.fail(fault, !isAdmitted && this.#stopping);
+      if (!response.destroyed) output.fail(fault, statusOf(fault), !isAdmitted && this.#stopping);
     }
   }
 
@@ -155,24 +153,35 @@ export class ControlServer {
   }
 }
 
-async function readBody(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+/** By its events: iterating over a request costs more than all else that a short one needs. */
+function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    signal.throwIfAborted();
-    bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) {
-      throw new TarnError('too-large', `a request may have ${BODY_BYTES_MAX} bytes at most`, {
-        hint: 'split the command into several, or name a folder instead of its files',
-      });
-    }
-    chunks.push(chunk);
-  }
+  return new Promise((resolve, reject) => {
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
+      else reject(tooLarge());
+    });
+    request.on('end', () =>
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)),
+    );
+    request.on('error', reject);
+  });
+}
+
+function parseBody(body: Buffer): unknown {
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+    return JSON.parse(body.toString('utf8')) as unknown;
   } catch (error) {
     throw new TarnError('invalid', 'the request is not JSON', { cause: error });
   }
+}
+
+function tooLarge(): TarnError {
+  return new TarnError('too-large', `a request may have ${BODY_BYTES_MAX} bytes at most`, {
+    hint: 'split the command into several, or name a folder instead of its files',
+  });
 }
 
 /** Keeps no process alive. */

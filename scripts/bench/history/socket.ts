@@ -1,4 +1,6 @@
-import { Agent, request } from 'node:http';
+import type { Socket } from 'node:net';
+import { createConnection } from 'node:net';
+import { HttpAnswer } from './http-answer.js';
 
 /** Answers of the daemon: `rows` streamed and the `result` at the end. */
 export interface Answer {
@@ -8,22 +10,20 @@ export interface Answer {
 
 const PROTOCOL = '1';
 
-/** Speaks to a daemon over its unix socket, on connections that are kept. */
+/**
+ * Speaks to a daemon over its unix socket, one request at a time on a connection that is kept: plain
+ * HTTP/1.1 by hand, as the client of node:http takes longer for a request than the daemon does.
+ */
 export class DaemonSocket {
   readonly #path: string;
-  readonly #agent = new Agent({ keepAlive: true });
+  #connection: Connection | undefined;
 
   constructor(path: string) {
     this.#path = path;
   }
 
   async call(operation: string, args: Readonly<Record<string, unknown>>): Promise<Answer> {
-    const [path, body] = [`/v1/${operation}`, JSON.stringify(args)];
-    // A connection that the daemon has closed meanwhile is only found out by using it.
-    const text = await this.#post(path, body).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
-      return this.#post(path, body);
-    });
+    const text = await this.#post(`/v1/${operation}`, JSON.stringify(args));
     const rows: Record<string, unknown>[] = [];
     for (const line of text.split('\n')) {
       if (line === '') continue;
@@ -36,22 +36,68 @@ export class DaemonSocket {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#connection?.close();
   }
 
-  #post(path: string, body: string): Promise<string> {
+  async #post(path: string, body: string): Promise<string> {
+    const kept = this.#connection;
+    this.#connection = undefined;
+    const request =
+      `POST ${path} HTTP/1.1\r\nhost: tarn\r\ntarn-protocol: ${PROTOCOL}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+    // A connection that the daemon has closed meanwhile is only found out by using it.
+    const answered = await kept?.exchange(request).catch(() => undefined);
+    if (answered !== undefined) {
+      this.#connection = kept;
+      return answered;
+    }
+    const connection = new Connection(this.#path);
+    const text = await connection.exchange(request);
+    this.#connection = connection;
+    return text;
+  }
+}
+
+interface Pending {
+  readonly answer: HttpAnswer;
+  readonly resolve: (text: string) => void;
+  readonly reject: (error: Error) => void;
+}
+
+class Connection {
+  readonly #socket: Socket;
+  #pending: Pending | undefined;
+
+  constructor(path: string) {
+    this.#socket = createConnection(path);
+    this.#socket.on('data', (chunk) => this.#take(chunk));
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('close', () => this.#fail(new Error('the daemon closed the connection')));
+  }
+
+  /** Sends a request; the body of its answer. */
+  exchange(request: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      const options = { socketPath: this.#path, path, method: 'POST', agent: this.#agent };
-      const headers = { 'tarn-protocol': PROTOCOL, 'content-type': 'application/json' };
-      const sent = request({ ...options, headers }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-        response.on('error', reject);
-      });
-      sent.on('error', reject);
-      sent.end(body);
+      if (this.#socket.destroyed) return reject(new Error('the connection is closed'));
+      this.#pending = { answer: new HttpAnswer(), resolve, reject };
+      this.#socket.write(request);
     });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    const body = this.#pending?.answer.take(chunk);
+    if (body === undefined) return;
+    this.#pending?.resolve(body);
+    this.#pending = undefined;
+  }
+
+  #fail(error: Error): void {
+    this.#pending?.reject(error);
+    this.#pending = undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { EntryAttributes, ViewCursor } from '../model/cursor.js';
 import type { Key } from '../model/path.js';
+import type { MaybePromise } from '../util/async.js';
 import { isPromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
 import { prefixEnd } from '../model/path.js';
@@ -12,34 +13,51 @@ export type Listed =
 /** A walk gives way to others this often, so that the kernel is answered meanwhile. */
 export const YIELD_EVERY = 500;
 
+export interface DirectoryPart {
+  readonly prefix: Key;
+  /** Below the prefix: where to begin. */
+  readonly from: Key;
+  /** How many lines at most. */
+  readonly limit: number;
+}
+
 /**
- * What lies directly below `prefix` (empty or ending with `/`), in key order; sub-directories are
- * sought over, not walked. The marker of `prefix` itself is left out.
- * @param from below the prefix: where to begin
+ * Calls `visit` for each that lies directly below `prefix` (empty or ending with `/`), in key order;
+ * sub-directories are sought over, not walked. The marker of `prefix` itself is left out. Nothing is
+ * awaited where it is at hand: a promise for each line would cost more than the line.
  */
-export async function* listDirectory(
+export async function visitDirectory(
   cursor: ViewCursor,
-  prefix: Key,
+  { prefix, from, limit }: DirectoryPart,
+  visit: (listed: Listed) => MaybePromise<unknown>,
   signal: AbortSignal,
-  from = prefix,
-): AsyncGenerator<Listed> {
-  let more = await cursor.seek(from);
-  for (let count = 1; more && cursor.key.startsWith(prefix); count += 1) {
-    if (count % YIELD_EVERY === 0) await passOn(signal);
+): Promise<void> {
+  let moved: MaybePromise<boolean> = limit > 0 && cursor.seek(from);
+  for (let count = 1, left = limit; isPromise(moved) ? await moved : moved; count += 1) {
     const { key } = cursor;
-    const slash = key.indexOf('/', prefix.length);
+    if (!key.startsWith(prefix)) return;
+    if (count % YIELD_EVERY === 0) await passOn(signal);
     if (key === prefix && prefix !== '') {
-      more = await step(cursor);
-    } else if (slash < 0) {
-      yield { kind: 'entry', key, cursor };
-      more = await step(cursor);
-    } else {
-      const directory = key.slice(0, slash + 1) as Key;
-      yield { kind: 'directory', key: directory, marker: key === directory };
-      const end = prefixEnd(directory);
-      more = end !== undefined && (await cursor.seek(end));
+      moved = cursor.next();
+      continue;
     }
+    const slash = key.indexOf('/', prefix.length);
+    const listed = listedAt(cursor, key, slash);
+    const visited = visit(listed);
+    if (isPromise(visited)) await visited;
+    left -= 1;
+    if (left <= 0) return;
+    const end = listed.kind === 'directory' ? prefixEnd(listed.key) : undefined;
+    if (listed.kind === 'entry') moved = cursor.next();
+    else moved = end !== undefined && cursor.seek(end);
   }
+}
+
+/** @param slash the first one behind the directory's prefix, if any */
+function listedAt(cursor: ViewCursor, key: Key, slash: number): Listed {
+  if (slash < 0) return { kind: 'entry', key, cursor };
+  const directory = key.slice(0, slash + 1) as Key;
+  return { kind: 'directory', key: directory, marker: key === directory };
 }
 
 /** Every entry whose key starts with `prefix`, in key order, from `from` on. */

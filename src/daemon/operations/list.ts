@@ -5,11 +5,11 @@ import type { Key } from '../../model/path.js';
 import { keyToText, parsePrefix, prefixEnd } from '../../model/path.js';
 import type { View } from '../../repo/view.js';
 import type { MaybePromise } from '../../util/async.js';
-import { isPromise } from '../../util/async.js';
+import { andThen } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
 import { isoTime } from '../../util/iso-time.js';
 import { count, flag, fields, text } from '../arguments.js';
-import { emptyAttributes, firstOf, hasBelow, listAll, listDirectory } from '../listing.js';
+import { emptyAttributes, firstOf, hasBelow, listAll, visitDirectory } from '../listing.js';
 import type { Listed } from '../listing.js';
 import { directoryPrefix, nothingThere, openMoment, placeName } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
@@ -166,12 +166,10 @@ async function listOne(
   signal: AbortSignal,
 ): Promise<void> {
   const attributes = emptyAttributes();
-  const listing = listDirectory(view.cursor(signal), prefix, signal, from);
-  for await (const listed of firstOf(listing, limit)) {
-    const row = listedRow(view, listed, long, attributes, signal);
-    const written = output.row(isPromise(row) ? await row : row);
-    if (written !== undefined) await written;
-  }
+  const part = { prefix, from, limit };
+  const visit = (listed: Listed): MaybePromise<unknown> =>
+    andThen(listedRow(view, listed, long, attributes, signal), (row) => output.row(row));
+  await visitDirectory(view.cursor(signal), part, visit, signal);
 }
 
 function listedRow(
@@ -189,15 +187,24 @@ function listedRow(
   return rowOf(key, () => cursor.entry(), attributes);
 }
 
-async function directoryRow(
+function directoryRow(
   view: View,
   prefix: Key,
   mayHaveMarker: boolean,
   long: boolean,
   signal: AbortSignal,
-): Promise<ListRow> {
+): MaybePromise<ListRow> {
   const row: ListRow = { path: keyToText(prefix).replace(/\/$/, ''), kind: 'directory' };
-  if (!long) return row;
+  return long ? withTotals(row, view, prefix, mayHaveMarker, signal) : row;
+}
+
+async function withTotals(
+  row: ListRow,
+  view: View,
+  prefix: Key,
+  mayHaveMarker: boolean,
+  signal: AbortSignal,
+): Promise<ListRow> {
   const marker = mayHaveMarker && prefix !== '' ? await view.get(prefix, signal) : undefined;
   const { entries, bytes } = await view.totals(prefix, signal);
   return {

@@ -174,7 +174,8 @@ export class Staging {
 
   /**
    * Takes out of staging what a commit now holds: rows of the spans no newer than `versionMax`, and
-   * the staged tree of that time, of which `left` stays.
+   * the staged tree of that time, of which `left` stays. That may be undone by a crash of the machine
+   * where a commit has `moved` the branch: it holds all that comes back, so that this is no change.
    * @param moved the commit's parent and itself: they differ only by what was staged here, so that
    *   other rows that are staged on the parent are as good on the commit
    */
@@ -191,7 +192,7 @@ export class Staging {
     } = {},
   ): void {
     const { addBase, rebaseRows, nextVersion, cleared } = this.#statements;
-    this.#database.write(() => {
+    const work = (): void => {
       const found = nextVersion.get(branch);
       if (found === undefined) return;
       this.#deleteRows(found.id, spans, versionMax);
@@ -203,7 +204,9 @@ export class Staging {
       if (moved === undefined) return;
       addBase.run(moved.to, textChecksum(moved.to));
       rebaseRows.run(moved.to, found.id, moved.from);
-    });
+    };
+    if (moved === undefined) this.#database.write(work);
+    else this.#database.writeSoon(work);
   }
 
   /** Gives up what is staged on the branch and no newer than `versionMax`. */

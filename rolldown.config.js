@@ -16,7 +16,7 @@ export default {
         {
           // Without main.js: it awaits commands, which a file that it is in could not give it.
           name: 'commands',
-          test: /dist\/(cli\/(?!main\.js)|util|model|daemon\/(protocol|paths|client|frames|spawn|private-directory))/,
+          test: /dist\/(cli\/(?!main\.js)|util|model|mount\/(mount-point|mounts)|daemon\/(protocol|paths|client|frames|spawn|private-directory))/,
         },
       ],
     },

@@ -102,8 +102,10 @@ export class Node {
   place: BasePlace | undefined;
   /** Of a file. */
   stored: StoredBytes | undefined;
-  /** Mounts and handles that use it, and calls under way. */
+  /** Mounts and handles that use it. */
   uses = 0;
+  /** It has no name any more, and only lives as long as somebody uses it. */
+  isGone = false;
 
   constructor(inode: Inode, kind: NodeKind) {
     this.inode = inode;

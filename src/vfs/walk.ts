@@ -24,6 +24,8 @@ export interface WalkedDirectory {
  */
 export class DirectoryWalk {
   name = '' as Key;
+  /** As the key has it; `name` differs where a file shows as `name~file`. */
+  baseName = '' as Key;
   inode: Inode = 0;
   kind: NodeKind = 'file';
   mode = 0;
@@ -94,6 +96,7 @@ export class DirectoryWalk {
     const name = (slash < 0 ? key.slice(start) : key.slice(start, slash)) as Key;
     const shown = isNameable(name);
     this.name = name;
+    this.baseName = name;
     if (slash >= 0) return this.#takeDirectory(key, slash, shown);
     if (shown) this.#fillFromEntry();
     const moved = this.#cursor.next();

@@ -1,0 +1,162 @@
+import type { Key } from '../model/path.js';
+import type { Timestamp } from '../vfs/writable.js';
+import type { JournalChange } from './journal.js';
+import type { NameRow, NodeRow, NumberRow } from './journal-rows.js';
+import type { Node, NodeState, OwnName } from './nodes.js';
+import { prefixOf } from './nodes.js';
+import type { Overlay } from './overlay.js';
+
+/** What a new state differs in from the one before; the version is the change's. */
+export type StateUpdate = { -readonly [K in keyof NodeState]?: NodeState[K] | undefined };
+
+/**
+ * One change of an overlay: collected, then written to the journal, then made in memory, so that one
+ * that cannot be written has changed nothing.
+ */
+export class Change {
+  readonly version: number;
+  readonly now: Timestamp;
+  readonly #overlay: Overlay;
+  readonly #states = new Map<Node, NodeState>();
+  /** Undefined: the name is not its directory's own any more. */
+  readonly #names = new Map<Node, Map<Key, OwnName | undefined>>();
+  readonly #numbers: NumberRow[] = [];
+
+  constructor(overlay: Overlay) {
+    this.#overlay = overlay;
+    this.version = overlay.version + 1;
+    this.now = currentTime();
+  }
+
+  stateOf(node: Node): NodeState {
+    return this.#states.get(node) ?? node.state ?? this.#overlay.initialState(node);
+  }
+
+  /** @param update what is undefined in it is taken out */
+  update(node: Node, update: StateUpdate): void {
+    const merged = { ...this.stateOf(node), ...update, version: this.version };
+    for (const name of Object.keys(update) as (keyof NodeState)[]) {
+      if (merged[name] === undefined) delete merged[name];
+    }
+    this.#states.set(node, merged as NodeState);
+  }
+
+  /** Its names changed. */
+  touchDirectory(directory: Node): void {
+    this.update(directory, { mtime: this.now, ctime: this.now });
+    this.reach(directory);
+  }
+
+  /** Sees to it that own names lead from the root to the node, which gets a state. */
+  reach(node: Node): void {
+    if (!this.#states.has(node) && node.state === undefined) this.update(node, {});
+    const { place } = node;
+    if (place === undefined) return;
+    const names = this.#names.get(place.parent);
+    if (names?.has(place.name) !== true) this.setName(place.parent, place.name, node);
+    this.reach(place.parent);
+  }
+
+  setName(directory: Node, name: Key, node: Node | undefined): void {
+    const row = directory.directory?.own.get(name)?.row ?? this.#overlay.nextNameRow();
+    const own: OwnName = { row, directory, name, node, version: this.version };
+    this.#namesOf(directory).set(name, own);
+  }
+
+  /** @param isShown whether the base shows the name, so that it must be hidden */
+  removeName(directory: Node, name: Key, isShown: boolean): void {
+    if (isShown || this.#overlay.keepsWhiteouts) this.setName(directory, name, undefined);
+    else this.#namesOf(directory).set(name, undefined);
+  }
+
+  /** What is made at the path that a directory leaves gets other numbers than what goes with it. */
+  vacate(directory: Node, parent: Node, name: Key): void {
+    const { numbers } = this.#overlay;
+    const prefix = prefixOf(parent);
+    if (prefix === undefined) return;
+    if (numbers.numberingOf(directory) !== numbers.numberingAt(parent, name)) return;
+    const path = `${prefix}${name}/` as Key;
+    const numbering = `\0${directory.inode}.${this.version}/` as Key;
+    this.#numbers.push({ path, number: numbers.row(path)?.number, numbering });
+  }
+
+  /** @throws TarnError no-space, io, corrupt; then nothing has changed */
+  commit(): void {
+    const overlay = this.#overlay;
+    const unlinked = this.#unlinked();
+    overlay.journal.write(this.#journalChange(unlinked));
+    overlay.keepForSnapshot(this.#states.keys(), this.#names);
+    overlay.version = this.version;
+    for (const row of this.#numbers) overlay.numbers.put(row);
+    for (const [node, state] of this.#states) overlay.setState(node, state);
+    for (const [directory, names] of this.#names) {
+      for (const [name, own] of names) overlay.setOwnName(directory, name, own);
+    }
+    for (const node of unlinked) overlay.orphan(node);
+  }
+
+  #namesOf(directory: Node): Map<Key, OwnName | undefined> {
+    const names = this.#names.get(directory) ?? new Map<Key, OwnName | undefined>();
+    this.#names.set(directory, names);
+    return names;
+  }
+
+  /** Nodes that had a name and now have none. */
+  #unlinked(): Set<Node> {
+    const unlinked = new Set<Node>();
+    const named = new Set<Node>();
+    for (const [directory, names] of this.#names) {
+      for (const [name, own] of names) {
+        const before = this.#overlay.nodeInMemory(directory, name);
+        if (before !== undefined && before !== own?.node) unlinked.add(before);
+        if (own?.node !== undefined) named.add(own.node);
+      }
+    }
+    for (const node of unlinked) {
+      const keeps = (own: OwnName): boolean =>
+        this.#names.get(own.directory)?.has(own.name) !== true;
+      if (named.has(node) || node.names.some(keeps)) unlinked.delete(node);
+    }
+    return unlinked;
+  }
+
+  #journalChange(unlinked: ReadonlySet<Node>): JournalChange {
+    const putNodes: NodeRow[] = [];
+    const dropNodes: number[] = [];
+    const putNames: NameRow[] = [];
+    const dropNames: number[] = [];
+    for (const [node, state] of this.#states) {
+      // An unlinked node is only in memory.
+      if (unlinked.has(node) || node.isGone) continue;
+      if (node.row === 0) node.row = this.#overlay.nextNodeRow();
+      putNodes.push({ row: node.row, inode: node.inode, kind: node.kind, state });
+    }
+    for (const [directory, names] of this.#names) {
+      for (const [name, own] of names) {
+        if (own !== undefined) {
+          const { row, node, version } = own;
+          putNames.push({ row, directory: directory.inode, name, node: node?.inode, version });
+          continue;
+        }
+        const before = directory.directory?.own.get(name);
+        if (before !== undefined) dropNames.push(before.row);
+      }
+    }
+    for (const node of unlinked) if (node.row !== 0) dropNodes.push(node.row);
+    const dropStored = [...unlinked].filter((node) => node.stored !== undefined);
+    return {
+      putNodes,
+      dropNodes,
+      putNames,
+      dropNames,
+      putNumbers: this.#numbers,
+      dropStored: dropStored.map((node) => node.inode),
+    };
+  }
+}
+
+export function currentTime(): Timestamp {
+  const ms = Date.now();
+  const sec = Math.floor(ms / 1000);
+  return { sec, nsec: (ms - sec * 1000) * 1_000_000 };
+}

@@ -1,0 +1,363 @@
+import { statSync } from 'node:fs';
+import type { Entry, FileEntry } from '../model/entry.js';
+import type { Key } from '../model/path.js';
+import type { Backing, Content } from '../repo/content.js';
+import { andThen, type MaybePromise } from '../util/async.js';
+import { TarnError } from '../util/errors.js';
+import type { Errno, Inode, StagedBacking } from '../vfs/filesystem.js';
+import { COPY_BYTES_MAX, type StagedFolder } from './bytes/staged-folder.js';
+import type { StagedFile, StagedStat } from './bytes/staged-file.js';
+import { timestampOf } from './bytes/times.js';
+import { Change } from './change.js';
+import type { Node } from './nodes.js';
+import type { Overlay } from './overlay.js';
+
+const SECTOR_BYTES = 512;
+
+/** The committed bytes below a partial file, shared by all its handles. */
+export interface SharedBase {
+  readonly content: Content;
+  readonly backing: Backing | undefined;
+}
+
+/** A file that is open: one for all handles of all mounts. */
+export interface OpenNode {
+  readonly node: Node;
+  handles: number;
+  /** Handles that may write. */
+  writers: number;
+  /** Open once the node has one; it stays until the last handle goes. */
+  staged: StagedFile | undefined;
+  base: SharedBase | undefined;
+  /** While the staged file is being made or opened. */
+  staging: Promise<void> | undefined;
+  /** Told when an open file gets a staged file; one for each handle. */
+  readonly watchers: Set<(staged: StagedBacking) => void>;
+}
+
+/** Which files are open, and their staged files. */
+export class FileTable {
+  readonly #overlay: Overlay;
+  readonly #folder: StagedFolder;
+  readonly #open = new Map<Inode, OpenNode>();
+  /** Of staged files that are not open. */
+  readonly #stats = new Map<Inode, StagedStat>();
+  /** Called when the last one that could write a file has let go of it. */
+  onQuiet: (node: Node) => void = () => {};
+
+  constructor(overlay: Overlay, folder: StagedFolder) {
+    this.#overlay = overlay;
+    this.#folder = folder;
+  }
+
+  get folder(): StagedFolder {
+    return this.#folder;
+  }
+
+  isOpen(node: Node): boolean {
+    return this.#open.has(node.inode);
+  }
+
+  /** Somebody has it open and could change its bytes by ways that are not seen. */
+  isWritten(node: Node): boolean {
+    return (this.#open.get(node.inode)?.writers ?? 0) > 0;
+  }
+
+  /** Nodes that somebody has open for writing. */
+  *written(): Generator<Node> {
+    for (const { node, writers } of this.#open.values()) if (writers > 0) yield node;
+  }
+
+  /** One more handle; to be given back by `detach`. */
+  attach(node: Node): OpenNode {
+    let open = this.#open.get(node.inode);
+    if (open === undefined) {
+      open = {
+        node,
+        handles: 0,
+        writers: 0,
+        staged: undefined,
+        base: undefined,
+        staging: undefined,
+        watchers: new Set(),
+      };
+      this.#open.set(node.inode, open);
+    }
+    open.handles += 1;
+    this.#overlay.use(node);
+    return open;
+  }
+
+  detach(open: OpenNode, wrote: boolean): void {
+    const { node } = open;
+    open.handles -= 1;
+    if (wrote) open.writers -= 1;
+    if (open.handles === 0) this.#shut(open);
+    if (wrote && open.writers === 0 && !node.isGone) this.onQuiet(node);
+    this.#overlay.unuse(node);
+  }
+
+  /** Of a node that has a staged file. */
+  stat(node: Node): StagedStat {
+    const staged = this.#open.get(node.inode)?.staged;
+    if (staged !== undefined) return staged.stat();
+    const known = this.#stats.get(node.inode);
+    if (known !== undefined) return known;
+    const stats = statSync(this.#folder.pathOf(node.inode), { bigint: true });
+    const size = Number(stats.size);
+    const { sec: mtimeSec, nsec: mtimeNsec } = timestampOf(stats.mtimeNs);
+    const { sec: ctimeSec, nsec: ctimeNsec } = timestampOf(stats.ctimeNs);
+    const { sec: atimeSec, nsec: atimeNsec } = timestampOf(stats.atimeNs);
+    const isWhole = node.state?.beneath === undefined;
+    const sectors = isWhole ? Number(stats.blocks) : Math.ceil(size / SECTOR_BYTES);
+    const stat = {
+      size,
+      mtimeSec,
+      mtimeNsec,
+      ctimeSec,
+      ctimeNsec,
+      atimeSec,
+      atimeNsec,
+      sectors,
+    };
+    this.#stats.set(node.inode, stat);
+    return stat;
+  }
+
+  /**
+   * Sees to it that an open file has its staged file, made if there was none.
+   * @param truncates its bytes are not wanted
+   */
+  stage(open: OpenNode, truncates: boolean, signal: AbortSignal): MaybePromise<Errno | undefined> {
+    if (open.staging !== undefined) return this.#afterOther(open, truncates, signal);
+    if (open.staged !== undefined) {
+      if (truncates) this.#truncate(open, open.staged);
+      return undefined;
+    }
+    const { node } = open;
+    if (node.state?.isStaged === true) return this.#reopen(open, truncates, signal);
+    return andThen(this.#overlay.entryOf(node, signal), (entry) => {
+      if (open.staged !== undefined || open.staging !== undefined) {
+        return this.stage(open, truncates, signal);
+      }
+      if (entry === undefined && node.state === undefined) return 'ESTALE';
+      return this.#make(open, entry, truncates, signal);
+    });
+  }
+
+  /** A new file's staged file, before the change that makes the node. */
+  create(node: Node): StagedFile {
+    this.#stats.delete(node.inode);
+    return this.#folder.create(node.inode);
+  }
+
+  /** The change that would have made the node failed. */
+  abandon(node: Node, staged: StagedFile): void {
+    staged.close();
+    this.#folder.remove(node.inode);
+  }
+
+  /** The node is no more, or its bytes are in the base now. */
+  discard(node: Node): void {
+    this.#stats.delete(node.inode);
+    this.#folder.remove(node.inode);
+  }
+
+  /** How a driver may read and write the staged file. */
+  backingOf(open: OpenNode): StagedBacking | undefined {
+    const { staged, base } = open;
+    if (staged === undefined) return undefined;
+    const { mapFd } = staged;
+    if (mapFd === undefined) return { fd: staged.fd };
+    const backing = base?.backing;
+    const partial = {
+      mapFd,
+      baseFd: backing?.fd ?? -1,
+      baseOffset: backing?.offset ?? 0,
+      baseLength: base?.content.size ?? 0,
+      verified: backing?.verified ?? false,
+    };
+    return { fd: staged.fd, partial };
+  }
+
+  /** Opens what the base has of the file, for reading. */
+  async openContent(key: Key, entry: Entry): Promise<SharedBase> {
+    const content = await this.#overlay.base.view.open(key, entry);
+    try {
+      return { content, backing: await content.backing() };
+    } catch (error) {
+      content.close();
+      throw error;
+    }
+  }
+
+  /** Of a file that the journal calls staged and that a power cut took before it was synced. */
+  restoreEmpty(node: Node): void {
+    this.#folder.create(node.inode).close();
+  }
+
+  async close(): Promise<void> {
+    for (const open of [...this.#open.values()]) {
+      await open.staging?.catch(() => {});
+      this.#shut(open);
+    }
+  }
+
+  async #afterOther(
+    open: OpenNode,
+    truncates: boolean,
+    signal: AbortSignal,
+  ): Promise<Errno | undefined> {
+    // Its fault is that of the one who staged it; here it is tried again.
+    await open.staging?.catch(() => {});
+    return this.stage(open, truncates, signal);
+  }
+
+  #truncate(open: OpenNode, staged: StagedFile): void {
+    staged.truncate(0);
+    if (open.handles > 1 || staged.isWhole || !staged.forgetBase()) return;
+    const change = new Change(this.#overlay);
+    change.update(open.node, { beneath: undefined });
+    change.commit();
+    open.base?.content.close();
+    open.base = undefined;
+  }
+
+  #reopen(
+    open: OpenNode,
+    truncates: boolean,
+    signal: AbortSignal,
+  ): MaybePromise<Errno | undefined> {
+    const { node } = open;
+    const beneath = node.state?.beneath;
+    const staged = this.#folder.open(node.inode, beneath?.size);
+    const isPartial = !staged.isWhole && beneath !== undefined;
+    if (!isPartial) return this.#reopened(open, staged, undefined, truncates);
+    const opening = this.openContent(this.#overlay.keyOf(node) ?? ('' as Key), beneath);
+    return this.#single(
+      open,
+      opening.then(
+        (base) => void this.#reopened(open, staged, base, false),
+        (error: unknown) => {
+          staged.close();
+          throw error;
+        },
+      ),
+      () => (truncates ? this.stage(open, true, signal) : undefined),
+    );
+  }
+
+  #reopened(
+    open: OpenNode,
+    staged: StagedFile,
+    base: SharedBase | undefined,
+    truncates: boolean,
+  ): undefined {
+    open.staged = staged;
+    open.base = base;
+    this.#stats.delete(open.node.inode);
+    if (truncates) staged.truncate(0);
+    this.#tellWatchers(open);
+  }
+
+  #make(
+    open: OpenNode,
+    entry: Entry | undefined,
+    truncates: boolean,
+    signal: AbortSignal,
+  ): MaybePromise<Errno | undefined> {
+    const { node } = open;
+    if (entry?.kind === 'symlink') return 'EINVAL';
+    if (entry === undefined || truncates || entry.size === 0) {
+      const staged = this.create(node);
+      if (!truncates && entry !== undefined) {
+        staged.setTimes(undefined, { sec: entry.mtimeSec, nsec: entry.mtimeNsec });
+      }
+      this.#made(open, staged, undefined, entry);
+      return undefined;
+    }
+    const key = this.#overlay.keyOf(node) ?? ('' as Key);
+    return this.#single(open, this.#copyUp(open, key, entry, signal), () => undefined);
+  }
+
+  async #copyUp(open: OpenNode, key: Key, entry: FileEntry, signal: AbortSignal): Promise<void> {
+    const { node } = open;
+    const base = await this.openContent(key, entry);
+    try {
+      this.#stats.delete(node.inode);
+      const isPartial = entry.size > COPY_BYTES_MAX;
+      const staged = isPartial
+        ? this.#folder.createOver(node.inode, entry)
+        : await this.#folder.createCopy(node.inode, base.content, entry, signal);
+      const isSame = node.state !== undefined || this.#overlay.keyOf(node) === key;
+      if (!isSame) {
+        this.abandon(node, staged);
+        throw new TarnError('busy', 'the file was changed on the branch while it was opened');
+      }
+      this.#made(open, staged, isPartial ? base : undefined, entry);
+      if (!isPartial) base.content.close();
+    } catch (error) {
+      base.content.close();
+      throw error;
+    }
+  }
+
+  #made(
+    open: OpenNode,
+    staged: StagedFile,
+    base: SharedBase | undefined,
+    entry: FileEntry | undefined,
+  ): void {
+    const { node } = open;
+    try {
+      const change = new Change(this.#overlay);
+      const key = this.#overlay.keyOf(node);
+      const origin = key === undefined || entry === undefined ? undefined : { key, entry };
+      change.update(node, {
+        isStaged: true,
+        ...(origin === undefined ? {} : { origin }),
+        ...(base === undefined ? {} : { beneath: entry }),
+      });
+      change.reach(node);
+      change.commit();
+    } catch (error) {
+      this.abandon(node, staged);
+      throw error;
+    }
+    open.staged = staged;
+    open.base = base;
+    this.#tellWatchers(open);
+  }
+
+  #tellWatchers(open: OpenNode): void {
+    const backing = this.backingOf(open);
+    if (backing !== undefined) for (const watcher of open.watchers) watcher(backing);
+  }
+
+  /** Others who want the staged file wait for `work`. */
+  async #single(
+    open: OpenNode,
+    work: Promise<void>,
+    then: () => MaybePromise<Errno | undefined>,
+  ): Promise<Errno | undefined> {
+    open.staging = work;
+    try {
+      await work;
+    } finally {
+      open.staging = undefined;
+    }
+    return then();
+  }
+
+  #shut(open: OpenNode): void {
+    const { node, staged, base } = open;
+    this.#open.delete(node.inode);
+    if (staged !== undefined) {
+      if (!node.isGone) this.#stats.set(node.inode, staged.stat());
+      staged.close();
+    }
+    base?.content.close();
+    open.staged = undefined;
+    open.base = undefined;
+  }
+}

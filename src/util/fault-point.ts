@@ -4,7 +4,8 @@
  * tests then look at what is left. `<name>:<n>` lets n passes go by first.
  *
  * Put: `put-content-stored` (bytes are durable, their rows are not staged), `put-rows-staged`.
- * Staging: `staging-folded` (a tree of what is staged is durable, the rows are still there).
+ * Staging: `staging-folded` (a tree of what is staged is durable, the rows are still there),
+ * `edits-staged` (so is a tree with the edits of a mount, which is not staged yet).
  * Commit, in order: `commit-start`, `commit-tree-saved`, `commit-saved`, `commit-ref-moved`,
  * `commit-staging-cleared`.
  */
@@ -12,6 +13,7 @@ export type FaultPoint =
   | 'put-content-stored'
   | 'put-rows-staged'
   | 'staging-folded'
+  | 'edits-staged'
   | 'commit-start'
   | 'commit-tree-saved'
   | 'commit-saved'

@@ -19,6 +19,13 @@ import type { StagedRow, StagedTree, Staging, StagingState } from './staging.js'
 const CONFLICTS_MAX = 20;
 const BATCH_EDITS = 1_000;
 
+/** A branch that changes are staged on. */
+export interface StagedBranch {
+  readonly repository: Repository;
+  readonly staging: Staging;
+  readonly branch: string;
+}
+
 export interface SettleOptions {
   /** Only what is staged here; everything without it. */
   readonly spans?: readonly Span[];
@@ -69,6 +76,29 @@ export async function settle(
     // Rows that left while they were read are in a tree or a commit that this one lacks.
     if (staging.state(branch).clearings === state.clearings) return { tree: id, state, hasChanges };
   }
+}
+
+/**
+ * What stays of the staged tree when the spans are given up, or are in a commit.
+ * @param made that commit, and the head that it was made on
+ */
+export async function leftOf(
+  repository: Repository,
+  staged: StagedTree | undefined,
+  spans: readonly Span[],
+  made?: { readonly onto: CommitId; readonly id: CommitId; readonly tree: NodeId },
+  signal?: AbortSignal,
+): Promise<StagedTree | undefined> {
+  if (staged === undefined || spans.some(({ from, to }) => from === '' && to === undefined)) {
+    return undefined;
+  }
+  const isMadeHere = made?.onto === staged.base;
+  const base = isMadeHere ? made.id : staged.base;
+  const tree = isMadeHere ? made.tree : (await repository.readCommit(staged.base, signal)).tree;
+  const graft = { tree, source: '' as Key, target: '' as Key };
+  const edits = spans.map((span): Edit => ({ kind: 'replace', span, with: graft }));
+  const left = await editTree(repository.nodes, staged.tree, [edits], signal);
+  return left.id === tree ? undefined : { tree: left.id, base };
 }
 
 function* rowsOf(

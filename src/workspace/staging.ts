@@ -52,7 +52,11 @@ export interface StagedPage {
   readonly isLast: boolean;
 }
 
-export type StagedWrite = { readonly key: Key } & (
+export type StagedWrite = {
+  readonly key: Key;
+  /** The head that this one is made on, where that is another than of the rest. */
+  readonly madeOn?: CommitId;
+} & (
   | { readonly kind: 'put'; readonly entry: Entry }
   /** As it is below the rows: nothing to stage, unless a row says something else. */
   | { readonly kind: 'restore'; readonly entry: Entry }
@@ -144,9 +148,10 @@ export class Staging {
   write(branch: string, base: StagedBase, writes: readonly StagedWrite[]): 'done' | 'stale' {
     if (writes.length === 0) return 'done';
     const { put, restore } = this.#statements;
-    return this.#change(branch, base, (branchId, version, baseId) => {
+    return this.#change(branch, base, (branchId, version, restBaseId) => {
       for (const write of writes) {
         const path = keyToBytes(write.key);
+        const baseId = write.madeOn === undefined ? restBaseId : this.#baseId(write.madeOn);
         const entry = write.kind === 'remove' ? null : JSON.stringify(write.entry);
         const sum = checksum(branchId, path, version, entry) + baseId;
         if (write.kind === 'restore') restore.run(version, baseId, entry, sum, branchId, path);

@@ -16,12 +16,15 @@ import { TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { Change } from './changes.js';
 import { changesOn } from './changes.js';
+import type { StagedConflict } from './conflicts.js';
+import { decision, stagedConflicts } from './conflicts.js';
 import type { HeadAt } from './live-head.js';
 import { baseOf, LiveHead } from './live-head.js';
-import type { SettleHead, Settled } from './settle.js';
-import { settle } from './settle.js';
+import type { SettleHead, Settled, StagedBranch } from './settle.js';
+import { leftOf, settle } from './settle.js';
+import { stageEdits } from './stage-edits.js';
 import { StagedView } from './staged-view.js';
-import type { StagedTree, StagedWrite, Staging } from './staging.js';
+import type { StagedWrite, Staging } from './staging.js';
 import type { TransferOptions } from './transfer.js';
 import { checkApart, decidedBy, editsOf, sourceAt, targetOf } from './transfer.js';
 
@@ -42,6 +45,15 @@ export interface CommitOptions {
   /** Only what is staged at or below these paths; everything without it. */
   readonly paths?: readonly Key[];
   readonly signal?: AbortSignal;
+}
+
+/** What a branch with all that is staged on it shows at a moment. */
+export interface WorkspaceBase {
+  /** The branch's last commit. */
+  readonly head: CommitId;
+  readonly tree: NodeId;
+  /** Of what is staged. */
+  readonly version: number;
 }
 
 /**
@@ -120,7 +132,8 @@ export class Workspace {
       for (const { key, entry } of entries) {
         const found = at.under.get(key, signal);
         const before = isPromise(found) ? await found : found;
-        writes.push({ kind: isSameEntry(before, entry) ? 'restore' : 'put', key, entry });
+        const isThere = !isOld(at) && isSameEntry(before, entry);
+        writes.push({ kind: isThere ? 'restore' : 'put', key, entry });
       }
       return this.#staging.write(this.branch, baseOf(at), writes);
     });
@@ -225,6 +238,50 @@ export class Workspace {
     });
   }
 
+  /**
+   * Stages edits of the tree of base(); see stage-edits.ts.
+   * @param onto the head of that base
+   * @throws TarnError not-found (the branch), conflict, no-space, io, aborted
+   */
+  async stageEdits(edits: readonly Edit[], onto: CommitId, signal?: AbortSignal): Promise<void> {
+    await this.#retry(signal, (at) => stageEdits(this.#target, at, edits, onto, signal));
+    await this.#fold(signal);
+  }
+
+  /**
+   * What the view shows now as a durable tree, with the branch's last commit.
+   * @throws TarnError as tree
+   */
+  async base(signal?: AbortSignal): Promise<WorkspaceBase> {
+    for (;;) {
+      const { head, state } = await this.#live.load(signal);
+      const tree = await this.tree(signal);
+      const now = await this.#live.load(signal);
+      const { commitId } = head.source;
+      if (now.state.version !== state.version || now.head.source.commitId !== commitId) continue;
+      return { head: commitId, tree, version: state.version };
+    }
+  }
+
+  /**
+   * What is staged and conflicts with what the branch has now, in order of paths.
+   * @throws TarnError not-found (the branch)
+   */
+  async conflicts(signal?: AbortSignal): Promise<StagedConflict[]> {
+    return stagedConflicts(this.#target, headOf(await this.#live.load(signal)), signal);
+  }
+
+  /**
+   * Decides a conflict for what is staged at the path, or for what the branch has now.
+   * @throws TarnError not-found when nothing conflicts there
+   */
+  async resolve(key: Key, side: 'ours' | 'theirs', signal?: AbortSignal): Promise<void> {
+    await this.#retry(signal, async (at) => {
+      const write = await decision(this.#target, headOf(at), key, side, signal);
+      return this.#staging.write(this.branch, baseOf(at), [write]);
+    });
+  }
+
   /** Grows with every change that is staged. */
   get version(): number {
     return this.#staging.state(this.branch).version;
@@ -244,7 +301,7 @@ export class Workspace {
     let found = false;
     await this.#retry(signal, async (at) => {
       const { tree } = at.state;
-      const left = await this.#leftOf(tree, spans, undefined, signal);
+      const left = await leftOf(this.#repository, tree, spans, undefined, signal);
       const rows = spans.map(({ from, to }) => this.#staging.page(this.branch, from, to).rows);
       found = left?.tree !== tree?.tree || rows.some(({ length }) => length > 0);
       return this.#staging.setTree(this.branch, baseOf(at), left, { spans });
@@ -266,7 +323,7 @@ export class Workspace {
       const { head, settled } = last;
       const { version, tree } = settled.state;
       const made = id && { onto: head.id, id, tree: settled.tree };
-      const left = await this.#leftOf(tree, spans, made, signal);
+      const left = await leftOf(this.#repository, tree, spans, made, signal);
       const moved = id && { from: head.id, to: id };
       this.#staging.clear(this.branch, spans, version, { left, ...(moved ? { moved } : {}) });
     };
@@ -293,6 +350,10 @@ export class Workspace {
       signal,
     );
     return id;
+  }
+
+  get #target(): StagedBranch {
+    return { repository: this.#repository, staging: this.#staging, branch: this.branch };
   }
 
   async #transfer(
@@ -349,9 +410,8 @@ export class Workspace {
     },
   ): Promise<'done' | 'stale'> {
     const { signal, onlyAsSeen = false } = options;
-    const { commitId: id, commit } = at.head.source;
     const [repository, staging] = [this.#repository, this.#staging];
-    const head = { id, tree: commit.tree };
+    const head = headOf(at);
     const { tree: before, state } = await settle(repository, staging, this.branch, head, options);
     if (state.clearings !== at.state.clearings) return 'stale';
     if (onlyAsSeen && state.version !== at.state.version) return 'stale';
@@ -361,7 +421,7 @@ export class Workspace {
         ? await changed
         : (await editTree(repository.nodes, before, [changed], signal)).id;
     faultPoint('staging-folded');
-    const staged = tree === head.tree ? undefined : { tree, base: id };
+    const staged = tree === head.tree ? undefined : { tree, base: head.id };
     return staging.setTree(this.branch, baseOf(at), staged, { versionMax: state.version });
   }
 
@@ -376,30 +436,6 @@ export class Workspace {
       if (!(error instanceof TarnError && error.kind === 'conflict')) throw error;
       this.#unfoldedOn = head.source.commitId;
     }
-  }
-
-  /**
-   * What stays of the staged tree when the spans are given up, or are in a commit.
-   * @param made that commit, and the head that it was made on
-   */
-  async #leftOf(
-    staged: StagedTree | undefined,
-    spans: readonly Span[],
-    made?: { readonly onto: CommitId; readonly id: CommitId; readonly tree: NodeId },
-    signal?: AbortSignal,
-  ): Promise<StagedTree | undefined> {
-    if (staged === undefined || spans.some(({ from, to }) => from === '' && to === undefined)) {
-      return undefined;
-    }
-    const isMadeHere = made?.onto === staged.base;
-    const base = isMadeHere ? made.id : staged.base;
-    const tree = isMadeHere
-      ? made.tree
-      : (await this.#repository.readCommit(staged.base, signal)).tree;
-    const graft = { tree, source: '' as Key, target: '' as Key };
-    const edits = spans.map((span): Edit => ({ kind: 'replace', span, with: graft }));
-    const left = await editTree(this.#repository.nodes, staged.tree, [edits], signal);
-    return left.id === tree ? undefined : { tree: left.id, base };
   }
 
   *#rowEdits(versionMax: number): Iterable<readonly Edit[]> {
@@ -437,6 +473,15 @@ export class Workspace {
 
 /** Edits of the tree of what is staged, or the tree that it becomes. */
 type TreeRewrite = (tree: NodeId) => readonly Edit[] | Promise<NodeId>;
+
+function headOf({ head: { source } }: HeadAt): SettleHead {
+  return { id: source.commitId, tree: source.commit.tree };
+}
+
+/** The staged tree was made on another head: what it has there may conflict. */
+function isOld({ head, state }: HeadAt): boolean {
+  return state.tree !== undefined && state.tree.base !== head.source.commitId;
+}
 
 /** @throws TarnError invalid */
 function checkPrefix(prefix: Key): void {

@@ -32,6 +32,12 @@ export const VERBS: readonly Verb[] = [
   verb('reset', 'give up what is staged, or move a branch', () => import('./verbs/reset.js')),
   verb('status', 'list what is staged on a branch', () => import('./verbs/status.js')),
   verb('commit', 'commit what is staged on a branch', () => import('./verbs/commit.js')),
+  verb(
+    'conflicts',
+    'list what is staged and was changed by others since',
+    () => import('./verbs/conflicts.js'),
+  ),
+  verb('resolve', 'decide a path that conflicts', () => import('./verbs/resolve.js')),
   verb('log', 'list the commits that led to a ref', () => import('./verbs/log.js')),
   verb('show', 'show one commit', () => import('./verbs/show.js')),
   verb('merge', 'merge a commit into a branch', () => import('./verbs/merge.js')),

@@ -7,6 +7,7 @@ import {
   branchRename,
 } from './operations/branch.js';
 import { cat } from './operations/cat.js';
+import { conflicts, resolve } from './operations/conflicts.js';
 import { commit } from './operations/commit.js';
 import { daemonStatus, daemonStop } from './operations/daemon.js';
 import { doctorRepository } from './operations/doctor.js';
@@ -50,6 +51,8 @@ export const HANDLERS: Handlers = {
   reset,
   'branch.reset': branchReset,
   status,
+  conflicts,
+  resolve,
   commit,
   ls,
   stat,

@@ -224,7 +224,7 @@ function conflict(branch: string, keys: readonly Key[], hasMore: boolean): TarnE
     'conflict',
     `branch '${branch}' was changed by another commit at paths that are staged here: ${named}${hasMore ? ' and more' : ''}`,
     {
-      hint: "nothing is lost: look at what the branch has now (branch@), then put or remove these paths again to have your version, or take the branch's with 'tarn reset --path'",
+      hint: "nothing is lost: see 'tarn conflicts', and decide each path with 'tarn resolve'",
     },
   );
 }

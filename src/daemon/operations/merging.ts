@@ -98,17 +98,26 @@ function bringInput({ repository, branch, author, metadata, prefer, dryRun }: Br
 function listeners(output: Output<ConflictRow>) {
   const onProgress = (progress: JobProgress): void => output.progress(progress);
   const onRows = async (conflicts: readonly Conflict[]): Promise<void> => {
-    for (const { key, base, ours, theirs, isBaseUnclear } of conflicts) {
-      await output.row({
-        path: keyToText(key),
-        ...(base === undefined ? {} : { base: versionOf(base) }),
-        ...(ours === undefined ? {} : { ours: versionOf(ours) }),
-        ...(theirs === undefined ? {} : { theirs: versionOf(theirs) }),
-        ...(isBaseUnclear ? { baseUnclear: true } : {}),
-      });
+    for (const conflict of conflicts) {
+      const row = conflictRow(conflict);
+      await output.row(conflict.isBaseUnclear ? { ...row, baseUnclear: true } : row);
     }
   };
   return { onRows, onProgress };
+}
+
+export function conflictRow({
+  key,
+  base,
+  ours,
+  theirs,
+}: Pick<Conflict, 'key' | 'base' | 'ours' | 'theirs'>): ConflictRow {
+  return {
+    path: keyToText(key),
+    ...(base === undefined ? {} : { base: versionOf(base) }),
+    ...(ours === undefined ? {} : { ours: versionOf(ours) }),
+    ...(theirs === undefined ? {} : { theirs: versionOf(theirs) }),
+  };
 }
 
 function versionOf(entry: Entry): Version {

@@ -1,4 +1,5 @@
 import type { ChangeKind } from '../../model/change.js';
+import type { ConflictRow } from './merging.js';
 import type { Operation, Page } from './terms.js';
 
 /** What stages on a branch, and what is staged. */
@@ -8,6 +9,13 @@ export interface StagingOperations {
   cp: Operation<CopyArguments, never, { entries: number }>;
   reset: Operation<ResetArguments, never, { reset: boolean }>;
   'branch.reset': Operation<BranchResetArguments, never, BranchResetResult>;
+  /** Ours is what is staged, theirs what the branch has now. */
+  conflicts: Operation<
+    { repository: string; branch: string },
+    ConflictRow,
+    { branch: string; conflicts: number }
+  >;
+  resolve: Operation<ResolveArguments, never, ResolveResult>;
   status: Operation<{ repository: string; branch: string } & Page, ChangeRow, StatusResult>;
 }
 
@@ -42,6 +50,23 @@ export interface ResetArguments {
   readonly branch: string;
   /** Only what is staged at or below these; everything when empty. */
   readonly paths: readonly string[];
+}
+
+export interface ResolveArguments {
+  readonly repository: string;
+  readonly branch: string;
+  readonly path: string;
+  readonly side: 'ours' | 'theirs' | 'file';
+  /** Absolute, real path of a file on this machine, for the side `file`. */
+  readonly file?: string;
+}
+
+export interface ResolveResult {
+  readonly branch: string;
+  readonly path: string;
+  readonly side: 'ours' | 'theirs' | 'file';
+  /** How many other paths conflict still. */
+  readonly left: number;
 }
 
 export interface BranchResetArguments {

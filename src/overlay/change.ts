@@ -4,7 +4,7 @@ import type { JournalChange } from './journal.js';
 import type { NameRow, NodeRow, NumberRow } from './journal-rows.js';
 import type { Node, NodeState, OwnName } from './nodes.js';
 import { prefixOf } from './nodes.js';
-import type { Overlay } from './overlay.js';
+import type { NodeMemory } from './node-memory.js';
 
 /** What a new state differs in from the one before; the version is the change's. */
 export type StateUpdate = { -readonly [K in keyof NodeState]?: NodeState[K] | undefined };
@@ -16,13 +16,13 @@ export type StateUpdate = { -readonly [K in keyof NodeState]?: NodeState[K] | un
 export class Change {
   readonly version: number;
   readonly now: Timestamp;
-  readonly #overlay: Overlay;
+  readonly #overlay: NodeMemory;
   readonly #states = new Map<Node, NodeState>();
   /** Undefined: the name is not its directory's own any more. */
   readonly #names = new Map<Node, Map<Key, OwnName | undefined>>();
   readonly #numbers: NumberRow[] = [];
 
-  constructor(overlay: Overlay) {
+  constructor(overlay: NodeMemory) {
     this.#overlay = overlay;
     this.version = overlay.version + 1;
     this.now = currentTime();

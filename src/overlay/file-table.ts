@@ -10,7 +10,7 @@ import type { StagedFile, StagedStat } from './bytes/staged-file.js';
 import { timestampOf } from './bytes/times.js';
 import { Change } from './change.js';
 import type { Node } from './nodes.js';
-import type { Overlay } from './overlay.js';
+import type { NodeMemory } from './node-memory.js';
 
 const SECTOR_BYTES = 512;
 
@@ -37,7 +37,7 @@ export interface OpenNode {
 
 /** Which files are open, and their staged files. */
 export class FileTable {
-  readonly #overlay: Overlay;
+  readonly #overlay: NodeMemory;
   readonly #folder: StagedFolder;
   readonly #open = new Map<Inode, OpenNode>();
   /** Of staged files that are not open. */
@@ -45,7 +45,7 @@ export class FileTable {
   /** Called when the last one that could write a file has let go of it. */
   onQuiet: (node: Node) => void = () => {};
 
-  constructor(overlay: Overlay, folder: StagedFolder) {
+  constructor(overlay: NodeMemory, folder: StagedFolder) {
     this.#overlay = overlay;
     this.#folder = folder;
   }

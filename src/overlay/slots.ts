@@ -1,11 +1,11 @@
 import type { Key } from '../model/path.js';
 import { isPromise, type MaybePromise } from '../util/async.js';
 import type { Node } from './nodes.js';
-import type { Overlay, Slot } from './overlay.js';
+import type { NodeMemory, Slot } from './node-memory.js';
 
 /** Runs `act` once what the base shows at each of the names is known and still true. */
 export function withSlots<T>(
-  overlay: Overlay,
+  overlay: NodeMemory,
   places: readonly (readonly [directory: Node, name: Key])[],
   signal: AbortSignal,
   act: (...slots: Slot[]) => MaybePromise<T>,

@@ -1,7 +1,6 @@
 import type { Key } from '../model/path.js';
 import type { FileEntry } from '../model/entry.js';
 import type { Node, NodeState, OwnName, StagedStamp } from './nodes.js';
-import type { Overlay } from './overlay.js';
 
 /**
  * An overlay as it was at one version, to be staged while programs go on: what is changed since is
@@ -15,9 +14,9 @@ export class OverlaySnapshot {
   readonly #names = new Map<Node, Map<Key, OwnName | undefined>>();
   readonly #end: () => void;
 
-  constructor(overlay: Overlay, end: () => void) {
-    this.version = overlay.version;
-    this.root = overlay.root;
+  constructor(version: number, root: Node, end: () => void) {
+    this.version = version;
+    this.root = root;
     this.#end = end;
   }
 

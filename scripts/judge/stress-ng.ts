@@ -11,6 +11,16 @@ const STRESSORS = [
   ...['sync-file', 'touch', 'utime', 'xattr'],
 ];
 
+/** The options that keep some of them small. */
+const BYTES: Readonly<Record<string, string>> = {
+  fallocate: '--fallocate-bytes',
+  hdd: '--hdd-bytes',
+  iomix: '--iomix-bytes',
+  readahead: '--readahead-bytes',
+  seek: '--seek-size',
+  sendfile: '--sendfile-size',
+};
+
 // Exit codes of stress-ng: no resources, not implemented.
 const SKIPS: readonly (number | null)[] = [3, 4];
 
@@ -24,8 +34,7 @@ export const stressNg: Judge = {
     for (const name of STRESSORS) {
       const folder = join(directory, `stress-${name}`);
       mkdirSync(folder);
-      const size = ['hdd', 'iomix', 'readahead', 'seek', 'sendfile', 'fallocate'].includes(name);
-      const bytes = size ? [`--${name}-${name === 'sendfile' ? 'size' : 'bytes'}`, '16m'] : [];
+      const bytes = BYTES[name] === undefined ? [] : [BYTES[name], '16m'];
       const { code, output } = await run(
         'stress-ng',
         [

@@ -21,6 +21,7 @@ import random
 import stat as st
 import struct
 import sys
+import zlib
 
 ROOT = os.fsencode(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -73,6 +74,8 @@ def open_file(name, path, flags, mode=0o644):
     value = 0
     for flag in flags.split("|"):
         value |= getattr(os, flag)
+    if name in files:
+        os.close(files.pop(name))
     files[name] = os.open(at(path), value, mode)
     return None
 
@@ -134,6 +137,27 @@ def map_write(name, offset, given):
     maps[name][offset : offset + len(taken)] = taken
 
 
+def map_change(file, offset, given):
+    """Changes bytes through a shared map of the whole file, cut at its end."""
+    size = os.fstat(files[file]).st_size
+    taken = data(given)[: max(0, size - offset)]
+    with mmap.mmap(files[file], size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
+        mapped[offset : offset + len(taken)] = taken
+    return len(taken)
+
+
+def copy_all(source, source_at, target, target_at, length):
+    done = 0
+    while done < length:
+        copied = os.copy_file_range(
+            files[source], files[target], length - done, source_at + done, target_at + done
+        )
+        if copied == 0:
+            break
+        done += copied
+    return done
+
+
 def listing(path):
     with os.scandir(at(path)) as entries:
         return sorted(os.fsdecode(e.name) for e in entries)
@@ -152,31 +176,48 @@ def file_hash(path):
     return found.hexdigest()
 
 
-def tree(path="", times=True):
+def nodes_below(top):
+    for name in sorted(os.listdir(top)):
+        inner = os.path.join(top, name)
+        yield inner
+        if st.S_ISDIR(os.lstat(inner).st_mode):
+            yield from nodes_below(inner)
+
+
+def file_check(path):
+    """Enough to see that bytes differ, and quick: trees are compared after every step."""
+    with open(path, "rb") as file:
+        return zlib.crc32(file.read())
+
+
+# What a test sets lies before this moment, in nanoseconds, and everything that happens lies after.
+LONG_AGO = 1_200_000_000 * 10**9
+
+
+def tree(path=""):
     """What a program can see below a directory: one line a node, in order."""
     lines = []
-
-    def walk(directory):
-        for name in sorted(os.listdir(directory)):
-            inner = os.path.join(directory, name)
-            got = os.lstat(inner)
-            told = [os.fsdecode(os.path.relpath(inner, at(path))), oct(got.st_mode)]
-            if st.S_ISLNK(got.st_mode):
-                told.append(os.fsdecode(os.readlink(inner)))
-            else:
-                if st.S_ISREG(got.st_mode):
-                    told += [got.st_size, got.st_nlink, file_hash(inner)]
-                    if times == "set":
-                        told.append(str(got.st_mtime_ns))
-                for key in sorted(os.listxattr(inner)):
-                    if not key.startswith(("user.tarn.", "security.", "system.")):
-                        told.append([key, shown(os.getxattr(inner, key))])
-            lines.append(told)
-            if st.S_ISDIR(got.st_mode):
-                walk(inner)
-
-    walk(at(path))
+    for inner in nodes_below(at(path)):
+        got = os.lstat(inner)
+        told = [os.fsdecode(os.path.relpath(inner, at(path))), oct(got.st_mode)]
+        if st.S_ISLNK(got.st_mode):
+            told.append(os.fsdecode(os.readlink(inner)))
+        else:
+            told.append(str(got.st_mtime_ns) if got.st_mtime_ns < LONG_AGO else "lately")
+            if st.S_ISREG(got.st_mode):
+                told += [got.st_size, got.st_nlink, file_check(inner)]
+            for key in sorted(os.listxattr(inner)):
+                if not key.startswith(("user.tarn.", "security.", "system.")):
+                    told.append([key, shown(os.getxattr(inner, key))])
+        lines.append(told)
     return lines
+
+
+def inodes(path=""):
+    return {
+        os.fsdecode(os.path.relpath(inner, at(path))): os.lstat(inner).st_ino
+        for inner in nodes_below(at(path))
+    }
 
 
 CALLS = {
@@ -220,11 +261,17 @@ CALLS = {
     "stat": lambda path: attributes(os.stat(at(path))),
     "lstat": lambda path: attributes(os.lstat(at(path))),
     "fstat": lambda f: attributes(os.fstat(files[f])),
+    "size": lambda path: (lambda got: [oct(got.st_mode), 0 if st.S_ISDIR(got.st_mode) else got.st_size])(
+        os.lstat(at(path))
+    ),
     "access": lambda path, mode: os.access(at(path), mode),
     "list": listing,
     "listinodes": listing_inodes,
     "hash": lambda path: file_hash(at(path)),
     "tree": tree,
+    "inodes": inodes,
+    "mapchange": map_change,
+    "copyall": copy_all,
     "flock": flock,
     "lock": record_lock,
     "lockholder": lock_holder,
@@ -244,8 +291,13 @@ CALLS = {
 
 def answer(line):
     name, *args = json.loads(line)
+    call = CALLS[name]
     try:
-        return {"ok": CALLS[name](*args)}
+        return {"ok": call(*args)}
+    except KeyError:
+        return {"errno": "EBADF"}  # No open file of that name.
+    except ValueError as error:
+        return {"errno": f"ValueError: {error}"}  # Python's own refusal, as of a map of 0 bytes.
     except OSError as error:
         return {"errno": errno.errorcode.get(error.errno, str(error.errno))}
 

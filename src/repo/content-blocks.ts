@@ -6,12 +6,13 @@ import { isPromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import { cutPieces } from './content-pieces.js';
 import type { Piece } from './content-pieces.js';
-import { hashBytes, INLINE_BYTES_MAX, shortObject, wrongBytes } from './content-verify.js';
+import { hashBytes, INLINE_BYTES_MAX, wrongBytes } from './content-verify.js';
 import { ObjectWindows } from './content-windows.js';
 import type { ImportedFile } from './imported-file.js';
 import { manifestKey } from './layout.js';
-import { blockHash, decodeManifest, manifestBytes } from './manifest.js';
+import { blockHash } from './manifest.js';
 import type { Manifest } from './manifest.js';
+import { readManifest } from './manifest-read.js';
 
 /** Holds the manifest of a file of 2 TiB; a longer one's is loaded for each block. */
 const MANIFEST_CACHE_BYTES_MAX = 67_108_864;
@@ -127,15 +128,7 @@ export class VerifiedBlocks {
   }
 
   async #loadManifest(id: ContentId, size: number): Promise<Manifest> {
-    const key = manifestKey(id);
-    const length = manifestBytes(size);
-    // One byte more than it may have, so that a longer one is noticed without reading it all.
-    const bytes = await this.#objects.get(key, { range: { offset: 0, length: length + 1 } });
-    if (bytes.length < length) throw shortObject(key, length, bytes.length);
-    const hashing = hashBytes(bytes);
-    const actual = isPromise(hashing) ? await hashing : hashing;
-    if (actual !== contentHash(id)) throw wrongBytes(key, 'its bytes', actual, contentHash(id));
-    const manifest = decodeManifest(bytes, key);
+    const manifest = await readManifest(this.#objects, id, size);
     this.#manifests.set(id, manifest);
     return manifest;
   }

@@ -31,13 +31,18 @@ export function piecesOf(entry: FileEntry): Piece[] {
 }
 
 /** The parts of `pieces` that make up bytes [start, end) of the file. */
-export function cutPieces(pieces: readonly Piece[], start: number, end: number): Piece[] {
-  const cut: Piece[] = [];
+export function cutPieces<P extends { readonly offset: number; readonly length: number }>(
+  pieces: readonly P[],
+  start: number,
+  end: number,
+): P[] {
+  const cut: P[] = [];
   let at = 0;
-  for (const { object, offset, length } of pieces) {
+  for (const piece of pieces) {
+    const { offset, length } = piece;
     const from = Math.max(start, at);
     const to = Math.min(end, at + length);
-    if (from < to) cut.push({ object, offset: offset + from - at, length: to - from });
+    if (from < to) cut.push({ ...piece, offset: offset + from - at, length: to - from });
     at += length;
   }
   return cut;

@@ -1,4 +1,5 @@
 import type { Commit } from '../model/commit.js';
+import type { FileEntry } from '../model/entry.js';
 import type { CommitId, NodeId } from '../model/ids.js';
 import type { RefExpression } from '../model/refs.js';
 import { parseRefExpression } from '../model/refs.js';
@@ -9,6 +10,7 @@ import { Tree } from '../tree/tree.js';
 import { buildTree } from '../tree/write.js';
 import { CommitStore } from './commit-store.js';
 import { CommitView } from './commit-view.js';
+import type { Content } from './content.js';
 import { ContentReader } from './content-reader.js';
 import type { VerifiedStamps } from './content-stamps.js';
 import { Guards } from './guards.js';
@@ -134,6 +136,11 @@ export class Repository {
   /** A tree that is no commit's as a view of the same moment; any of its contents can be opened. */
   async treeView(source: ViewSource, tree: NodeId, signal?: AbortSignal): Promise<FrozenView> {
     return new CommitView(source, await this.openTree(tree, signal), this.#contents);
+  }
+
+  /** Opens the bytes of an entry of the repository, wherever it stands. @throws TarnError corrupt */
+  openContent(entry: FileEntry): Content {
+    return this.#contents.open(entry);
   }
 
   async openTree(id: NodeId, signal?: AbortSignal): Promise<Tree> {

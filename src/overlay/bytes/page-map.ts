@@ -30,7 +30,7 @@ const BASE_AT = 16;
 /** Bytes of bits looked at together: 128 MiB of the file. */
 const CHUNK_BYTES = 4096;
 
-const { O_RDWR, O_CREAT, O_EXCL } = constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants;
 
 /**
  * Which pages of a partial file are its own; the format and the rules are in OVERLAY.md, Bytes. Bits
@@ -61,11 +61,32 @@ export class PageMap {
    * @throws TarnError corrupt (it is left as it is), unsupported, not-found, io
    */
   static open(path: string, length: number, baseBytes?: number): PageMap {
-    const fd = openSync(path, O_RDWR);
+    const map = PageMap.#open(path, O_RDWR, baseBytes, PageMap.#initialize);
+    if (length < map.#limit) map.setLimit(length);
+    return map;
+  }
+
+  /** The same beside the process whose map it is: only to be asked. */
+  static openToRead(path: string, length: number, baseBytes: number): PageMap {
+    const asNew = (fd: number): PageMap => new PageMap(fd, baseBytes, baseBytes);
+    const map = PageMap.#open(path, O_RDONLY, baseBytes, asNew);
+    map.#limit = Math.min(map.#limit, length);
+    return map;
+  }
+
+  static #open(
+    path: string,
+    flags: number,
+    baseBytes: number | undefined,
+    begin: (fd: number, baseBytes: number) => PageMap,
+  ): PageMap {
+    const fd = openSync(path, flags);
     try {
-      const map = PageMap.#decode(path, fd, baseBytes);
-      if (length < map.#limit) map.setLimit(length);
-      return map;
+      const header = Buffer.alloc(HEADER_BYTES);
+      const count = readSync(fd, header, 0, HEADER_BYTES, 0);
+      const isBegun = header.some((byte) => byte !== 0);
+      if (baseBytes !== undefined && !isBegun) return begin(fd, baseBytes);
+      return PageMap.#decode(path, fd, header.subarray(0, count), baseBytes);
     } catch (error) {
       closeSync(fd);
       throw asTarnError(error, `opening the page map '${path}'`);
@@ -83,13 +104,8 @@ export class PageMap {
     return new PageMap(fd, baseBytes, baseBytes);
   }
 
-  static #decode(path: string, fd: number, expected: number | undefined): PageMap {
-    const header = Buffer.alloc(HEADER_BYTES);
-    const count = readSync(fd, header, 0, HEADER_BYTES, 0);
-    if (expected !== undefined && header.every((byte) => byte === 0)) {
-      return PageMap.#initialize(fd, expected);
-    }
-    if (count < HEADER_BYTES) throw corrupt(path, `it has only ${count} bytes`);
+  static #decode(path: string, fd: number, header: Buffer, expected: number | undefined): PageMap {
+    if (header.length < HEADER_BYTES) throw corrupt(path, `it has only ${header.length} bytes`);
     if (!header.subarray(0, 7).equals(MAGIC.subarray(0, 7))) {
       throw corrupt(path, 'it does not begin as a page map');
     }

@@ -2,6 +2,7 @@
 #include <napi.h>
 #include <unistd.h>
 
+#include "file_calls.h"
 #include "mount.h"
 #include "session_object.h"
 #include "task.h"
@@ -18,10 +19,11 @@ Napi::Value MountDirectCall(const Napi::CallbackInfo& info) {
   const std::string source = info[1].As<Napi::String>().Utf8Value();
   const std::string directory = info[2].As<Napi::String>().Utf8Value();
   const std::string options = info[3].As<Napi::String>().Utf8Value();
+  const bool writable = info[4].As<Napi::Boolean>().Value();
   return Napi::Value(
       info.Env(),
       RunTask(
-          info.Env(), [=] { return MountDirect(device, source, directory, options); }, nullptr));
+          info.Env(), [=] { return MountDirect(device, source, directory, options, writable); }, nullptr));
 }
 
 Napi::Value UnmountDirectCall(const Napi::CallbackInfo& info) {
@@ -62,6 +64,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("receiveDescriptor", Napi::Function::New(env, ReceiveDescriptorCall));
   exports.Set("closeDescriptor", Napi::Function::New(env, CloseDescriptorCall));
   exports.Set("hasAdminCapability", Napi::Function::New(env, HasAdminCapabilityCall));
+  DefineFileCalls(env, exports);
   exports.Set("Session", SessionObject::Define(env));
   return exports;
 }

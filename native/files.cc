@@ -34,32 +34,61 @@ bool Ranges::Contains(uint64_t start, uint64_t end) const {
   return next != ranges_.begin() && std::prev(next)->second >= end;
 }
 
-OpenFile::~OpenFile() {
+BackingBytes::~BackingBytes() {
   if (backing_.fd >= 0) close(backing_.fd);
 }
 
-void OpenFile::Grant(uint64_t start, uint64_t end) {
+void BackingBytes::Grant(uint64_t start, uint64_t end) {
   std::lock_guard<std::mutex> lock(mutex_);
   granted_.Add(start, std::min(end, backing_.length));
 }
 
-OpenFile::ReadResult OpenFile::Read(uint64_t offset, size_t size, uint8_t* out, size_t* length) {
-  if (backing_.fd < 0) return ReadResult::kNotGranted;
-  const uint64_t end = std::min<uint64_t>(offset + size, backing_.length);
-  *length = offset < end ? end - offset : 0;
-  if (!backing_.verified) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (!granted_.Contains(offset, end)) return ReadResult::kNotGranted;
+bool BackingBytes::Has(uint64_t start, uint64_t end) {
+  if (backing_.fd < 0 || end > backing_.length) return false;
+  if (backing_.verified) return true;
+  std::lock_guard<std::mutex> lock(mutex_);
+  return granted_.Contains(start, end);
+}
+
+bool BackingBytes::Read(uint64_t start, uint64_t end, uint8_t* out) {
+  size_t got = 0;
+  const size_t length = static_cast<size_t>(end - start);
+  return ReadAll(backing_.fd, backing_.offset + start, length, out, &got) == 0 && got == length;
+}
+
+std::shared_ptr<StagedFile> OpenInode::staged() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return staged_;
+}
+
+void OpenInode::SetStaged(std::shared_ptr<StagedFile> staged) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!staged_) staged_ = std::move(staged);
+}
+
+StagedFile::Result OpenFile::Read(uint64_t offset, size_t size, uint8_t* out) {
+  if (const std::shared_ptr<StagedFile> staged = shared_->staged()) {
+    return staged->Read(offset, size, out, &base_);
   }
-  size_t done = 0;
-  while (done < *length) {
-    const ssize_t got = pread(backing_.fd, out + done, *length - done,
-                              static_cast<off_t>(backing_.offset + offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return ReadResult::kFailed;
-    done += static_cast<size_t>(got);
-  }
-  return ReadResult::kDone;
+  const uint64_t end = std::min<uint64_t>(offset + size, base_.length());
+  if (!base_.isAnywhere()) return {StagedFile::Outcome::kNotHere, offset};
+  if (offset >= end) return {StagedFile::Outcome::kDone, 0};
+  if (!base_.Has(offset, end)) return {StagedFile::Outcome::kNotHere, offset};
+  if (!base_.Read(offset, end, out)) return {StagedFile::Outcome::kFailed, EIO};
+  return {StagedFile::Outcome::kDone, end - offset};
+}
+
+StagedFile::Result OpenFile::Write(uint64_t offset, const uint8_t* bytes, size_t size,
+                                   bool* staged) {
+  const std::shared_ptr<StagedFile> file = shared_->staged();
+  *staged = file != nullptr;
+  if (!file) return {StagedFile::Outcome::kNotHere, offset};
+  return file->Write(offset, bytes, size, &base_);
+}
+
+int OpenFile::Fill(uint64_t page, const uint8_t* bytes, size_t length) {
+  const std::shared_ptr<StagedFile> file = shared_->staged();
+  return file ? file->Fill(page, bytes, length) : EBADF;
 }
 
 void FileTable::AllowPassthrough(int device) {
@@ -67,34 +96,70 @@ void FileTable::AllowPassthrough(int device) {
   device_ = device;
 }
 
-FileTable::Opened FileTable::Open(uint64_t handle, uint64_t inode, const Backing& backing) {
+// A refusal (a stacked file system below, no rights) leaves the cached way, which always works.
+int32_t FileTable::OpenBacking(int fd) const {
+  if (device_ < 0) return 0;
+  wire::BackingMap map{fd, 0, 0};
+  const int id = ioctl(device_, wire::kIocBackingOpen, &map);
+  return id > 0 ? id : 0;
+}
+
+FileTable::Opened FileTable::Open(const Opening& opening) {
   std::unique_lock<std::shared_mutex> lock(mutex_);
-  Inode& state = inodes_[inode];
-  if (state.opens == 0 && device_ >= 0 && backing.fd >= 0 && backing.exact && backing.verified) {
-    wire::BackingMap map{backing.fd, 0, 0};
-    const int id = ioctl(device_, wire::kIocBackingOpen, &map);
-    // A refusal (a stacked file system below, no rights) leaves the cached way, which always works.
-    if (id > 0) state.backing_id = id;
+  Inode& state = inodes_[opening.inode];
+  const Backing& base = opening.base;
+  const bool staged = opening.staged_fd >= 0;
+  if (state.opens == 0 && staged && opening.map_fd < 0) {
+    state.backing_id = OpenBacking(opening.staged_fd);
+  } else if (state.opens == 0 && !opening.changes && base.fd >= 0 && base.exact && base.verified) {
+    state.backing_id = OpenBacking(base.fd);
+  }
+  // Bytes of a passthrough file are never asked of us; spare the descriptors.
+  const bool asked = state.backing_id == 0;
+  if (asked && staged && !state.shared->staged()) {
+    int error = 0;
+    std::shared_ptr<StagedFile> file =
+        StagedFile::Open(opening.staged_fd, opening.map_fd, &error);
+    if (!file) {
+      if (state.opens == 0) inodes_.erase(opening.inode);
+      return Opened{0, error};
+    }
+    state.shared->SetStaged(std::move(file));
   }
   state.opens++;
-  Backing own = backing;
-  // Bytes of a passthrough file are never asked of us; spare the descriptor.
-  own.fd = state.backing_id == 0 && backing.fd >= 0 ? fcntl(backing.fd, F_DUPFD_CLOEXEC, 0) : -1;
-  files_[handle] = std::make_shared<OpenFile>(inode, own);
-  return Opened{state.backing_id};
+  Backing own = base;
+  own.fd = asked && base.fd >= 0 ? fcntl(base.fd, F_DUPFD_CLOEXEC, 0) : -1;
+  files_[opening.handle] = std::make_shared<OpenFile>(opening.inode, state.shared, own);
+  return Opened{state.backing_id, 0};
+}
+
+int FileTable::SetStaged(uint64_t inode, int staged_fd, int map_fd) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  auto found = inodes_.find(inode);
+  if (found == inodes_.end() || found->second.backing_id != 0) return 0;
+  if (found->second.shared->staged()) return 0;
+  int error = 0;
+  std::shared_ptr<StagedFile> file = StagedFile::Open(staged_fd, map_fd, &error);
+  if (file) found->second.shared->SetStaged(std::move(file));
+  return error;
 }
 
 void FileTable::Close(uint64_t handle) {
+  // What it held is let go after the lock.
+  std::shared_ptr<OpenFile> last;
+  std::shared_ptr<OpenInode> shared;
   std::unique_lock<std::shared_mutex> lock(mutex_);
   auto file = files_.find(handle);
   if (file == files_.end()) return;
-  auto inode = inodes_.find(file->second->inode());
+  last = std::move(file->second);
+  auto inode = inodes_.find(last->inode());
   files_.erase(file);
   if (--inode->second.opens > 0) return;
   if (inode->second.backing_id != 0) {
     uint32_t id = static_cast<uint32_t>(inode->second.backing_id);
     ioctl(device_, wire::kIocBackingClose, &id);
   }
+  shared = std::move(inode->second.shared);
   inodes_.erase(inode);
 }
 

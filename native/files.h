@@ -9,6 +9,8 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "staged.h"
+
 namespace tarn {
 
 // Sorted ranges [start, end) that neither touch nor overlap.
@@ -32,27 +34,72 @@ struct Backing {
   bool verified = false;
 };
 
-class OpenFile {
+// The bytes of a file that was not changed: those of its backing that may be read.
+class BackingBytes : public BaseBytes {
  public:
   // Takes over backing.fd.
-  OpenFile(uint64_t inode, const Backing& backing) : inode_(inode), backing_(backing) {}
-  ~OpenFile();
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
+  explicit BackingBytes(const Backing& backing) : backing_(backing) {}
+  ~BackingBytes() override;
 
-  uint64_t inode() const { return inode_; }
+  bool isAnywhere() const { return backing_.fd >= 0; }
+  uint64_t length() const { return backing_.length; }
   void Grant(uint64_t start, uint64_t end);
-
-  enum class ReadResult { kDone, kNotGranted, kFailed };
-  // Reads as much of [offset, offset + size) as the file has into `out`. Fails rather than give
-  // out fewer bytes, since a backing file that shrank has lost what was granted.
-  ReadResult Read(uint64_t offset, size_t size, uint8_t* out, size_t* length);
+  bool Has(uint64_t start, uint64_t end) override;
+  bool Read(uint64_t start, uint64_t end, uint8_t* out) override;
 
  private:
-  const uint64_t inode_;
   const Backing backing_;
   std::mutex mutex_;
   Ranges granted_;
+};
+
+// What the handles of an inode share.
+class OpenInode {
+ public:
+  std::shared_ptr<StagedFile> staged() const;
+  // Whatever was opened before shows it from now on. The first one stays.
+  void SetStaged(std::shared_ptr<StagedFile> staged);
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<StagedFile> staged_;
+};
+
+class OpenFile {
+ public:
+  // Takes over backing.fd: of the bytes that were committed.
+  OpenFile(uint64_t inode, std::shared_ptr<OpenInode> shared, const Backing& backing)
+      : inode_(inode), shared_(std::move(shared)), base_(backing) {}
+
+  uint64_t inode() const { return inode_; }
+  void Grant(uint64_t start, uint64_t end) { base_.Grant(start, end); }
+
+  // kNotHere: JavaScript has to do it; of a write into a partial file, after it gave the page.
+  // Reads fail rather than give out fewer bytes than are committed, since a backing file that
+  // shrank has lost what was granted.
+  StagedFile::Result Read(uint64_t offset, size_t size, uint8_t* out);
+  // `*staged` tells whether JavaScript can help with StagedFile::Fill.
+  StagedFile::Result Write(uint64_t offset, const uint8_t* bytes, size_t size, bool* staged);
+  int Fill(uint64_t page, const uint8_t* bytes, size_t length);
+
+ private:
+  const uint64_t inode_;
+  const std::shared_ptr<OpenInode> shared_;
+  BackingBytes base_;
+};
+
+// What an open file is made of.
+struct Opening {
+  uint64_t handle = 0;
+  uint64_t inode = 0;
+  // All descriptors stay the caller's.
+  Backing base;
+  // -1 for a file that was not changed.
+  int staged_fd = -1;
+  // -1 for a staged file that holds every byte.
+  int map_fd = -1;
+  // It may change, so that only a staged file may pass through.
+  bool changes = false;
 };
 
 class FileTable {
@@ -60,21 +107,27 @@ class FileTable {
   struct Opened {
     // 0 when the file is not open by passthrough.
     int32_t backing_id = 0;
+    // An errno when it cannot be opened.
+    int error = 0;
   };
 
   // `device` is the /dev/fuse descriptor, or -1 where passthrough is not to be used.
   void AllowPassthrough(int device);
-  // The caller keeps backing.fd. An inode that is open in one way stays in it, whatever is asked,
-  // until its last release: the kernel refuses to mix cached and passthrough opens of an inode.
-  Opened Open(uint64_t handle, uint64_t inode, const Backing& backing);
+  // An inode that is open in one way stays in it, whatever is asked, until its last release: the
+  // kernel refuses to mix cached and passthrough opens of an inode.
+  Opened Open(const Opening& opening);
   void Close(uint64_t handle);
   std::shared_ptr<OpenFile> Find(uint64_t handle) const;
+  // The inode has a staged file by now. Zero or an errno.
+  int SetStaged(uint64_t inode, int staged_fd, int map_fd);
 
  private:
   struct Inode {
     uint64_t opens = 0;
     int32_t backing_id = 0;
+    std::shared_ptr<OpenInode> shared = std::make_shared<OpenInode>();
   };
+  int32_t OpenBacking(int fd) const;
 
   mutable std::shared_mutex mutex_;
   int device_ = -1;

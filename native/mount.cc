@@ -22,15 +22,17 @@ int OpenDevice() {
 }
 
 int MountDirect(int device, const std::string& source, const std::string& directory,
-                const std::string& options) {
+                const std::string& options, bool writable) {
   const std::string data = "fd=" + std::to_string(device) + "," + options;
-  const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+  const unsigned long flags = (writable ? 0 : MS_RDONLY) | MS_NOSUID | MS_NODEV;
   return mount(source.c_str(), directory.c_str(), "fuse.tarn", flags, data.c_str()) == 0 ? 0
                                                                                          : errno;
 }
 
 int UnmountDirect(const std::string& directory, bool detach) {
-  const int flags = UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0);
+  // MNT_FORCE ends the requests that are under way: one whose answer will never come can hold what
+  // other programs, or our own notifier, wait for.
+  const int flags = UMOUNT_NOFOLLOW | (detach ? MNT_DETACH | MNT_FORCE : 0);
   return umount2(directory.c_str(), flags) == 0 ? 0 : errno;
 }
 

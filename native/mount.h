@@ -7,9 +7,9 @@ namespace tarn {
 
 // A descriptor of /dev/fuse or a negative errno.
 int OpenDevice();
-// Read-only, nosuid, nodev, type fuse.tarn. `options` is what the kernel's fuse takes as data.
+// Nosuid, nodev, read-only unless `writable`, type fuse.tarn. `options` is what the kernel's fuse takes as data.
 int MountDirect(int device, const std::string& source, const std::string& directory,
-                const std::string& options);
+                const std::string& options, bool writable);
 int UnmountDirect(const std::string& directory, bool detach);
 // fusermount3 -u -z; for the moment when no event loop runs any more.
 int DetachByHelper(const std::string& helper, const std::string& directory);

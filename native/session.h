@@ -3,18 +3,23 @@
 #pragma once
 
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "decode.h"
 #include "files.h"
+#include "notifier.h"
+#include "queue.h"
 #include "wire.h"
 
 namespace tarn {
@@ -24,36 +29,44 @@ struct SessionOptions {
   unsigned threads = 2;
   // What is shown never changes.
   bool frozen = false;
+  // It may be written; otherwise all that writes gets EROFS.
+  bool writable = false;
   // Ask the kernel for passthrough.
   bool passthrough = false;
 };
 
-// A request on its way to JavaScript, without pointers so that a queue of them never allocates.
-struct Queued {
-  uint32_t opcode;
-  uint32_t pid;
-  uint64_t unique;
-  uint64_t nodeid;
-  uint64_t fh;
-  uint64_t offset;
-  uint32_t size;
-  uint32_t name_length;
-  char name[wire::kNameMax + 1];
-};
-
-// The opcode of the last thing queued: no thread reads any more. `size` is the errno that ended
-// the reading, ENODEV after an unmount.
-constexpr uint32_t kEnded = 0;
-
 struct Counters {
   std::atomic<uint64_t> native_reads{0};
+  std::atomic<uint64_t> native_writes{0};
   std::atomic<uint64_t> passthrough_opens{0};
   std::atomic<uint64_t> malformed{0};
 };
 
+// Memory is taken only as far as it is touched: threads that only serve metadata do with little.
+struct ReadBuffer {
+  explicit ReadBuffer(size_t length) : length_(length) {}
+
+  uint8_t* Get() {
+    if (bytes_ == nullptr) {
+      void* at =
+          mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (at != MAP_FAILED) bytes_ = static_cast<uint8_t*>(at);
+    }
+    return bytes_;
+  }
+  size_t length() const { return length_; }
+  ~ReadBuffer() {
+    if (bytes_ != nullptr) munmap(bytes_, length_);
+  }
+
+ private:
+  const size_t length_;
+  uint8_t* bytes_ = nullptr;
+};
+
 class Session {
  public:
-  // `wake` is called on any thread when the queue is no longer empty.
+  // `wake` as in RequestQueue.
   Session(const SessionOptions& options, std::function<void()> wake);
   ~Session();
   Session(const Session&) = delete;
@@ -68,55 +81,71 @@ class Session {
 
   // True once the kernel has ended the connection.
   bool ended() const { return ended_; }
-
-  // Waits, busily, a moment for a request; false when none came. To be called by whoever drains.
-  // Meanwhile `wake` is not called, so that neither thread has to be woken by the other.
-  bool Linger();
-
-  // Moves up to `max` requests to `take`, in order; true when more are waiting.
-  bool Drain(size_t max, const std::function<void(const Queued&)>& take);
+  RequestQueue& queue() { return queue_; }
+  Notifier& notifier() { return *notifier_; }
 
   // Zero or the errno of the write; ENOENT when the kernel no longer waits for the answer.
   int Reply(uint64_t unique, int error, const void* data, size_t length);
-  int ReplyOpen(uint64_t unique, uint64_t handle, uint64_t inode, const Backing& backing);
+  // Answers OPEN or, after the `entry_length` bytes of its entry, CREATE.
+  int ReplyOpen(uint64_t unique, const Opening& opening, const void* entry, size_t entry_length);
   void Grant(uint64_t handle, uint64_t start, uint64_t end);
+  // Gives a WRITE the page that it needs (kNeed), does it again and answers, or asks for the next.
+  // Zero or as Reply.
+  int Fill(uint64_t unique, const uint8_t* bytes, size_t length);
+  // The inode has a staged file by now; zero or an errno.
+  int SetStaged(uint64_t inode, int staged_fd, int map_fd) {
+    return files_.SetStaged(inode, staged_fd, map_fd);
+  }
 
   const Counters& counters() const { return counters_; }
 
  private:
-  struct ReadBuffer;
+  // A WRITE that waits for a page.
+  struct Waiting {
+    uint32_t pid = 0;
+    uint64_t fh = 0;
+    uint64_t offset = 0;
+    uint64_t page = 0;
+    std::vector<uint8_t> bytes;
+  };
   void Run();
   // False when the connection has ended.
-  bool ReadOne(uint8_t* request, ReadBuffer* data, int* why);
+  bool ReadOne(ReadBuffer* request, ReadBuffer* data, int* why);
   void Handle(const Request& request, ReadBuffer* data);
+  void HandleFrozen(const Request& request);
+  void HandleWriting(const Request& request);
   void HandleOpen(const Request& request);
   void HandleRead(const Request& request, ReadBuffer* data);
+  void HandleWrite(const Request& request);
+  void AskFor(uint64_t unique, uint32_t pid, Waiting&& waiting);
+  // Zero or an errno, as Reply.
+  int Send(uint64_t unique, int error, const struct iovec* body, int count);
   void HandleInit(const Request& request);
+  uint64_t Wanted() const;
+  void HandleNamed(const Request& request);
   void Enqueue(const Request& request);
-  void Push(const Queued& item);
+  void Refuse(const Request& request);
 
   const SessionOptions options_;
-  const std::function<void()> wake_;
+  const size_t request_bytes_max_;
+  RequestQueue queue_;
   FileTable files_;
+  std::shared_ptr<Notifier> notifier_ = std::make_shared<Notifier>();
   Counters counters_;
 
   std::mutex threads_mutex_;
   std::vector<std::thread> threads_;
   std::atomic<unsigned> running_{0};
+  // Everything is answered with ENOTCONN from now on.
+  std::atomic<bool> refusing_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ended_{false};
   std::atomic<int> device_;
 
-  std::mutex queue_mutex_;
-  std::condition_variable queue_room_;
-  // A ring: `queue_count_` items from `queue_head_`.
-  std::vector<Queued> queue_;
-  size_t queue_head_ = 0;
-  size_t queue_count_ = 0;
-  // Whether Linger will see what is pushed.
-  bool lingering_ = false;
-  // What queue_count_ was last, for a look without the lock.
-  std::atomic<size_t> queue_length_{0};
+  std::mutex waiting_mutex_;
+  std::unordered_map<uint64_t, Waiting> waiting_;
+  // Size of waiting_, for a look without the lock.
+  std::atomic<size_t> waiting_count_{0};
 };
 
 }  // namespace tarn

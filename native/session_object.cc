@@ -10,7 +10,7 @@ namespace tarn {
 namespace {
 
 // Numbers a request takes in the records, in the order of RECORD in src/mount/native/addon.ts.
-constexpr size_t kRecordNumbers = 9;
+constexpr size_t kRecordNumbers = 23;
 // Bytes kept for the name of each record, in the order of the records.
 constexpr size_t kNameSlot = wire::kNameMax + 1;
 
@@ -21,16 +21,33 @@ uint64_t Number(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().Int64Value());
 }
 
+// As far as JavaScript holds it exactly; what lies beyond is beyond any file, too.
+double Clamped(uint64_t value) { return static_cast<double>(std::min(value, kNumberMax)); }
+
 void WriteRecord(const Queued& item, double* record, uint8_t* name, size_t name_start) {
   record[0] = item.opcode;
   record[1] = static_cast<double>(item.unique);
   record[2] = static_cast<double>(item.nodeid);
   record[3] = static_cast<double>(item.fh);
-  record[4] = static_cast<double>(item.offset);
+  record[4] = Clamped(item.offset);
   record[5] = item.size;
   record[6] = item.pid;
   record[7] = static_cast<double>(name_start);
   record[8] = static_cast<double>(name_start + item.name_length);
+  record[9] = item.payload_length;
+  record[10] = item.uid;
+  record[11] = item.gid;
+  record[12] = item.mode;
+  record[13] = item.flags;
+  record[14] = item.open_flags;
+  record[15] = static_cast<double>(item.node2);
+  record[16] = static_cast<double>(item.fh2);
+  record[17] = Clamped(item.offset2);
+  record[18] = Clamped(item.length);
+  record[19] = static_cast<double>(item.atime);
+  record[20] = item.atime_nsec;
+  record[21] = static_cast<double>(item.mtime);
+  record[22] = item.mtime_nsec;
   std::memcpy(name, item.name, item.name_length);
 }
 
@@ -44,6 +61,11 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                          InstanceMethod("reply", &SessionObject::Reply),
                          InstanceMethod("replyBytes", &SessionObject::ReplyBytes),
                          InstanceMethod("replyOpen", &SessionObject::ReplyOpen),
+                         InstanceMethod("fill", &SessionObject::Fill),
+                         InstanceMethod("payload", &SessionObject::Payload),
+                         InstanceMethod("setStaged", &SessionObject::SetStaged),
+                         InstanceMethod("entryChanged", &SessionObject::EntryChanged),
+                         InstanceMethod("nodeChanged", &SessionObject::NodeChanged),
                          InstanceMethod("grant", &SessionObject::Grant),
                          InstanceMethod("abandon", &SessionObject::Abandon),
                          InstanceMethod("counters", &SessionObject::Counters),
@@ -57,7 +79,10 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info)
   options.device = given.Get("device").As<Napi::Number>().Int32Value();
   options.threads = given.Get("threads").As<Napi::Number>().Uint32Value();
   options.frozen = given.Get("frozen").As<Napi::Boolean>().Value();
+  options.writable = given.Get("writable").As<Napi::Boolean>().Value();
   options.passthrough = given.Get("passthrough").As<Napi::Boolean>().Value();
+
+  changes_ = !options.frozen;
 
   auto records = given.Get("records").As<Napi::Float64Array>();
   auto names = given.Get("names").As<Napi::Uint8Array>();
@@ -137,14 +162,11 @@ void SessionObject::Abandon(const Napi::CallbackInfo&) { GiveUp(); }
 void SessionObject::GiveUp() {
   const bool mounted = running_ && !session_->ended();
   running_ = false;
+  // First, so that nothing in the kernel waits for answers while the threads are stopped.
+  if (mounted && helper_.empty()) UnmountDirect(directory_, true);
   session_->Stop();
   session_->Close();
-  if (!mounted) return;
-  if (helper_.empty()) {
-    UnmountDirect(directory_, true);
-  } else {
-    DetachByHelper(helper_, directory_);
-  }
+  if (mounted && !helper_.empty()) DetachByHelper(helper_, directory_);
 }
 
 // Each call is a turn of its own, with its microtasks run at the end: replies that settle in them
@@ -154,7 +176,7 @@ void SessionObject::OnWake(napi_env env, napi_value callback, void* context, voi
   if (env == nullptr || self->wake_ == nullptr) return;
   if (lingering == nullptr) {
     self->lingered_ = 0;
-  } else if (!self->Call(env, callback, 0) || !self->session_->Linger()) {
+  } else if (!self->Call(env, callback, 0) || !self->session_->queue().Linger()) {
     return;
   }
   if (!self->PassOn(env, callback) || self->lingered_ >= kLingersMax) return;
@@ -164,9 +186,11 @@ void SessionObject::OnWake(napi_env env, napi_value callback, void* context, voi
 
 bool SessionObject::PassOn(napi_env env, napi_value callback) {
   size_t count = 0;
-  const bool more = session_->Drain(records_max_, [&](const Queued& item) {
+  payloads_.clear();
+  const bool more = session_->queue().Drain(records_max_, [&](Queued& item) {
     const size_t start = count * kNameSlot;
     WriteRecord(item, records_ + count * kRecordNumbers, names_ + start, start);
+    payloads_.emplace_back(std::move(item.payload), item.payload_length);
     count++;
   });
   if (more) napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
@@ -201,17 +225,58 @@ Napi::Value SessionObject::ReplyBytes(const Napi::CallbackInfo& info) {
                            session_->Reply(Number(info[0]), 0, bytes.Data(), length));
 }
 
-// (unique, handle, inode, fd or -1, offset, length, exact, verified)
+// (unique, bytes of the shared reply buffer that are the entry of CREATE, handle, inode, base fd or
+// -1, offset, length, exact, verified, staged fd or -1, page map fd or -1)
 Napi::Value SessionObject::ReplyOpen(const Napi::CallbackInfo& info) {
-  Backing backing;
-  backing.fd = info[3].As<Napi::Number>().Int32Value();
-  backing.offset = Number(info[4]);
-  backing.length = Number(info[5]);
-  backing.exact = info[6].As<Napi::Boolean>().Value();
-  backing.verified = info[7].As<Napi::Boolean>().Value();
-  return Napi::Number::New(
-      info.Env(),
-      session_->ReplyOpen(Number(info[0]), Number(info[1]), Number(info[2]), backing));
+  Opening opening;
+  const size_t entry = std::min<size_t>(info[1].As<Napi::Number>().Uint32Value(), reply_bytes_);
+  opening.handle = Number(info[2]);
+  opening.inode = Number(info[3]);
+  opening.base.fd = info[4].As<Napi::Number>().Int32Value();
+  opening.base.offset = Number(info[5]);
+  opening.base.length = Number(info[6]);
+  opening.base.exact = info[7].As<Napi::Boolean>().Value();
+  opening.base.verified = info[8].As<Napi::Boolean>().Value();
+  opening.staged_fd = info[9].As<Napi::Number>().Int32Value();
+  opening.map_fd = info[10].As<Napi::Number>().Int32Value();
+  opening.changes = changes_;
+  return Napi::Number::New(info.Env(),
+                           session_->ReplyOpen(Number(info[0]), opening, reply_, entry));
+}
+
+// (unique, bytes, length)
+Napi::Value SessionObject::Fill(const Napi::CallbackInfo& info) {
+  auto bytes = info[1].As<Napi::Uint8Array>();
+  const size_t length =
+      std::min<size_t>(info[2].As<Napi::Number>().Uint32Value(), bytes.ElementLength());
+  return Napi::Number::New(info.Env(), session_->Fill(Number(info[0]), bytes.Data(), length));
+}
+
+// (index in the batch) A copy, to keep.
+Napi::Value SessionObject::Payload(const Napi::CallbackInfo& info) {
+  const size_t index = info[0].As<Napi::Number>().Uint32Value();
+  if (index >= payloads_.size()) return info.Env().Undefined();
+  const auto& [bytes, length] = payloads_[index];
+  return Napi::Buffer<uint8_t>::Copy(info.Env(), bytes.get(), length);
+}
+
+// (inode, staged fd, page map fd or -1)
+Napi::Value SessionObject::SetStaged(const Napi::CallbackInfo& info) {
+  const int staged = info[1].As<Napi::Number>().Int32Value();
+  const int map = info[2].As<Napi::Number>().Int32Value();
+  return Napi::Number::New(info.Env(), session_->SetStaged(Number(info[0]), staged, map));
+}
+
+// (parent, name as bytes)
+void SessionObject::EntryChanged(const Napi::CallbackInfo& info) {
+  auto name = info[1].As<Napi::Uint8Array>();
+  const char* const bytes = reinterpret_cast<const char*>(name.Data());
+  session_->notifier().Entry(Number(info[0]), std::string_view(bytes, name.ElementLength()));
+}
+
+// (inode, whether its bytes changed)
+void SessionObject::NodeChanged(const Napi::CallbackInfo& info) {
+  session_->notifier().Inode(Number(info[0]), info[1].As<Napi::Boolean>().Value());
 }
 
 // (handle, start, end)
@@ -226,6 +291,7 @@ Napi::Value SessionObject::Counters(const Napi::CallbackInfo& info) {
     out.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
   };
   set("nativeReads", counters.native_reads);
+  set("nativeWrites", counters.native_writes);
   set("passthroughOpens", counters.passthrough_opens);
   set("malformed", counters.malformed);
   return out;

@@ -5,6 +5,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "session.h"
 
@@ -22,6 +24,11 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Reply(const Napi::CallbackInfo& info);
   Napi::Value ReplyBytes(const Napi::CallbackInfo& info);
   Napi::Value ReplyOpen(const Napi::CallbackInfo& info);
+  Napi::Value Fill(const Napi::CallbackInfo& info);
+  Napi::Value Payload(const Napi::CallbackInfo& info);
+  Napi::Value SetStaged(const Napi::CallbackInfo& info);
+  void EntryChanged(const Napi::CallbackInfo& info);
+  void NodeChanged(const Napi::CallbackInfo& info);
   void Grant(const Napi::CallbackInfo& info);
   void Abandon(const Napi::CallbackInfo& info);
   Napi::Value Counters(const Napi::CallbackInfo& info);
@@ -46,9 +53,13 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   uint8_t* names_ = nullptr;
   uint8_t* reply_ = nullptr;
   size_t reply_bytes_ = 0;
+  // Of the batch that JavaScript has, in its order.
+  std::vector<std::pair<std::unique_ptr<uint8_t[]>, size_t>> payloads_;
   unsigned lingered_ = 0;
   Napi::ObjectReference buffers_;
 
+  // What it shows may change.
+  bool changes_ = false;
   // While it runs: what the end of the environment has to unmount.
   bool running_ = false;
   std::string directory_;

@@ -1,5 +1,5 @@
 // The kernel's FUSE protocol, as far as this driver speaks it. Source of the ABI: linux/fuse.h,
-// protocol 7.40 (Linux 6.9); distributions ship older headers, so the constants are stated here and
+// protocol 7.45 (Linux 6.18); distributions ship older headers, so the constants are stated here and
 // the layouts are held by assertions. All integers are little or big endian as the machine is.
 #pragma once
 
@@ -73,6 +73,10 @@ enum Opcode : uint32_t {
 
 enum InitFlag : uint64_t {
   kAsyncRead = 1ULL << 0,
+  // OPEN with O_TRUNC truncates; otherwise a SETATTR follows it.
+  kAtomicOTrunc = 1ULL << 3,
+  // WRITEs of more than a page.
+  kBigWrites = 1ULL << 5,
   kDoReaddirplus = 1ULL << 13,
   kReaddirplusAuto = 1ULL << 14,
   kAsyncDio = 1ULL << 15,
@@ -80,8 +84,13 @@ enum InitFlag : uint64_t {
   kParallelDirops = 1ULL << 18,
   kMaxPages = 1ULL << 22,
   kCacheSymlinks = 1ULL << 23,
+  // We take setuid and setgid bits away when a file is written, truncated or given to another owner.
+  // Without it the kernel asks for the attribute security.capability before each single write.
+  kHandleKillprivV2 = 1ULL << 28,
   // The flags2 words hold bits 32 to 63.
   kInitExt = 1ULL << 30,
+  // INVAL_ENTRY knows kExpireOnly.
+  kHasExpireOnly = 1ULL << 35,
   kPassthrough = 1ULL << 37,
   kHasResend = 1ULL << 39,
 };
@@ -239,6 +248,168 @@ struct OpenOut {
 };
 static_assert(sizeof(OpenOut) == 16 && offsetof(OpenOut, backing_id) == 12);
 
+// As of OPEN; the name follows.
+struct CreateIn {
+  uint32_t flags;
+  uint32_t mode;
+  uint32_t umask;
+  uint32_t open_flags;
+};
+static_assert(sizeof(CreateIn) == 16);
+
+struct SetattrIn {
+  // Bits are those of SET in src/mount/native/wire.ts.
+  uint32_t valid;
+  uint32_t padding;
+  uint64_t fh;
+  uint64_t size;
+  uint64_t lock_owner;
+  int64_t atime;
+  int64_t mtime;
+  int64_t ctime;
+  uint32_t atimensec;
+  uint32_t mtimensec;
+  uint32_t ctimensec;
+  uint32_t mode;
+  uint32_t unused4;
+  uint32_t uid;
+  uint32_t gid;
+  uint32_t unused5;
+};
+static_assert(sizeof(SetattrIn) == 88);
+static_assert(offsetof(SetattrIn, atimensec) == 56 && offsetof(SetattrIn, uid) == 76);
+// SetattrIn.valid: `fh` is an open file.
+constexpr uint32_t kSetByHandle = 1U << 6;
+
+// The name follows.
+struct MknodIn {
+  // With the type of the node.
+  uint32_t mode;
+  uint32_t rdev;
+  uint32_t umask;
+  uint32_t padding;
+};
+static_assert(sizeof(MknodIn) == 16);
+
+// The name follows.
+struct MkdirIn {
+  uint32_t mode;
+  uint32_t umask;
+};
+static_assert(sizeof(MkdirIn) == 8);
+
+// The old name and the new one follow.
+struct RenameIn {
+  uint64_t newdir;
+};
+static_assert(sizeof(RenameIn) == 8);
+
+struct Rename2In {
+  uint64_t newdir;
+  // As of renameat2(2).
+  uint32_t flags;
+  uint32_t padding;
+};
+static_assert(sizeof(Rename2In) == 16);
+
+// The name follows; the directory is the request's node.
+struct LinkIn {
+  uint64_t oldnodeid;
+};
+static_assert(sizeof(LinkIn) == 8);
+
+// The bytes follow.
+struct WriteIn {
+  uint64_t fh;
+  uint64_t offset;
+  uint32_t size;
+  uint32_t write_flags;
+  uint64_t lock_owner;
+  uint32_t flags;
+  uint32_t padding;
+};
+static_assert(sizeof(WriteIn) == 40 && offsetof(WriteIn, lock_owner) == 24);
+
+// Also of COPY_FILE_RANGE.
+struct WriteOut {
+  uint32_t size;
+  uint32_t padding;
+};
+static_assert(sizeof(WriteOut) == 8);
+
+// Also of FSYNCDIR.
+struct FsyncIn {
+  uint64_t fh;
+  uint32_t fsync_flags;
+  uint32_t padding;
+};
+static_assert(sizeof(FsyncIn) == 16);
+
+// Without the extension SETXATTR_EXT, which is not agreed on; the name and the value follow.
+struct SetxattrIn {
+  uint32_t size;
+  // As of setxattr(2).
+  uint32_t flags;
+};
+static_assert(sizeof(SetxattrIn) == 8);
+
+struct FallocateIn {
+  uint64_t fh;
+  uint64_t offset;
+  uint64_t length;
+  uint32_t mode;
+  uint32_t padding;
+};
+static_assert(sizeof(FallocateIn) == 32);
+
+struct LseekIn {
+  uint64_t fh;
+  uint64_t offset;
+  uint32_t whence;
+  uint32_t padding;
+};
+static_assert(sizeof(LseekIn) == 24);
+
+struct LseekOut {
+  uint64_t offset;
+};
+static_assert(sizeof(LseekOut) == 8);
+
+struct CopyFileRangeIn {
+  uint64_t fh_in;
+  uint64_t off_in;
+  uint64_t nodeid_out;
+  uint64_t fh_out;
+  uint64_t off_out;
+  uint64_t len;
+  uint64_t flags;
+};
+static_assert(sizeof(CopyFileRangeIn) == 56);
+
+// Of COPY_FILE_RANGE_64.
+struct CopyFileRangeOut {
+  uint64_t bytes_copied;
+};
+static_assert(sizeof(CopyFileRangeOut) == 8);
+
+struct ForgetIn {
+  uint64_t nlookup;
+};
+static_assert(sizeof(ForgetIn) == 8);
+
+// ForgetOne follows `count` times.
+struct BatchForgetIn {
+  uint32_t count;
+  uint32_t dummy;
+};
+static_assert(sizeof(BatchForgetIn) == 8);
+
+struct ForgetOne {
+  uint64_t nodeid;
+  uint64_t nlookup;
+};
+static_assert(sizeof(ForgetOne) == 16);
+
 struct ReleaseIn {
   uint64_t fh;
   uint32_t flags;
@@ -277,6 +448,35 @@ struct InterruptIn {
 };
 static_assert(sizeof(InterruptIn) == 8);
 
+// Messages to the kernel that answer nothing: `unique` of the header is zero, `error` the code.
+enum Notify : int32_t {
+  kNotifyInvalInode = 2,
+  kNotifyInvalEntry = 3,
+  // Every name is looked up again; since 7.44 (Linux 6.16).
+  kNotifyIncEpoch = 8,
+};
+
+struct InvalInodeOut {
+  uint64_t ino;
+  // -1: only the attributes.
+  int64_t off;
+  // 0: to the end.
+  int64_t len;
+};
+static_assert(sizeof(InvalInodeOut) == 24);
+
+// The name follows, with a NUL that `namelen` does not count.
+struct InvalEntryOut {
+  uint64_t parent;
+  uint32_t namelen;
+  uint32_t flags;
+};
+static_assert(sizeof(InvalEntryOut) == 16);
+
+// InvalEntryOut.flags: the name is looked up again. Without it the kernel drops it at once, and a
+// directory that is somebody's working directory is then none any more.
+constexpr uint32_t kExpireOnly = 1U << 0;
+
 struct BackingMap {
   int32_t fd;
   uint32_t flags;
@@ -287,7 +487,11 @@ static_assert(sizeof(BackingMap) == 16);
 constexpr unsigned long kIocBackingOpen = _IOW(229, 1, BackingMap);
 constexpr unsigned long kIocBackingClose = _IOW(229, 2, uint32_t);
 
-// Largest request read: a SETXATTR with 64 KiB of value and its names.
+// Bytes in the largest WRITE, and READ: the kernel's own limit.
+constexpr size_t kDataBytesMax = 1024 * 1024;
+// Largest request read from a frozen mount, and from one that is written: the kernel wants room for
+// a whole WRITE whatever it sends.
 constexpr size_t kRequestBytesMax = 128 * 1024;
+constexpr size_t kWritingRequestBytesMax = kDataBytesMax + 4096;
 
 }  // namespace tarn::wire

@@ -6,7 +6,14 @@ import { installed } from '../../util/installation.js';
 export interface Addon {
   /** A descriptor of /dev/fuse, or a negative errno. */
   openDevice(): number;
-  mountDirect(device: number, source: string, directory: string, options: string): Promise<number>;
+  mountDirect(
+    device: number,
+    source: string,
+    directory: string,
+    options: string,
+    writable: boolean,
+  ): Promise<number>;
+  /** `detach` also ends what is under way. */
   unmountDirect(directory: string, detach: boolean): Promise<number>;
   /** Two connected sockets, close-on-exec; or an errno. */
   socketPair(): [number, number] | number;
@@ -15,6 +22,28 @@ export interface Addon {
   closeDescriptor(descriptor: number): void;
   /** CAP_SYS_ADMIN: may mount by itself and use passthrough. */
   hasAdminCapability(): boolean;
+  /** fallocate(2); zero or a negative errno. */
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
+  /** Where the next data, or hole, begins; or a negative errno. */
+  seekFile(fd: number, offset: number, data: boolean): number;
+  /** Bytes copied or a negative errno. */
+  copyFileRange(
+    from: number,
+    fromOffset: number,
+    to: number,
+    toOffset: number,
+    length: number,
+  ): number;
+  /** Zero or a negative errno; undefined seconds leave a time as it is, null is now. */
+  setTimes(
+    fd: number,
+    atimeSec: number | null | undefined,
+    atimeNsec: number,
+    mtimeSec: number | null | undefined,
+    mtimeNsec: number,
+  ): number;
+  /** Calls `work` with the lock that reader threads hold while they write by this page map. */
+  alone(mapFd: number, work: () => void): void;
   readonly Session: new (options: SessionOptions) => NativeSession;
 }
 
@@ -23,6 +52,7 @@ export interface SessionOptions {
   readonly device: number;
   readonly threads: number;
   readonly frozen: boolean;
+  readonly writable: boolean;
   readonly passthrough: boolean;
   /** Where a batch of requests is put, RECORD.numbers for each. */
   readonly records: Float64Array;
@@ -51,9 +81,14 @@ export interface NativeSession {
   /** Ends the connection at once and detaches the mount: by `helper` if one is named. */
   abandon(): void;
   replyBytes(unique: number, bytes: Uint8Array, length: number): number;
-  /** Answers OPEN and remembers the backing (`fd` -1 for none; stays the caller's). */
+  /**
+   * Answers OPEN or, with the first `entryBytes` of the reply buffer before it, CREATE. Remembers
+   * the descriptors, which stay the caller's: of the backing, the staged file and its page map; -1
+   * for none.
+   */
   replyOpen(
     unique: number,
+    entryBytes: number,
     handle: number,
     inode: number,
     fd: number,
@@ -61,7 +96,19 @@ export interface NativeSession {
     length: number,
     exact: boolean,
     verified: boolean,
+    stagedFd: number,
+    mapFd: number,
   ): number;
+  /** Gives a WRITE the page it asked for (OP.need), which then goes on. As reply. */
+  fill(unique: number, bytes: Uint8Array, length: number): number;
+  /** What a request of the batch carries besides its name; only during `onBatch`. */
+  payload(index: number): Buffer;
+  /** Reads through handles that are open show the staged file from now on. Zero or an errno. */
+  setStaged(inode: number, stagedFd: number, mapFd: number): number;
+  /** Tells the kernel, soon, to look the name up again. */
+  entryChanged(parent: number, name: Uint8Array): void;
+  /** Tells the kernel, soon, to ask for attributes, and with `bytes` for contents, again. */
+  nodeChanged(inode: number, bytes: boolean): void;
   grant(handle: number, start: number, end: number): void;
   counters(): NativeCounters;
 }
@@ -69,6 +116,7 @@ export interface NativeSession {
 export interface NativeCounters {
   /** READs answered without JavaScript. */
   readonly nativeReads: number;
+  readonly nativeWrites: number;
   readonly passthroughOpens: number;
   /** Requests that did not decode. */
   readonly malformed: number;
@@ -89,7 +137,23 @@ export const RECORD = {
   pid: 6,
   nameStart: 7,
   nameEnd: 8,
-  numbers: 9,
+  payloadBytes: 9,
+  /** Who asks; of SETATTR the owner that is set. */
+  uid: 10,
+  gid: 11,
+  mode: 12,
+  flags: 13,
+  openFlags: 14,
+  node2: 15,
+  /** Of INIT 1 if the driver takes setuid bits away. */
+  handle2: 16,
+  offset2: 17,
+  length: 18,
+  atimeSec: 19,
+  atimeNsec: 20,
+  mtimeSec: 21,
+  mtimeNsec: 22,
+  numbers: 23,
   nameBytes: 256,
 } as const;
 

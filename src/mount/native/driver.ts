@@ -2,6 +2,7 @@ import { access, constants, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { Filesystem } from '../../vfs/filesystem.js';
+import { isWritable } from '../../vfs/writable.js';
 import type { Driver, Mounted, MountOptions } from '../driver.js';
 import { errnoName } from '../errno.js';
 import { checkMountPoint } from '../mount-point.js';
@@ -94,7 +95,8 @@ async function mountAsRoot(
   // The mode bits decide who may read what, as on a disk: root's mounts are everybody's.
   const data = 'rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other';
   const source = escapeSource(filesystem.sourceName);
-  const error = await addon.mountDirect(device, source, directory, data);
+  const writable = isWritable(filesystem);
+  const error = await addon.mountDirect(device, source, directory, data, writable);
   if (error !== 0) {
     await connection.close();
     throw new TarnError('denied', `mounting on ${directory} failed: ${errnoName(error)}`, {
@@ -112,7 +114,7 @@ async function mountAsUser(
   options: MountOptions,
 ): Promise<Connection> {
   const wanted = [
-    'ro',
+    isWritable(filesystem) ? 'rw' : 'ro',
     'nosuid',
     'nodev',
     'default_permissions',
@@ -166,13 +168,14 @@ class NativeMount implements Mounted {
   }
 
   get features(): Readonly<Record<string, string | number | boolean>> {
-    const { nativeReads, passthroughOpens } = this.#connection.counters();
+    const { nativeReads, nativeWrites, passthroughOpens } = this.#connection.counters();
     return {
       protocol: `7.${this.#agreed?.minor ?? 0}`,
       passthrough: this.#agreed?.passthrough ?? false,
       readBytesMax: this.#agreed?.readBytesMax ?? 0,
       mountedBy: this.#asRoot ? 'root' : HELPER,
       nativeReads,
+      nativeWrites,
       passthroughOpens,
     };
   }

@@ -7,6 +7,7 @@ import type {
   Inode,
   NodeKind,
 } from '../../vfs/filesystem.js';
+import type { NodeSink } from '../../vfs/writable.js';
 
 /*
  * Replies as the kernel reads them. Layouts: native/wire.h, whose assertions hold the sizes and
@@ -29,7 +30,7 @@ const SECTOR_BYTES = 512;
 const NAME_BYTES_MAX = 255;
 const WORD_RANGE = 0x1_0000_0000;
 
-/** Lifetimes of what never changes, in seconds: 68 years, and no overflow in any kernel. */
+/** Lifetimes of what never changes, or is told of when it does, in seconds: 68 years, and no overflow in any kernel. */
 const FOREVER_SEC = 0x7fff_ffff;
 
 const TYPE_BITS: Readonly<Record<NodeKind, number>> = {
@@ -50,8 +51,9 @@ export interface Presentation {
   readonly lifetimeSec: number;
 }
 
-export function presentation(uid: number, gid: number, frozen: boolean): Presentation {
-  return { uid, gid, lifetimeSec: frozen ? FOREVER_SEC : 0 };
+/** @param kept what the kernel keeps is right until it is told otherwise */
+export function presentation(uid: number, gid: number, kept: boolean): Presentation {
+  return { uid, gid, lifetimeSec: kept ? FOREVER_SEC : 0 };
 }
 
 /** Writes replies other than listings at the start of one buffer; each returns its length in bytes. */
@@ -81,6 +83,7 @@ export class ReplyEncoder {
       of.mtimeNsec,
       of.nlink,
     );
+    if (of.own !== undefined) putOwnEntry(this.#words, 0, of);
     return ENTRY_BYTES;
   }
 
@@ -106,6 +109,10 @@ export class ReplyEncoder {
       of.mtimeNsec,
       of.nlink,
     );
+    if (of.own !== undefined) {
+      putOwn(this.#words, 4, of);
+      if (of.own.isVolatile) put64(this.#words, 0, 0);
+    }
     return ATTR_OUT_BYTES;
   }
 
@@ -119,11 +126,27 @@ export class ReplyEncoder {
   statfs(totals: FilesystemTotals): number {
     this.#words.fill(0, 0, STATFS_BYTES / 4);
     put64(this.#words, 0, Math.ceil(totals.bytes / BLOCK_BYTES));
+    put64(this.#words, 2, Math.floor((totals.freeBytes ?? 0) / BLOCK_BYTES));
+    put64(this.#words, 4, Math.floor((totals.availableBytes ?? 0) / BLOCK_BYTES));
     put64(this.#words, 6, totals.files);
+    put64(this.#words, 8, totals.freeFiles ?? 0);
     this.#words[10] = BLOCK_BYTES;
     this.#words[11] = NAME_BYTES_MAX;
     this.#words[12] = BLOCK_BYTES;
     return STATFS_BYTES;
+  }
+
+  /** Bytes written, or copied: struct fuse_write_out. */
+  count(bytes: number): number {
+    this.#words[0] = bytes;
+    this.#words[1] = 0;
+    return 8;
+  }
+
+  /** An offset, or a count of bytes, of 64 bits. */
+  number(value: number): number {
+    put64(this.#words, 0, value);
+    return 8;
   }
 
   /** What a program gets that asks for the size of extended attributes. */
@@ -140,7 +163,7 @@ export class ReplyEncoder {
 }
 
 /** A listing in the form of READDIR or READDIRPLUS, in a buffer that is used again and again. */
-export class ListingEncoder implements DirectorySink {
+export class ListingEncoder implements DirectorySink, NodeSink {
   readonly #show: Presentation;
   #bytes = Buffer.alloc(0);
   #words = new Uint32Array(0);
@@ -149,6 +172,7 @@ export class ListingEncoder implements DirectorySink {
   #plus = false;
   #next = 0;
   #isFull = false;
+  #held: Inode[] = [];
 
   constructor(show: Presentation) {
     this.#show = show;
@@ -166,6 +190,12 @@ export class ListingEncoder implements DirectorySink {
     this.#plus = plus;
     this.#next = 0;
     this.#isFull = false;
+    this.#held = [];
+  }
+
+  /** Nodes that were taken with their attributes: the kernel holds each once if it gets the reply. */
+  get held(): readonly Inode[] {
+    return this.#held;
   }
 
   /** An entry did not fit: the listing goes on at `next`. */
@@ -198,7 +228,29 @@ export class ListingEncoder implements DirectorySink {
     nlink: number,
   ): boolean {
     const start = this.#length;
-    const dirent = this.#plus ? start + ENTRY_BYTES : start;
+    if (!this.#addName(name, next, inode, kind)) return false;
+    if (!this.#plus) return true;
+    const words = this.#words;
+    const at = start >> 2;
+    // The kernel links no inode for an entry without a node id, as it must be for `.` and `..`.
+    if (isDots(name)) words.fill(0, at, at + ENTRY_BYTES / 4);
+    else putEntry(words, at, this.#show, inode, kind, mode, size, mtimeSec, mtimeNsec, nlink);
+    return true;
+  }
+
+  addNode(name: Key, next: number, of: Attributes): 'full' | 'listed' | 'held' {
+    const start = this.#length;
+    const { inode, kind, mode, size, mtimeSec, mtimeNsec, nlink } = of;
+    if (!this.add(name, next, inode, kind, mode, size, mtimeSec, mtimeNsec, nlink)) return 'full';
+    if (!this.#plus || isDots(name)) return 'listed';
+    if (of.own !== undefined) putOwnEntry(this.#words, start >> 2, of);
+    this.#held.push(inode);
+    return 'held';
+  }
+
+  /** The entry's struct fuse_dirent, behind room for its attributes if they are wanted. */
+  #addName(name: Key, next: number, inode: Inode, kind: NodeKind): boolean {
+    const dirent = this.#plus ? this.#length + ENTRY_BYTES : this.#length;
     const nameAt = dirent + DIRENT_BYTES;
     const end = (nameAt + name.length + 7) & ~7;
     if (end > this.#limit) {
@@ -206,12 +258,6 @@ export class ListingEncoder implements DirectorySink {
       return false;
     }
     const words = this.#words;
-    if (this.#plus) {
-      const at = start >> 2;
-      // The kernel links no inode for an entry without a node id, as it must be for `.` and `..`.
-      if (isDots(name)) words.fill(0, at, at + ENTRY_BYTES / 4);
-      else putEntry(words, at, this.#show, inode, kind, mode, size, mtimeSec, mtimeNsec, nlink);
-    }
     const at = dirent >> 2;
     put64(words, at, inode);
     put64(words, at + 2, next);
@@ -299,4 +345,23 @@ function putAttr(
   words[at + 19] = 0;
   words[at + 20] = BLOCK_BYTES;
   words[at + 21] = 0;
+}
+
+/** What a node has of its own, over what putEntry wrote. */
+function putOwnEntry(words: Uint32Array, at: number, of: Attributes): void {
+  putOwn(words, at + 10, of);
+  if (of.own?.isVolatile === true) put64(words, at + 6, 0);
+}
+
+/** The same over what putAttr wrote. */
+function putOwn(words: Uint32Array, at: number, { own }: Attributes): void {
+  if (own === undefined) return;
+  put64(words, at + 4, own.sectors);
+  put64(words, at + 6, own.atimeSec);
+  put64(words, at + 10, own.ctimeSec);
+  words[at + 12] = own.atimeNsec;
+  words[at + 14] = own.ctimeNsec;
+  words[at + 17] = own.uid;
+  words[at + 18] = own.gid;
+  words[at + 19] = own.device;
 }

@@ -1,0 +1,459 @@
+import { isPromise, type MaybePromise } from '../../util/async.js';
+import type { Key } from '../../model/path.js';
+import type {
+  Attributes,
+  Errno,
+  Handle,
+  Inode,
+  OpenedFile,
+  SpecialKind,
+} from '../../vfs/filesystem.js';
+import type {
+  AttributeChange,
+  NewOwner,
+  OpenAccess,
+  RenameHow,
+  Timestamp,
+  WritableDriverEvents,
+  WritableFilesystem,
+} from '../../vfs/writable.js';
+import { errnoNumber } from '../errno.js';
+import { NEVER, type Answers } from './answers.js';
+import type { ReplyEncoder } from './encode.js';
+import type { Handles } from './handles.js';
+import type { Opens } from './opens.js';
+import type { Requests } from './requests.js';
+import { OP, OPEN_KILLS_PRIVILEGES, RENAME_EXCHANGE, RENAME_NOREPLACE, SET } from './wire.js';
+
+/** As open(2) has them on Linux. */
+const O_ACCMODE = 3;
+const O_WRONLY = 1;
+const O_RDWR = 2;
+const O_EXCL = 0o200;
+const O_TRUNC = 0o1000;
+const O_APPEND = 0o2000;
+
+const SET_UID_BIT = 0o4000;
+const SET_GID_BIT = 0o2000;
+const GROUP_EXECUTE = 0o0010;
+
+/** lseek(2). */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+/** setxattr(2). */
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
+/** An answer of 32 bits tells of no more, in whole pages. */
+const COPY_BYTES_MAX = 0x7fff_f000;
+
+const TYPE_MASK = 0o170000;
+const KIND_OF_TYPE: ReadonlyMap<number, SpecialKind | 'file'> = new Map([
+  [0, 'file'],
+  [0o100000, 'file'],
+  [0o010000, 'fifo'],
+  [0o140000, 'socket'],
+  [0o020000, 'character'],
+  [0o060000, 'block'],
+]);
+
+interface Tools {
+  readonly requests: Requests;
+  readonly answers: Answers;
+  readonly encode: ReplyEncoder;
+}
+
+/** Carries the requests that only a filesystem that can be written takes. */
+export class Writing {
+  readonly #fs: WritableFilesystem;
+  readonly #requests: Requests;
+  readonly #answers: Answers;
+  readonly #encode: ReplyEncoder;
+  readonly #opens: Opens;
+  readonly #directories: Handles;
+  #killsPrivileges = false;
+
+  readonly events: Omit<WritableDriverEvents, 'grant'>;
+
+  constructor(fs: WritableFilesystem, tools: Tools, opens: Opens, directories: Handles) {
+    this.#fs = fs;
+    this.#requests = tools.requests;
+    this.#answers = tools.answers;
+    this.#encode = tools.encode;
+    this.#opens = opens;
+    this.#directories = directories;
+    const { native } = tools.answers;
+    this.events = {
+      entryChanged: (parent, name) => native.entryChanged(parent, Buffer.from(name, 'latin1')),
+      nodeChanged: (inode, bytes) => native.nodeChanged(inode, bytes),
+      nodeStaged: (inode, { fd, partial }) => {
+        this.#answers.sent(native.setStaged(inode, fd, partial?.mapFd ?? -1));
+      },
+    };
+  }
+
+  /** @param killsPrivileges the kernel leaves it to us to take setuid bits away */
+  agree(killsPrivileges: boolean): void {
+    this.#killsPrivileges = killsPrivileges;
+  }
+
+  /** The kernel did not get what was found. */
+  readonly forgetEntry = (found: Attributes | Errno): void => {
+    if (typeof found !== 'string') this.forgetAll([found.inode]);
+  };
+
+  forgetAll(inodes: readonly Inode[]): void {
+    for (const inode of inodes) this.#answers.guard(() => this.#fs.forget(inode, 1));
+  }
+
+  /** False when the request is one that every filesystem takes. */
+  take(): boolean {
+    const { opcode, inode } = this.#requests;
+    switch (opcode) {
+      case OP.forget:
+        this.#fs.forget(inode, this.#requests.length);
+        return true;
+      case OP.batchForget:
+        this.#forgetBatch();
+        return true;
+      case OP.open:
+        this.#open();
+        return true;
+      case OP.create:
+        this.#create();
+        return true;
+      case OP.setattr:
+        this.#setattr();
+        return true;
+      default:
+        return this.#takeNames() || this.#takeBytes() || this.#takeXattrs();
+    }
+  }
+
+  #takeNames(): boolean {
+    const fs = this.#fs;
+    const { opcode, unique, inode } = this.#requests;
+    switch (opcode) {
+      case OP.mkdir:
+        this.#made(fs.makeDirectory(inode, this.#requests.name(), this.#owner(), NEVER));
+        return true;
+      case OP.mknod:
+        this.#made(this.#mknod());
+        return true;
+      case OP.symlink:
+        this.#made(fs.symlink(inode, this.#requests.name(), this.#text(), this.#owner(), NEVER));
+        return true;
+      case OP.link:
+        this.#made(fs.link(this.#requests.node2, inode, this.#requests.name(), NEVER));
+        return true;
+      case OP.unlink:
+        this.#done(unique, fs.unlink(inode, this.#requests.name(), NEVER));
+        return true;
+      case OP.rmdir:
+        this.#done(unique, fs.removeDirectory(inode, this.#requests.name(), NEVER));
+        return true;
+      case OP.rename:
+      case OP.rename2:
+        this.#done(unique, this.#rename());
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #takeBytes(): boolean {
+    const fs = this.#fs;
+    const { opcode, unique, pid, handle } = this.#requests;
+    const { signal } = this.#answers;
+    switch (opcode) {
+      case OP.write: {
+        const { index, offset } = this.#requests;
+        const bytes = this.#answers.native.payload(index);
+        this.#counted(handle, fs.write(handle, offset, bytes, signal));
+        return true;
+      }
+      case OP.need:
+        this.#fill();
+        return true;
+      case OP.fsync:
+        this.#synced(handle, this.#opens, fs.fsync(handle, signal));
+        return true;
+      case OP.fsyncdir: {
+        const done = fs.fsyncdir(handle, signal);
+        if (isPromise(done)) this.#directories.hold(handle, done);
+        this.#answers.when(unique, pid, done, this.#replyDone);
+        return true;
+      }
+      case OP.fallocate: {
+        const { mode, offset, length } = this.#requests;
+        const done = fs.fallocate(handle, mode, offset, length, NEVER);
+        this.#opens.hold(handle, done);
+        this.#done(unique, done);
+        return true;
+      }
+      case OP.lseek:
+        this.#seek();
+        return true;
+      case OP.copyFileRange:
+      case OP.copyFileRange64:
+        this.#copyRange(opcode === OP.copyFileRange64);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #takeXattrs(): boolean {
+    const { opcode, unique, inode, flags, index } = this.#requests;
+    if (opcode === OP.removexattr) {
+      this.#done(unique, this.#fs.removexattr(inode, this.#requests.name(), NEVER));
+      return true;
+    }
+    if (opcode !== OP.setxattr) return false;
+    const how = flags === XATTR_CREATE ? 'create' : flags === XATTR_REPLACE ? 'replace' : 'set';
+    const value = this.#answers.native.payload(index);
+    this.#done(unique, this.#fs.setxattr(inode, this.#requests.name(), value, how, NEVER));
+    return true;
+  }
+
+  #forgetBatch(): void {
+    const { size, index } = this.#requests;
+    const items = this.#answers.native.payload(index);
+    for (let at = 0; at < size * 16; at += 16) {
+      const inode = Number(items.readBigUInt64LE(at));
+      this.#fs.forget(inode, Number(items.readBigUInt64LE(at + 8)));
+    }
+  }
+
+  #access(): OpenAccess {
+    const { flags } = this.#requests;
+    const mode = flags & O_ACCMODE;
+    return {
+      reads: mode !== O_WRONLY,
+      writes: mode === O_WRONLY || mode === O_RDWR,
+      truncates: (flags & O_TRUNC) !== 0,
+      appends: (flags & O_APPEND) !== 0,
+    };
+  }
+
+  #owner(): NewOwner {
+    const { mode, uid, gid } = this.#requests;
+    return { mode: mode & 0o7777, uid, gid };
+  }
+
+  /** The payload as a name or target. */
+  #text(): Key {
+    return this.#answers.native.payload(this.#requests.index).toString('latin1') as Key;
+  }
+
+  #open(): void {
+    const { unique, pid, inode, openFlags } = this.#requests;
+    const access = this.#access();
+    const { signal } = this.#answers;
+    const opening =
+      this.#killsPrivileges && (openFlags & OPEN_KILLS_PRIVILEGES) !== 0
+        ? then(this.#change(inode, {}, true), (changed) =>
+            typeof changed === 'string' ? changed : this.#fs.openFor(inode, access, signal),
+          )
+        : this.#fs.openFor(inode, access, signal);
+    // The kernel was told EINTR, so it knows of no truncation.
+    this.#opens.answer(unique, pid, inode, opening, () => {
+      if (access.truncates) this.#answers.native.nodeChanged(inode, true);
+    });
+  }
+
+  #create(): void {
+    const { unique, inode: parent, flags } = this.#requests;
+    const name = this.#requests.name();
+    const access = this.#access();
+    const created = this.#fs.create(parent, name, this.#owner(), access, NEVER);
+    const settled =
+      (flags & O_EXCL) !== 0
+        ? created
+        : then(created, (made) =>
+            // Made meanwhile through another mount.
+            made === 'EEXIST' ? this.#openNamed(parent, name, access) : made,
+          );
+    this.#answers.whenDone(
+      unique,
+      settled,
+      (to, made) => {
+        if (typeof made === 'string') return this.#answers.refuse(to, made);
+        const { attributes, opened } = made;
+        const entry = this.#encode.entry(attributes);
+        if (this.#opens.reply(to, entry, attributes.inode, opened) !== 0) {
+          this.forgetEntry(attributes);
+        }
+      },
+      (made) => {
+        if (typeof made === 'string') return;
+        this.#fs.release(made.opened.handle);
+        this.forgetEntry(made.attributes);
+      },
+    );
+  }
+
+  #openNamed(
+    parent: Inode,
+    name: Key,
+    access: OpenAccess,
+  ): MaybePromise<{ attributes: Attributes; opened: OpenedFile } | Errno> {
+    return then(this.#fs.lookup(parent, name, NEVER), (found) => {
+      if (typeof found === 'string') return found;
+      return then(this.#fs.openFor(found.inode, access, NEVER), (opened) => {
+        if (typeof opened !== 'string') return { attributes: found, opened };
+        this.forgetEntry(found);
+        return opened;
+      });
+    });
+  }
+
+  #setattr(): void {
+    const { unique, inode, flags: set, mode, uid, gid, length, handle } = this.#requests;
+    const change: AttributeChange = {
+      ...((set & SET.mode) !== 0 && { mode: mode & 0o7777 }),
+      ...((set & SET.uid) !== 0 && { uid }),
+      ...((set & SET.gid) !== 0 && { gid }),
+      ...((set & SET.size) !== 0 && { size: length }),
+      ...((set & SET.atime) !== 0 && { atime: time(set & SET.atimeNow, this.#requests.atime) }),
+      ...((set & SET.mtime) !== 0 && { mtime: time(set & SET.mtimeNow, this.#requests.mtime) }),
+      ...((set & SET.size) !== 0 && (set & SET.byHandle) !== 0 && { handle }),
+    };
+    // A SETATTR that sets nothing is how the kernel asks for it when a program writes.
+    const kills =
+      (set & (SET.uid | SET.gid | SET.killPrivileges)) !== 0 || Object.keys(change).length === 0;
+    const changed = this.#change(inode, change, this.#killsPrivileges && kills);
+    if (change.handle !== undefined) this.#opens.hold(change.handle, changed);
+    this.#answers.whenDone(unique, changed, (to, found) => {
+      if (typeof found === 'string') this.#answers.refuse(to, found);
+      else this.#answers.send(to, 0, this.#encode.attributes(found));
+    });
+  }
+
+  /** @param kills set-user-ID and set-group-ID go as well, if it is a program */
+  #change(inode: Inode, change: AttributeChange, kills: boolean): MaybePromise<Attributes | Errno> {
+    if (!kills || change.mode !== undefined) return this.#fs.setattr(inode, change, NEVER);
+    return then(this.#fs.getattr(inode, NEVER), (found) => {
+      if (typeof found === 'string') return found;
+      const mode = found.kind === 'file' ? withoutPrivileges(found.mode) : found.mode;
+      if (mode !== found.mode) return this.#fs.setattr(inode, { ...change, mode }, NEVER);
+      return Object.keys(change).length === 0 ? found : this.#fs.setattr(inode, change, NEVER);
+    });
+  }
+
+  #mknod(): MaybePromise<Attributes | Errno> {
+    const { inode, mode, length: device } = this.#requests;
+    const kind = KIND_OF_TYPE.get(mode & TYPE_MASK);
+    if (kind === undefined) return 'EINVAL';
+    const name = this.#requests.name();
+    return this.#fs.makeNode(inode, name, kind, this.#owner(), device, NEVER);
+  }
+
+  #rename(): MaybePromise<undefined | Errno> {
+    const { inode, node2, flags } = this.#requests;
+    const how = renameHow(flags);
+    if (how === undefined) return 'EINVAL';
+    return this.#fs.rename(inode, this.#requests.name(), node2, this.#text(), how, NEVER);
+  }
+
+  /** Answers with the node that was made. */
+  #made(made: MaybePromise<Attributes | Errno>): void {
+    this.#answers.whenDone(
+      this.#requests.unique,
+      made,
+      (to, found) => {
+        if (typeof found === 'string') this.#answers.refuse(to, found);
+        else if (this.#answers.send(to, 0, this.#encode.entry(found)) !== 0) {
+          this.forgetEntry(found);
+        }
+      },
+      this.forgetEntry,
+    );
+  }
+
+  #done(unique: number, done: MaybePromise<undefined | Errno>): void {
+    this.#answers.whenDone(unique, done, this.#replyDone);
+  }
+
+  #synced(handle: Handle, opens: Opens, done: MaybePromise<undefined | Errno>): void {
+    const { unique, pid } = this.#requests;
+    opens.hold(handle, done);
+    this.#answers.when(unique, pid, done, this.#replyDone);
+  }
+
+  readonly #replyDone = (unique: number, errno: undefined | Errno): void => {
+    this.#answers.send(unique, errno === undefined ? 0 : errnoNumber(errno), 0);
+  };
+
+  #counted(handle: Handle, written: MaybePromise<number | Errno>): void {
+    const { unique, pid } = this.#requests;
+    this.#opens.hold(handle, written);
+    this.#answers.when(unique, pid, written, (to, count) => {
+      if (typeof count === 'string') this.#answers.refuse(to, count);
+      else this.#answers.send(to, 0, this.#encode.count(count));
+    });
+  }
+
+  /** Brings a page of a partial file to the thread that writes a part of it. */
+  #fill(): void {
+    const { unique, pid, handle, offset, size } = this.#requests;
+    const page = this.#fs.read(handle, offset, size, this.#answers.signal);
+    this.#opens.hold(handle, page);
+    this.#answers.when(unique, pid, page, (to, bytes) => {
+      if (typeof bytes === 'string') return this.#answers.refuse(to, bytes);
+      this.#answers.sent(this.#answers.native.fill(to, bytes, bytes.length));
+    });
+  }
+
+  #seek(): void {
+    const { unique, pid, handle, offset, flags: whence } = this.#requests;
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) {
+      return this.#answers.refuse(unique, 'EINVAL');
+    }
+    const to = whence === SEEK_DATA ? 'data' : 'hole';
+    const found = this.#fs.seek(handle, offset, to, this.#answers.signal);
+    this.#opens.hold(handle, found);
+    this.#answers.when(unique, pid, found, (asked, at) => {
+      if (typeof at === 'string') this.#answers.refuse(asked, at);
+      else this.#answers.send(asked, 0, this.#encode.number(at));
+    });
+  }
+
+  #copyRange(wide: boolean): void {
+    const { unique, handle, offset, handle2, offset2 } = this.#requests;
+    const length = wide ? this.#requests.length : Math.min(this.#requests.length, COPY_BYTES_MAX);
+    const copied = this.#fs.copyRange(handle, offset, handle2, offset2, length, NEVER);
+    this.#opens.hold(handle, copied);
+    this.#opens.hold(handle2, copied);
+    this.#answers.whenDone(unique, copied, (to, count) => {
+      if (typeof count === 'string') this.#answers.refuse(to, count);
+      else this.#answers.send(to, 0, wide ? this.#encode.number(count) : this.#encode.count(count));
+    });
+  }
+}
+
+function then<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
+  return isPromise(value) ? value.then(next) : next(value);
+}
+
+function time(now: number, at: Timestamp): Timestamp | 'now' {
+  return now !== 0 ? 'now' : at;
+}
+
+/** As chown(2) and write(2) leave the mode of a program. */
+function withoutPrivileges(mode: number): number {
+  const gone = (mode & GROUP_EXECUTE) !== 0 ? SET_UID_BIT | SET_GID_BIT : SET_UID_BIT;
+  return mode & ~gone;
+}
+
+function renameHow(flags: number): RenameHow | undefined {
+  switch (flags) {
+    case 0:
+      return 'replace';
+    case RENAME_NOREPLACE:
+      return 'no-replace';
+    case RENAME_EXCHANGE:
+      return 'exchange';
+    default:
+      return undefined;
+  }
+}

@@ -21,6 +21,19 @@ void CheckOne(const Bytes& bytes, bool valid, uint64_t round) {
   if (decoded == Decoded::kBadBody) return;
   Check(request.nodeid <= kNumberMax && request.fh <= kNumberMax && request.unique <= kNumberMax,
         "a number that JavaScript cannot hold", round);
+  Check(request.node2 <= kNumberMax && request.fh2 <= kNumberMax, "a large number", round);
+  if (!request.payload.empty()) {
+    const auto* payload = reinterpret_cast<const uint8_t*>(request.payload.data());
+    Check(payload > exact.get() && payload + request.payload.size() <= exact.get() + bytes.size(),
+          "a payload outside of the request", round);
+  }
+  if (request.opcode == wire::kWrite) {
+    Check(request.payload.size() == request.size, "a write of another length", round);
+    Check(request.offset + request.size <= (1ULL << 63), "a write beyond any file", round);
+  }
+  if (request.opcode == wire::kBatchForget) {
+    Check(request.payload.size() == request.size * sizeof(wire::ForgetOne), "half a node", round);
+  }
   if (request.name.empty()) return;
   const auto* name = reinterpret_cast<const uint8_t*>(request.name.data());
   Check(name > exact.get() && name + request.name.size() < exact.get() + bytes.size(),

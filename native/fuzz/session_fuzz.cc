@@ -17,12 +17,27 @@ using namespace tarn::fuzz;
 
 namespace {
 
-constexpr uint64_t kFileBytes = 8000;
+constexpr uint64_t kFileBytes = 20'000;
 
-int BackingFile() {
-  const int fd = memfd_create("backing", MFD_CLOEXEC);
-  Check(fd >= 0 && ftruncate(fd, kFileBytes) == 0, "no backing file", 0);
+struct Files {
+  int base;
+  int whole;
+  int partial;
+  int map;
+};
+
+int File(uint64_t bytes) {
+  const int fd = memfd_create("file", MFD_CLOEXEC);
+  Check(fd >= 0 && ftruncate(fd, static_cast<off_t>(bytes)) == 0, "no file", 0);
   return fd;
+}
+
+Files MakeFiles() {
+  Files out = {File(kFileBytes), File(0), File(kFileBytes), File(4096 + 8)};
+  const uint8_t magic[8] = {'t', 'a', 'r', 'n', 'p', 'a', 'g', 1};
+  const uint64_t sizes[2] = {kFileBytes, kFileBytes};
+  Check(pwrite(out.map, magic, 8, 0) == 8 && pwrite(out.map, sizes, 16, 8) == 16, "no map", 0);
+  return out;
 }
 
 // What the kernel would check of every answer.
@@ -37,56 +52,93 @@ void TakeAnswers(int kernel, std::atomic<bool>* done) {
     Check(static_cast<size_t>(length) >= sizeof(header), "an answer without a header", 0);
     std::memcpy(&header, answer.data(), sizeof(header));
     Check(header.len == static_cast<size_t>(length), "an answer of another length", 0);
+    // A notice: its code stands where the errno does, and it is no answer.
+    if (header.unique == 0 && header.error > 0) continue;
     Check(header.error <= 0 && header.error > -1000, "an answer with an odd errno", 0);
     Check(header.error == 0 || header.len == sizeof(header), "an error with a body", 0);
   }
 }
 
-void Serve(Session* session, const Queued& item, int backing, Random* random) {
+Opening RandomOpening(const Queued& item, const Files& files, Random* random) {
+  Opening opening;
+  opening.handle = random->Below(8);
+  // Mostly one way for an inode, as TypeScript has it.
+  opening.inode = item.nodeid;
+  opening.changes = true;
+  opening.base = Backing{files.base, random->Below(100), kFileBytes, false, random->Below(2) == 0};
+  const uint64_t how = item.nodeid % 3;
+  if (how == 1) opening.staged_fd = files.whole;
+  if (how == 2) {
+    opening.staged_fd = files.partial;
+    opening.map_fd = files.map;
+  }
+  return opening;
+}
+
+void Serve(Session* session, const Queued& item, const Files& files, Random* random) {
   switch (item.opcode) {
     case kEnded:
     case wire::kInit:
     case wire::kRelease:
     case wire::kReleasedir:
     case wire::kInterrupt:
+    case wire::kForget:
+    case wire::kBatchForget:
       return;
-    case wire::kOpen: {
-      const bool verified = random->Below(2) == 0;
-      const uint64_t handle = random->Below(8);
-      session->ReplyOpen(item.unique, handle, item.nodeid,
-                         Backing{backing, random->Below(100), kFileBytes, false, verified});
-      session->Grant(handle, random->Below(4000), random->Below(9000));
+    case wire::kOpen:
+    case wire::kCreate: {
+      const Opening opening = RandomOpening(item, files, random);
+      const uint8_t entry[sizeof(wire::EntryOut)] = {};
+      session->ReplyOpen(item.unique, opening, entry,
+                         item.opcode == wire::kCreate ? sizeof(entry) : 0);
+      session->Grant(opening.handle, random->Below(4000), random->Below(9000));
+      if (random->Below(4) == 0) session->SetStaged(item.nodeid, files.whole, -1);
+      return;
+    }
+    case kNeed: {
+      Check(item.offset % kPageBytes == 0 && item.size == kPageBytes, "no page", 0);
+      const uint8_t page[kPageBytes] = {};
+      if (random->Below(4) == 0) {
+        session->Reply(item.unique, EINTR, nullptr, 0);
+      } else {
+        session->Fill(item.unique, page, random->Below(kPageBytes + 1));
+      }
       return;
     }
     default:
       Check(item.name_length <= wire::kNameMax, "a name that is too long", 0);
       session->Reply(item.unique, item.opcode % 3 == 0 ? ENOENT : 0, nullptr, 0);
+      if (random->Below(8) == 0) session->notifier().Entry(item.nodeid, "calibration.yaml");
+      if (random->Below(8) == 0) session->notifier().Inode(item.nodeid, random->Below(2) == 0);
   }
 }
 
-void RunSession(uint64_t seed, uint64_t requests, bool kernel_ends) {
+void RunSession(uint64_t seed, uint64_t requests, bool kernel_ends, bool writable) {
   int pair[2];
   Check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, "no sockets", seed);
   const int size = 4 * 1024 * 1024;
   setsockopt(pair[1], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-  const int backing = BackingFile();
+  const Files files = MakeFiles();
   std::atomic<bool> done{false};
   std::atomic<bool> ended{false};
   Random serving(seed + 1);
   SessionOptions options;
   options.device = pair[1];
   options.threads = 3;
-  options.frozen = true;
+  options.frozen = !writable;
+  options.writable = writable;
   options.passthrough = true;
   Session session(options, [] {});
   Check(session.Start(), "no threads", seed);
   std::thread answers(TakeAnswers, pair[0], &done);
   std::thread server([&] {
     while (!ended && !done) {
-      session.Drain(64, [&](const Queued& item) {
+      std::vector<Queued> batch;
+      session.queue().Drain(64, [&](Queued& item) { batch.push_back(std::move(item)); });
+      for (const Queued& item : batch) {
         if (item.opcode == kEnded) ended = true;
-        Serve(&session, item, backing, &serving);
-      });
+        Serve(&session, item, files, &serving);
+      }
     }
   });
   Random random(seed);
@@ -105,15 +157,17 @@ void RunSession(uint64_t seed, uint64_t requests, bool kernel_ends) {
   server.join();
   session.Close();
   close(pair[0]);
-  close(backing);
+  for (const int fd : {files.base, files.whole, files.partial, files.map}) close(fd);
 }
 
 }  // namespace
 
 int main() {
   constexpr uint64_t kSessions = 40;
-  constexpr uint64_t kRequests = 3000;
-  for (uint64_t seed = 1; seed <= kSessions; seed++) RunSession(seed, kRequests, seed % 2 == 0);
+  constexpr uint64_t kRequests = 2000;
+  for (uint64_t seed = 1; seed <= kSessions; seed++) {
+    RunSession(seed, kRequests, seed % 2 == 0, seed % 4 < 2);
+  }
   std::printf("session: %llu requests\n",
               static_cast<unsigned long long>(kSessions * kRequests));
 }

@@ -1,10 +1,11 @@
 import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { chownSync } from 'node:fs';
+import { chownSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { FileSpec } from '../suites/filesystem-files.js';
 import { listMounts } from '../../src/mount/mounts.js';
 
 const run = promisify(execFile);
@@ -15,6 +16,8 @@ export interface Counts {
   readonly aborted: number;
   readonly released: number;
   readonly handles: number;
+  /** Nodes that the kernel holds, of the filesystem that can be written. */
+  readonly held?: number;
   readonly faults: readonly string[];
 }
 
@@ -22,6 +25,10 @@ export interface ChildOptions {
   readonly uid?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly noPassthrough?: boolean;
+  readonly allowOther?: boolean;
+  /** For the filesystem that can be written: what is there before. */
+  readonly writable?: readonly FileSpec[];
+  readonly grants?: boolean;
 }
 
 /** A process that serves the memory filesystem on a directory of its own. */
@@ -34,8 +41,10 @@ export class NativeChild {
 
   private constructor(directory: string, options: ChildOptions) {
     this.directory = directory;
-    const { uid, env = {}, noPassthrough = false } = options;
-    this.#process = fork(PROGRAM, [directory, JSON.stringify({ noPassthrough })], {
+    const { uid, env = {}, writable, ...passed } = options;
+    if (writable !== undefined) writeFileSync(specOf(directory), specText(writable));
+    const told = { ...passed, ...(writable !== undefined && { writable: specOf(directory) }) };
+    this.#process = fork(PROGRAM, [directory, JSON.stringify(told)], {
       execArgv: [],
       env: { ...process.env, ...env },
       ...(uid === undefined ? {} : { uid, gid: uid }),
@@ -117,7 +126,21 @@ export class NativeChild {
     await this.kill();
     while (await this.isMounted()) await run('umount', ['-l', this.directory]);
     await rm(this.directory, { recursive: true });
+    await rm(specOf(this.directory), { force: true });
   }
+}
+
+function specOf(directory: string): string {
+  return `${directory}.files.json`;
+}
+
+function specText(files: readonly FileSpec[]): string {
+  return JSON.stringify(
+    files.map(({ bytes, ...file }) => ({
+      ...file,
+      ...(bytes !== undefined && { base64: Buffer.from(bytes).toString('base64') }),
+    })),
+  );
 }
 
 interface Message {

@@ -255,7 +255,9 @@ export class Writing {
             typeof changed === 'string' ? changed : this.#fs.openFor(inode, access, signal),
           )
         : this.#fs.openFor(inode, access, signal);
-    // The kernel was told EINTR, so it knows of no truncation.
+    // Stores through a map of the file may change its times unseen, which are volatile from now on.
+    if (access.writes) this.#answers.native.nodeChanged(inode, false);
+    // Called off: the kernel was told EINTR, so it knows of no truncation.
     this.#opens.answer(unique, pid, inode, opening, () => {
       if (access.truncates) this.#answers.native.nodeChanged(inode, true);
     });

@@ -10,6 +10,9 @@
 namespace tarn {
 namespace {
 
+// Counted whenever what is exported changes; INTERFACE in src/mount/native/addon.ts.
+constexpr int kInterface = 2;
+
 Napi::Value OpenDeviceCall(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), OpenDevice());
 }
@@ -57,6 +60,7 @@ Napi::Value HasAdminCapabilityCall(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("interface", Napi::Number::New(env, kInterface));
   exports.Set("openDevice", Napi::Function::New(env, OpenDeviceCall));
   exports.Set("mountDirect", Napi::Function::New(env, MountDirectCall));
   exports.Set("unmountDirect", Napi::Function::New(env, UnmountDirectCall));

@@ -4,6 +4,8 @@ import { installed } from '../../util/installation.js';
 
 /** What native/addon.cc exports. Errno numbers are positive, zero is success. */
 export interface Addon {
+  /** INTERFACE, unless it was built from other sources than these. */
+  readonly interface: number;
   /** A descriptor of /dev/fuse, or a negative errno. */
   openDevice(): number;
   mountDirect(
@@ -159,6 +161,9 @@ export const RECORD = {
 
 const BUILT = installed('native/build/Release/tarn_fuse.node');
 
+/** Counted whenever what the addon exports changes; kInterface in native/addon.cc. */
+const INTERFACE = 2;
+
 let loaded: Addon | undefined;
 
 /** The addon if it was built. */
@@ -173,9 +178,23 @@ export function findAddon(): Addon | undefined {
 /** @throws TarnError unsupported when the addon was not built */
 export function loadAddon(): Addon {
   if (loaded !== undefined) return loaded;
+  const found = required();
+  if (found.interface !== INTERFACE) {
+    throw new TarnError(
+      'unsupported',
+      `the native driver was built from another version (${BUILT})`,
+      {
+        hint: "build it again: 'npm run build:native'",
+      },
+    );
+  }
+  loaded = found;
+  return found;
+}
+
+function required(): Addon {
   try {
-    loaded = createRequire(import.meta.url)(BUILT) as Addon;
-    return loaded;
+    return createRequire(import.meta.url)(BUILT) as Addon;
   } catch (error) {
     throw new TarnError('unsupported', `the native driver is not built (${BUILT})`, {
       cause: error,

@@ -8,6 +8,7 @@ import { isSameEntry } from '../model/same-entry.js';
 import type { Span } from '../model/span.js';
 import { WHOLE_SPAN } from '../model/span.js';
 import { equalRun } from './equal-run.js';
+import type { InnerNode, TreeNode } from './node.js';
 import type { Nodes } from './nodes.js';
 import { SubtreeCursor } from './subtree-cursor.js';
 
@@ -52,8 +53,36 @@ export async function isSameBetween(
   signal?: AbortSignal,
 ): Promise<boolean> {
   if (a === b) return true;
-  const comparison = await Comparison.open(nodes, a, b, span, signal);
+  let [mine, its] = await Promise.all([nodes.load(a, signal), nodes.load(b, signal)]);
+  while (mine.kind === 'inner' && its.kind === 'inner' && mine.level === its.level) {
+    const children = childrenOf(mine, its, span);
+    if (children === 'same') return true;
+    if (children === undefined) break;
+    const [i, j] = children;
+    [mine, its] = await Promise.all([nodes.child(mine, i, signal), nodes.child(its, j, signal)]);
+  }
+  const comparison = new Comparison(nodes, mine, its, span, signal);
   return (await comparison.next(1)).length === 0;
+}
+
+/**
+ * Where all that two nodes have in `span` lies in one child of each, these; 'same' where it lies in
+ * children that are the same.
+ */
+function childrenOf(
+  a: InnerNode,
+  b: InnerNode,
+  { from, to }: Span,
+): readonly [number, number] | 'same' | undefined {
+  const endOf = (node: InnerNode): number =>
+    to === undefined ? node.count - 1 : Math.min(node.lowerBound(to), node.count - 1);
+  const [i, j] = [a.lowerBound(from), b.lowerBound(from)];
+  const [last, end] = [endOf(a), endOf(b)];
+  if (i > last || j > end || last - i !== end - j) return undefined;
+  let equal = 0;
+  while (i + equal <= last && a.hasSameChild(i + equal, b, j + equal)) equal++;
+  if (i + equal > last) return 'same';
+  return i === last ? [i, j] : undefined;
 }
 
 /** Two trees side by side, entered only where they differ. */
@@ -65,10 +94,17 @@ class Comparison {
   /** The entries passed last had the same key, so front-coded keys go on alike. */
   #inStep = false;
 
-  private constructor(before: SubtreeCursor, after: SubtreeCursor, span: Span) {
-    this.#before = before;
-    this.#after = after;
+  constructor(
+    nodes: Nodes,
+    before: TreeNode,
+    after: TreeNode,
+    span: Span,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#before = new SubtreeCursor(nodes, before, signal);
+    this.#after = new SubtreeCursor(nodes, after, signal);
     this.#span = span;
+    this.#passBefore();
   }
 
   static async open(
@@ -78,11 +114,8 @@ class Comparison {
     span: Span,
     signal: AbortSignal | undefined,
   ): Promise<Comparison> {
-    const roots = await Promise.all([nodes.load(before, signal), nodes.load(after, signal)]);
-    const [old, now] = roots.map((root) => new SubtreeCursor(nodes, root, signal));
-    const comparison = new Comparison(old as SubtreeCursor, now as SubtreeCursor, span);
-    comparison.#passBefore();
-    return comparison;
+    const [old, now] = await Promise.all([nodes.load(before, signal), nodes.load(after, signal)]);
+    return new Comparison(nodes, old, now, span, signal);
   }
 
   /** The next changes, `count` of them or all that are left. */

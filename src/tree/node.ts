@@ -285,6 +285,15 @@ export class InnerNode extends NodeBase<Pointer> {
     return this.bytes.toString('hex', start, start + HASH_BYTES) as NodeId;
   }
 
+  /** Whether child `index` is child `other` of another node. */
+  hasSameChild(index: number, node: InnerNode, other: number): boolean {
+    const [from, at] = [this.idOffsetOf(index), node.idOffsetOf(other)];
+    for (let i = 0; i < HASH_BYTES; i++) {
+      if (this.bytes[from + i] !== node.bytes[at + i]) return false;
+    }
+    return true;
+  }
+
   entriesBefore(index: number): number {
     return this.#entriesBefore[index] ?? 0;
   }
@@ -312,17 +321,30 @@ export class KeyWalker {
   #reader = new ByteReader(this.#scratch);
   #length = 0;
   #key: Key | undefined;
+  /** Where moveTo went last, if the walker is still there. */
+  #node: NodeBase<unknown> | undefined;
+  #index = 0;
   /** Where the value of the item starts in the node's bytes. */
   valueOffset = 0;
 
   moveTo(node: NodeBase<unknown>, index: number): void {
-    this.#reader = node.reader;
     const restart = index - (index % RESTART_INTERVAL);
-    for (let i = restart; i <= index; i++) this.stepTo(node.offsetOf(i));
+    const isOnTheWay = node === this.#node && this.#index >= restart && this.#index <= index;
+    this.#reader = node.reader;
+    for (let i = isOnTheWay ? this.#index + 1 : restart; i <= index; i++) {
+      this.#step(node.offsetOf(i));
+    }
+    this.#node = node;
+    this.#index = index;
   }
 
   /** To the item at byte `offset`, which follows the item where the walker is. */
   stepTo(offset: number): void {
+    this.#node = undefined;
+    this.#step(offset);
+  }
+
+  #step(offset: number): void {
     const reader = this.#reader;
     reader.position = offset;
     const shared = reader.uvarint();

@@ -26,18 +26,25 @@ export interface Place {
 
 /** The places of an inner node's children, in their order. */
 export class ChildPlaces {
-  readonly #packs: readonly TreePack[];
-  readonly #rows: Uint32Array;
-  readonly #offsets: Float64Array;
-  readonly #lengths: Uint32Array;
+  readonly #own: TreePack;
+  /** Ids of the other packs. */
+  readonly #ids: Buffer;
+  /** Made when they are asked for: most children are never entered. */
+  readonly #packs: TreePack[] = [];
+  readonly #rows: readonly number[];
+  readonly #offsets: readonly number[];
+  readonly #lengths: readonly number[];
 
+  /** @param rows for each child its pack: 0 for `own`, then those of `ids`, 32 bytes each */
   constructor(
-    packs: readonly TreePack[],
-    rows: Uint32Array,
-    offsets: Float64Array,
-    lengths: Uint32Array,
+    own: TreePack,
+    ids: Buffer,
+    rows: readonly number[],
+    offsets: readonly number[],
+    lengths: readonly number[],
   ) {
-    this.#packs = packs;
+    this.#own = own;
+    this.#ids = ids;
     this.#rows = rows;
     this.#offsets = offsets;
     this.#lengths = lengths;
@@ -49,16 +56,25 @@ export class ChildPlaces {
 
   /** Bytes of memory. */
   get footprint(): number {
-    return this.count * 16 + this.#packs.length * 160;
+    return this.count * 24 + (this.#ids.length / HASH_BYTES) * 160;
   }
 
   /** @param index less than `count` */
   at(index: number): Place {
     return {
-      pack: this.#packs[this.#rows[index] ?? 0] as TreePack,
+      pack: this.#pack(this.#rows[index] ?? 0),
       offset: this.#offsets[index] ?? 0,
       length: this.#lengths[index] ?? 0,
     };
+  }
+
+  #pack(row: number): TreePack {
+    if (row === 0) return this.#own;
+    const end = row * HASH_BYTES;
+    return (this.#packs[row] ??= {
+      id: this.#ids.toString('hex', end - HASH_BYTES, end) as Hash,
+      isDurable: true,
+    });
   }
 }
 
@@ -109,11 +125,8 @@ export function encodePlaces(
 export function decodePlaces(bytes: Buffer, own: TreePack, start: number): ChildPlaces {
   const reader = new ByteReader(bytes);
   const count = reader.uvarint();
-  const packs: TreePack[] = [own];
-  for (let i = 0; i < count; i++) {
-    const at = reader.skip(HASH_BYTES);
-    packs.push({ id: bytes.toString('hex', at, at + HASH_BYTES) as Hash, isDurable: true });
-  }
+  const idsAt = reader.skip(count * HASH_BYTES);
+  const ids = bytes.subarray(idsAt, reader.position);
   const rows: number[] = [];
   const offsets: number[] = [];
   const lengths: number[] = [];
@@ -132,10 +145,5 @@ export function decodePlaces(bytes: Buffer, own: TreePack, start: number): Child
     lengths.push(length);
   }
   if (used !== count) throw new NodeFault('its table names packs that it never uses');
-  return new ChildPlaces(
-    packs,
-    Uint32Array.from(rows),
-    Float64Array.from(offsets),
-    Uint32Array.from(lengths),
-  );
+  return new ChildPlaces(own, ids, rows, offsets, lengths);
 }

@@ -2,7 +2,6 @@ import { isPromise } from '../util/async.js';
 import type { MaybePromise } from '../util/async.js';
 import type { Entry } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
-import { HASH_BYTES } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import { ROOT_KEY } from '../model/path.js';
 import { spanOfKey } from '../model/span.js';
@@ -106,12 +105,7 @@ export class SubtreeCursor {
     if (this.height !== other.height || this.height <= 0) return false;
     const [mine, its] = [this.#top, other.#top];
     if (mine === undefined || its === undefined) return this.pointer().id === other.pointer().id;
-    const [a, b] = [mine.node as InnerNode, its.node as InnerNode];
-    const [from, at] = [a.idOffsetOf(mine.index), b.idOffsetOf(its.index)];
-    for (let i = 0; i < HASH_BYTES; i++) {
-      if (a.bytes[from + i] !== b.bytes[at + i]) return false;
-    }
-    return true;
+    return (mine.node as InnerNode).hasSameChild(mine.index, its.node as InnerNode, its.index);
   }
 
   /** Whether all that is in front is known to be at `low` or behind. */

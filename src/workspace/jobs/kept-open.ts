@@ -6,8 +6,8 @@ import { Home } from '../home.js';
 import { OpenRepository } from '../open-repository.js';
 import type { JobContext } from './job.js';
 
-/** Decoded tree nodes of all repositories of the thread. */
-const NODE_CACHE_BYTES = 50_331_648;
+/** Decoded tree nodes of all repositories of the thread: all that a diff of 10,000 changes reads. */
+const NODE_CACHE_BYTES = 167_772_160;
 const REPOSITORIES_MAX = 8;
 /** Packs that others wrote are looked for this often: a listing of them all. */
 const REFRESH_MS = 600_000;

@@ -6,6 +6,9 @@ import type { Node, NodeState, OwnName } from './nodes.js';
 import { prefixOf } from './nodes.js';
 import type { NodeMemory } from './node-memory.js';
 
+/** Rows of a removed directory that its removal takes out of the journal. */
+const WHITEOUTS_DROPPED_MAX = 1000;
+
 /** What a new state differs in from the one before; the version is the change's. */
 export type StateUpdate = { -readonly [K in keyof NodeState]?: NodeState[K] | undefined };
 
@@ -142,7 +145,13 @@ export class Change {
         if (before !== undefined) dropNames.push(before.row);
       }
     }
-    for (const node of unlinked) if (node.row !== 0) dropNodes.push(node.row);
+    for (const node of unlinked) {
+      if (node.row !== 0) dropNodes.push(node.row);
+      // More of them are taken out when the journal is next opened.
+      const whiteouts = node.directory?.own;
+      if (whiteouts === undefined || whiteouts.size > WHITEOUTS_DROPPED_MAX) continue;
+      for (const { row } of whiteouts.values()) dropNames.push(row);
+    }
     const dropStored = [...unlinked].filter((node) => node.stored !== undefined);
     return {
       putNodes,

@@ -5,6 +5,7 @@ import type { Backing, Content } from '../repo/content.js';
 import { andThen, type MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import type { Errno, Inode, StagedBacking } from '../vfs/filesystem.js';
+import type { Timestamp } from '../vfs/writable.js';
 import { COPY_BYTES_MAX, type StagedFolder } from './bytes/staged-folder.js';
 import type { StagedFile, StagedStat } from './bytes/staged-file.js';
 import { timestampOf } from './bytes/times.js';
@@ -31,8 +32,12 @@ export interface OpenNode {
   base: SharedBase | undefined;
   /** While the staged file is being made or opened. */
   staging: Promise<void> | undefined;
-  /** Told when an open file gets a staged file; one for each handle. */
-  readonly watchers: Set<(staged: StagedBacking) => void>;
+  /** Who has handles, and how many: told when the file gets a staged file. */
+  readonly watchers: Map<FileWatcher, number>;
+}
+
+export interface FileWatcher {
+  staged(node: Node, staged: StagedBacking): void;
 }
 
 /** Which files are open, and their staged files. */
@@ -79,7 +84,7 @@ export class FileTable {
         staged: undefined,
         base: undefined,
         staging: undefined,
-        watchers: new Set(),
+        watchers: new Map(),
       };
       this.#open.set(node.inode, open);
     }
@@ -143,6 +148,30 @@ export class FileTable {
       if (entry === undefined && node.state === undefined) return 'ESTALE';
       return this.#make(open, entry, truncates, signal);
     });
+  }
+
+  /** Of a staged file; what is undefined stays as it is. */
+  setTimes(
+    node: Node,
+    atime: Timestamp | 'now' | undefined,
+    mtime: Timestamp | 'now' | undefined,
+  ): void {
+    const staged = this.#open.get(node.inode)?.staged;
+    if (staged !== undefined) return staged.setTimes(atime, mtime);
+    const opened = this.#folder.open(node.inode, node.state?.beneath?.size);
+    try {
+      opened.setTimes(atime, mtime);
+      this.#stats.set(node.inode, opened.stat());
+    } finally {
+      opened.close();
+    }
+  }
+
+  /** One more handle, of a file that was just made. */
+  attachNew(node: Node, staged: StagedFile): OpenNode {
+    const open = this.attach(node);
+    open.staged = staged;
+    return open;
   }
 
   /** A new file's staged file, before the change that makes the node. */
@@ -331,7 +360,8 @@ export class FileTable {
 
   #tellWatchers(open: OpenNode): void {
     const backing = this.backingOf(open);
-    if (backing !== undefined) for (const watcher of open.watchers) watcher(backing);
+    if (backing !== undefined)
+      for (const watcher of open.watchers.keys()) watcher.staged(open.node, backing);
   }
 
   /** Others who want the staged file wait for `work`. */

@@ -18,6 +18,8 @@ export interface OverlayOptions {
  */
 export class Overlay extends NodeMemory {
   readonly files: FileTable;
+  /** Of the journal and the staged files. */
+  readonly folder: string;
 
   /**
    * @param folder of the workspace's journal and staged files; it must exist
@@ -35,6 +37,7 @@ export class Overlay extends NodeMemory {
 
   private constructor(folder: string, journal: Journal, view: FrozenView, options: OverlayOptions) {
     super(journal, view);
+    this.folder = folder;
     const staged = new StagedFolder(join(folder, 'files'), options.calls ?? PORTABLE_CALLS);
     this.files = new FileTable(this, staged);
     this.#sweep();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { FileSpec } from '../suites/filesystem-files.js';
+import type { MemoryViewOptions } from '../vfs/memory-view.mjs';
 import { listMounts } from '../../src/mount/mounts.js';
 
 const run = promisify(execFile);
@@ -29,6 +30,8 @@ export interface ChildOptions {
   /** For the filesystem that can be written: what is there before. */
   readonly writable?: readonly FileSpec[];
   readonly grants?: boolean;
+  /** With `writable`: a real workspace, over a view with these options. */
+  readonly workspace?: Pick<MemoryViewOptions, 'slow' | 'backing'>;
 }
 
 /** A process that serves the memory filesystem on a directory of its own. */

@@ -28,6 +28,7 @@ export class Facts {
     readonly directory: Node;
     readonly prefix: Key;
     readonly generation: number;
+    readonly isEmpty: boolean;
   }[] = [];
   /** Nodes that were looked at: those that nobody uses are let go of at the end. */
   readonly #seen = new Set<Node>();
@@ -75,17 +76,17 @@ export class Facts {
     if (prefix === undefined) return true;
     const { base } = this.#overlay;
     const { generation } = base;
-    // Own names only ever hide more of the same base.
-    const isKnown = this.#empty.some(
+    // Own names only ever hide more of the same base; and what was seen not to be empty was so.
+    const known = this.#empty.find(
       (one) =>
         one.directory === directory && one.prefix === prefix && one.generation === generation,
     );
-    if (isKnown) return true;
+    if (known !== undefined) return known.isEmpty;
     const shows = base.shows(prefix, (name) => !names.own.has(name), this.#signal);
     return this.#await(
       shows.then((any) => !any),
       (isEmpty) => {
-        if (isEmpty) this.#empty.push({ directory, prefix, generation });
+        this.#empty.push({ directory, prefix, generation, isEmpty });
       },
     );
   }

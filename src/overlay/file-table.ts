@@ -14,6 +14,8 @@ import type { Node } from './nodes.js';
 import type { NodeMemory } from './node-memory.js';
 
 const SECTOR_BYTES = 512;
+/** Staged files removed between two turns of the event loop. */
+const DISCARDED_A_TURN = 20;
 
 /** The committed bytes below a partial file, shared by all its handles. */
 export interface SharedBase {
@@ -47,6 +49,8 @@ export class FileTable {
   readonly #open = new Map<Inode, OpenNode>();
   /** Of staged files that are not open. */
   readonly #stats = new Map<Inode, StagedStat>();
+  /** Numbers of staged files that are not needed any more. */
+  readonly #doomed = new Set<Inode>();
   /** Called when the last one that could write a file has let go of it. */
   onQuiet: (node: Node) => void = () => {};
 
@@ -177,6 +181,7 @@ export class FileTable {
   /** A new file's staged file, before the change that makes the node. */
   create(node: Node): StagedFile {
     this.#stats.delete(node.inode);
+    this.#doomed.delete(node.inode);
     return this.#folder.create(node.inode);
   }
 
@@ -190,6 +195,16 @@ export class FileTable {
   discard(node: Node): void {
     this.#stats.delete(node.inode);
     this.#folder.remove(node.inode);
+  }
+
+  /** The same for many, a few at a time. */
+  discardLater(nodes: readonly Node[]): void {
+    const isRunning = this.#doomed.size > 0;
+    for (const { inode } of nodes) {
+      this.#stats.delete(inode);
+      this.#doomed.add(inode);
+    }
+    if (!isRunning && this.#doomed.size > 0) setImmediate(() => this.#discardSome());
   }
 
   /** How a driver may read and write the staged file. */
@@ -226,10 +241,23 @@ export class FileTable {
   }
 
   async close(): Promise<void> {
+    // Those that are left go on the next opening.
+    this.#doomed.clear();
     for (const open of [...this.#open.values()]) {
       await open.staging?.catch(() => {});
       this.#shut(open);
     }
+  }
+
+  #discardSome(): void {
+    let left = DISCARDED_A_TURN;
+    for (const inode of this.#doomed) {
+      if (left === 0) break;
+      left -= 1;
+      this.#doomed.delete(inode);
+      this.#folder.remove(inode);
+    }
+    if (this.#doomed.size > 0) setImmediate(() => this.#discardSome());
   }
 
   async #afterOther(
@@ -314,6 +342,7 @@ export class FileTable {
     const base = await this.openContent(key, entry);
     try {
       this.#stats.delete(node.inode);
+      this.#doomed.delete(node.inode);
       const isPartial = entry.size > COPY_BYTES_MAX;
       const staged = isPartial
         ? this.#folder.createOver(node.inode, entry)

@@ -1,11 +1,15 @@
 import { join } from 'node:path';
+import type { Key } from '../model/path.js';
 import type { FrozenView } from '../repo/view.js';
 import { PORTABLE_CALLS, type FileCalls } from './bytes/file-calls.js';
 import { StagedFolder } from './bytes/staged-folder.js';
 import { FileTable } from './file-table.js';
+import { follow } from './follow.js';
 import { Journal } from './journal.js';
 import { NodeMemory } from './node-memory.js';
 import type { Node } from './nodes.js';
+import { rebase } from './rebase.js';
+import type { Absorbed } from './snapshot.js';
 
 export interface OverlayOptions {
   /** Calls that Node lacks; without them slower ones do. */
@@ -41,6 +45,23 @@ export class Overlay extends NodeMemory {
     const staged = new StagedFolder(join(folder, 'files'), options.calls ?? PORTABLE_CALLS);
     this.files = new FileTable(this, staged);
     this.#sweep();
+  }
+
+  /**
+   * A new base, which has what was absorbed of a snapshot of this overlay; its other differences from
+   * the base before are to be told by `follow`.
+   * @throws TarnError no-space, io, corrupt; then nothing has changed
+   */
+  rebase(view: FrozenView, absorbed?: Absorbed): void {
+    rebase(this, this.files, view, absorbed);
+  }
+
+  /**
+   * Tells the kernels of all mounts what differs since the last rebase.
+   * @param keys where the base before and the present one differ
+   */
+  follow(keys: AsyncIterable<Key> | Iterable<Key>, signal: AbortSignal): Promise<void> {
+    return follow(this, this.files, keys, signal);
   }
 
   /** Nothing may be under way. */

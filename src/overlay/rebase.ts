@@ -217,7 +217,7 @@ class Rebase {
   }
 
   #rowOf(node: Node): NodeRow {
-    const state = this.#states.get(node) ?? node.state;
+    const state = this.#states.get(node) ?? node.state ?? this.#memory.initialState(node);
     return { row: node.row, inode: node.inode, kind: node.kind, state };
   }
 

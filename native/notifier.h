@@ -2,6 +2,7 @@
 // requests that hold the directory or the page it is about, and those wait for our answers.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -42,7 +43,7 @@ class Notifier : public std::enable_shared_from_this<Notifier> {
   int Write(int32_t code, const void* body, size_t length, const std::string& name);
 
   int device_ = -1;
-  bool expires_ = false;
+  std::atomic<bool> expires_{false};
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable added_;

@@ -46,7 +46,8 @@ export class NativeChild {
     this.directory = directory;
     const { uid, env = {}, writable, ...passed } = options;
     if (writable !== undefined) writeFileSync(specOf(directory), specText(writable));
-    const told = { ...passed, ...(writable !== undefined && { writable: specOf(directory) }) };
+    const files = { writable: specOf(directory), staged: stagedOf(directory) };
+    const told = { ...passed, ...(writable !== undefined && files) };
     this.#process = fork(PROGRAM, [directory, JSON.stringify(told)], {
       execArgv: [],
       env: { ...process.env, ...env },
@@ -130,11 +131,17 @@ export class NativeChild {
     while (await this.isMounted()) await run('umount', ['-l', this.directory]);
     await rm(this.directory, { recursive: true });
     await rm(specOf(this.directory), { force: true });
+    await rm(stagedOf(this.directory), { force: true, recursive: true });
   }
 }
 
 function specOf(directory: string): string {
   return `${directory}.files.json`;
+}
+
+/** Where the bytes are that are written. */
+function stagedOf(directory: string): string {
+  return `${directory}.staged`;
 }
 
 function specText(files: readonly FileSpec[]): string {

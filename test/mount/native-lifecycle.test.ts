@@ -4,6 +4,8 @@ import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isDeadMount, removeDeadMount } from '../../src/mount/mounts.js';
 import { NativeDriver } from '../../src/mount/native/driver.js';
+import { Caller } from '../suites/writable/caller.js';
+import { holdUp } from './held-up.js';
 import { NativeChild, program, python, type ChildOptions } from './native-child.js';
 
 const missing = await new NativeDriver().unavailable();
@@ -331,6 +333,28 @@ describe.skipIf(missing !== undefined || !isRoot)('a user who is not root', () =
     expect(whole).toBe(plain);
     await child.call('unmount', { force: false });
     expect(await child.isMounted()).toBe(false);
+  });
+
+  it.skipIf(!existsSync('/usr/bin/fusermount3'))('writes, and ends it at any moment', async () => {
+    const files = ['8421.json', '8422.json'].map((name) => ({
+      path: `labels/${name}`,
+      bytes: '{}',
+    }));
+    const child = await mount({ uid: NOBODY, writable: files });
+    const one = new Caller(child.directory);
+    try {
+      await one.call('become', NOBODY, NOBODY);
+      await one.put('labels/8423.json', 'by nobody');
+      expect(await one.text('labels/8423.json')).toBe('by nobody');
+      const { uid, mode } = await one.attributes('labels/8423.json');
+      expect([uid, mode]).toEqual([NOBODY, 0o644]);
+      const { stuck } = await holdUp(child, one);
+      await child.call('unmount', { force: true });
+      await stuck;
+      expect(await child.isMounted()).toBe(false);
+    } finally {
+      one.kill();
+    }
   });
 
   it.skipIf(!existsSync('/usr/bin/fusermount3'))('leaves no mount when it exits', async () => {

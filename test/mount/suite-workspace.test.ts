@@ -16,7 +16,6 @@ function mounted(options: ChildOptions) {
       async teardown() {
         const { faults } = await child.counts();
         await child.call('unmount', { force: true });
-        await child.call('dispose');
         await child.stop();
         if (faults.length > 0) throw new Error(`faults: ${faults.join('; ')}`);
       },

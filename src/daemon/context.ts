@@ -5,6 +5,7 @@ import type { Log } from './log.js';
 import type { MountTable } from './mount-table.js';
 import type { DaemonPaths } from './paths.js';
 import type { Repositories } from './repositories.js';
+import type { Workspaces } from './workspaces.js';
 
 /** What every operation may use. */
 export interface Context {
@@ -13,6 +14,8 @@ export interface Context {
   readonly log: Log;
   readonly repositories: Repositories;
   readonly mounts: MountTable;
+  /** What programs change through mounts. */
+  readonly workspaces: Workspaces;
   /** Where work runs that the event loop, which answers the mounts, must not wait for. */
   readonly threads: JobThreads<DaemonJobs>;
   readonly startedMs: number;

@@ -9,11 +9,13 @@ import type { Context } from './context.js';
 import { DAEMON_JOBS } from './jobs.js';
 import { Log } from './log.js';
 import { MountTable } from './mount-table.js';
+import { fileCalls, restoreMounts } from './writable-mounts.js';
 import { HANDLERS } from './operations.js';
 import type { DaemonPaths } from './paths.js';
 import { VERSION } from './protocol.js';
 import { Repositories } from './repositories.js';
 import { ControlServer } from './server.js';
+import { Workspaces } from './workspaces.js';
 
 /** Decoded tree nodes of all repositories. */
 const NODE_CACHE_BYTES = 67_108_864;
@@ -57,7 +59,8 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const repositories = new Repositories(home, shared);
   const mounts = new MountTable(paths.mounts, log);
   const threads = new JobThreads(paths.home, DAEMON_JOBS);
-  await mounts.clearDead();
+  const workspaces = new Workspaces({ home, repositories, threads, log, calls: fileCalls });
+  const lost = await mounts.clearDead();
 
   let resolveStopped = (): void => undefined;
   const stopped = new Promise<void>((resolve) => (resolveStopped = resolve));
@@ -69,6 +72,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
       () => rmSync(paths.socket, { force: true }),
       () => server.stop(keep),
       () => mounts.close(),
+      () => workspaces.closeAll(),
       () => threads.close(),
       () => repositories.close(),
       () => stamps.close(),
@@ -89,6 +93,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
     log,
     repositories,
     mounts,
+    workspaces,
     threads,
     startedMs: Date.now(),
     stop: (keep) => {
@@ -101,6 +106,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
     void context.stop();
   });
   const server = new ControlServer(context, HANDLERS);
+  await restoreMounts(context, lost);
   await server.listen(paths.socket);
   const stopOnSignal = (): void => void context.stop();
   if (options.stop.aborted) stopOnSignal();

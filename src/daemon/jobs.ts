@@ -1,9 +1,10 @@
+import { OVERLAY_JOBS } from '../overlay/jobs/registry.js';
 import type { JobModule } from '../workspace/jobs/threads.js';
 import { JOBS as WORKSPACE } from '../workspace/jobs/registry.js';
 import { installed } from '../util/installation.js';
 
 /** Every job that the daemon runs in threads; daemon/job-thread.ts is what runs there. */
-export const JOBS = { ...WORKSPACE };
+export const JOBS = { ...WORKSPACE, ...OVERLAY_JOBS };
 
 export type DaemonJobs = typeof JOBS;
 

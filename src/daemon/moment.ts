@@ -29,6 +29,7 @@ export async function openMoment(
   if (branch === undefined) {
     return { repository, view: await repository.commitView(place.ref, commitId, signal), key };
   }
+  await context.workspaces.stage(place.repository, branch, { takesOpen: false, signal });
   const workspace = await context.repositories.workspace(place.repository, branch);
   return { repository, view: await workspace.view(signal), key };
 }

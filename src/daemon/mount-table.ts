@@ -1,16 +1,19 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Driver, DriverName, Mounted } from '../mount/driver.js';
 import { isDeadMount, listTarnMounts, removeDeadMount } from '../mount/mounts.js';
-import type { FrozenView } from '../repo/view.js';
 import { asTarnError, TarnError } from '../util/errors.js';
-import { FrozenFilesystem } from '../vfs/frozen-filesystem.js';
+import type { Filesystem } from '../vfs/filesystem.js';
 import type { Log } from './log.js';
 import type { MountArguments, MountRow } from './protocol.js';
 
 interface Live {
   readonly row: MountRow;
+  readonly args: MountArguments;
   readonly mounted: Mounted;
 }
+
+/** What a mount shows. */
+type Shown = Pick<MountRow, 'repository' | 'ref' | 'commit'>;
 
 /** How long a mount in use may keep a stopping daemon waiting. */
 const STOP_GRACE_MS = 2_000;
@@ -23,6 +26,8 @@ export class MountTable {
   readonly #live = new Map<string, Live>();
   /** Directories being mounted right now. */
   readonly #pending = new Set<string>();
+  /** Of an earlier daemon, to be mounted again. */
+  #lost: readonly MountArguments[] = [];
 
   constructor(file: string, log: Log) {
     this.#file = file;
@@ -40,8 +45,16 @@ export class MountTable {
     return this.#live.size;
   }
 
-  /** @throws TarnError busy, unsupported, denied, not-empty, … */
-  async mount(view: FrozenView, args: MountArguments): Promise<MountRow> {
+  /**
+   * @param onEnded called once when the mount is gone
+   * @throws TarnError busy, unsupported, denied, not-empty, …; onEnded is not called then
+   */
+  async mount(
+    filesystem: Filesystem,
+    shown: Shown,
+    args: MountArguments,
+    onEnded: () => void = () => undefined,
+  ): Promise<MountRow> {
     const { directory } = args;
     if (this.#live.has(directory) || this.#pending.has(directory)) {
       throw new TarnError('busy', `'${directory}' is being used by another mount`, {
@@ -53,13 +66,13 @@ export class MountTable {
       const driver = await loadDriver(args.driver);
       const reason = await driver.unavailable();
       if (reason !== undefined) throw unavailableDriver(driver.name, reason);
-      const mounted = await driver.mount(new FrozenFilesystem(view), directory, {
+      const mounted = await driver.mount(filesystem, directory, {
         allowOther: args.allowOther,
-        uid: process.getuid?.() ?? 0,
-        gid: process.getgid?.() ?? 0,
+        uid: args.write?.uid ?? process.getuid?.() ?? 0,
+        gid: args.write?.gid ?? process.getgid?.() ?? 0,
         onFault: (error) => this.#log.fault('mount fault', error, { directory }),
       });
-      return this.#add(view, args, mounted);
+      return this.#add(shown, args, mounted, onEnded);
     } finally {
       this.#pending.delete(directory);
     }
@@ -84,9 +97,13 @@ export class MountTable {
     );
   }
 
-  /** Takes away what an earlier daemon of this home, killed, has left mounted. */
-  async clearDead(): Promise<void> {
-    const recorded = new Set(this.#recorded());
+  /**
+   * Takes away what an earlier daemon of this home, killed, has left mounted; resolves to what it had
+   * mounted for writing, which stays recorded until forgetLost.
+   */
+  async clearDead(): Promise<readonly MountArguments[]> {
+    const all = this.#recorded();
+    const recorded = new Set(all.map(({ directory }) => directory));
     for (const { directory } of await listTarnMounts()) {
       if (!recorded.has(directory) || !(await isDeadMount(directory))) continue;
       try {
@@ -96,25 +113,31 @@ export class MountTable {
         this.#log.fault('dead mount stays', error, { directory });
       }
     }
+    this.#lost = all.filter(({ write }) => write !== undefined);
+    this.#record();
+    return this.#lost;
+  }
+
+  forgetLost(): void {
+    this.#lost = [];
     this.#record();
   }
 
-  #add(view: FrozenView, args: MountArguments, mounted: Mounted): MountRow {
+  #add(shown: Shown, args: MountArguments, mounted: Mounted, onEnded: () => void): MountRow {
     const { directory } = args;
-    const { repository, ref, commitId } = view.source;
     const row: MountRow = {
       directory,
-      repository,
-      ref,
-      commit: commitId,
+      ...shown,
       driver: args.driver,
       state: 'mounted',
+      ...(args.write === undefined ? {} : { write: true }),
       since: new Date().toISOString(),
     };
-    this.#live.set(directory, { row, mounted });
+    this.#live.set(directory, { row, args, mounted });
     void mounted.ended.then(() => {
       this.#live.delete(directory);
       this.#record();
+      onEnded();
       this.#log.info('unmounted', { directory });
     });
     this.#record();
@@ -140,10 +163,10 @@ export class MountTable {
     }
   }
 
-  #recorded(): string[] {
+  #recorded(): MountArguments[] {
     try {
       const parsed: unknown = JSON.parse(readFileSync(this.#file, 'utf8'));
-      return Array.isArray(parsed) ? parsed.filter((each) => typeof each === 'string') : [];
+      return Array.isArray(parsed) ? parsed.filter(isRecord) : [];
     } catch {
       // Missing at the first start; a damaged one only means that no mount is known to be ours.
       return [];
@@ -152,17 +175,23 @@ export class MountTable {
 
   /**
    * Never throws: mounts go on serving on a full disk. What is recorded only serves to clear up
-   * after a daemon that was killed, and the next change records all again.
+   * after a daemon that was killed, and to mount again; the next change records all again.
    */
   #record(): void {
     const temporary = `${this.#file}.new`;
+    const all = [...this.#lost, ...[...this.#live.values()].map(({ args }) => args)];
     try {
-      writeFileSync(temporary, JSON.stringify([...this.#live.keys()]), { mode: 0o600 });
+      writeFileSync(temporary, JSON.stringify(all), { mode: 0o600 });
       renameSync(temporary, this.#file);
     } catch (error) {
       this.#log.fault('mounts not recorded', error, { file: this.#file });
     }
   }
+}
+
+function isRecord(value: unknown): value is MountArguments {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'directory' in value && typeof value.directory === 'string';
 }
 
 async function loadDriver(name: DriverName): Promise<Driver> {

@@ -21,6 +21,7 @@ import { cherryPick, merge, mergeBase, revert } from './operations/merging.js';
 import { mount, mounts, umount } from './operations/mount.js';
 import { put } from './operations/put.js';
 import { repoAdd, repoCreate, repoDelete, repoList, repoShow } from './operations/repo.js';
+import { onBranch } from './on-branch.js';
 import { branchReset, cp, mv, reset, rm, status } from './operations/staging.js';
 import { settingsChange, settingsHistory, settingsShow } from './operations/settings.js';
 import { tagCreate, tagDelete, tagHistory, tagList } from './operations/tag.js';
@@ -43,16 +44,16 @@ export const HANDLERS: Handlers = {
   'settings.show': settingsShow,
   'settings.history': settingsHistory,
   'settings.change': settingsChange,
-  put,
-  import: importFolder,
-  rm,
-  mv,
-  cp,
-  reset,
-  'branch.reset': branchReset,
+  put: onBranch(put),
+  import: onBranch(importFolder),
+  rm: onBranch(rm),
+  mv: onBranch(mv),
+  cp: onBranch(cp),
+  reset: onBranch(reset),
+  'branch.reset': onBranch(branchReset),
   status,
-  conflicts,
-  resolve,
+  conflicts: onBranch(conflicts),
+  resolve: onBranch(resolve),
   commit,
   ls,
   stat,
@@ -61,9 +62,9 @@ export const HANDLERS: Handlers = {
   get,
   log,
   show,
-  merge,
-  revert,
-  'cherry-pick': cherryPick,
+  merge: onBranch(merge),
+  revert: onBranch(revert),
+  'cherry-pick': onBranch(cherryPick),
   'merge-base': mergeBase,
   'cat-commit': catCommit,
   diff,

@@ -5,7 +5,7 @@ import type { HistoryOperations } from './protocol/history.js';
 import type { ImportOperations } from './protocol/import.js';
 import type { MergingOperations } from './protocol/merging.js';
 import type { RefOperations, SettingsResult } from './protocol/refs.js';
-import type { StagingOperations } from './protocol/staging.js';
+import type { LeftRow, StagingOperations } from './protocol/staging.js';
 import type { CommitRow, NoArguments, Nothing, Operation, Page, Place } from './protocol/terms.js';
 
 /**
@@ -69,7 +69,7 @@ export interface Operations
   'tag.delete': Operation<DeleteRef, never, RefRow>;
 
   put: Operation<PutArguments, never, PutResult>;
-  commit: Operation<CommitArguments, never, CommitRow>;
+  commit: Operation<CommitArguments, never, CommitResult>;
 
   /** `after` is a row's path, from the root. */
   ls: Operation<Place & { recursive: boolean; long: boolean } & Page, ListRow, Nothing>;
@@ -135,6 +135,13 @@ export interface CommitArguments {
   readonly metadata: Readonly<Record<string, string>>;
   readonly paths: readonly string[];
   readonly author: string;
+  /** Until no program has a file of the branch open for writing. */
+  readonly wait: boolean;
+}
+
+export interface CommitResult extends CommitRow {
+  /** What is in mounts of the branch and not in the commit. */
+  readonly left?: readonly LeftRow[];
 }
 
 export interface MountArguments {
@@ -144,6 +151,16 @@ export interface MountArguments {
   readonly directory: string;
   readonly driver: 'native' | 'fuse-native';
   readonly allowOther: boolean;
+  /** Programs may change the branch; without it the mount shows a commit. */
+  readonly write?: MountOwner;
+}
+
+/** What a mount that can be written shows where the branch says nothing. */
+export interface MountOwner {
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits that no file shows. */
+  readonly umask: number;
 }
 
 export interface RepositoryRow {
@@ -211,6 +228,8 @@ export interface MountRow {
   readonly commit: string;
   readonly driver: string;
   readonly state: 'mounted' | 'dead';
+  /** Programs may change it. */
+  readonly write?: true;
   readonly since?: string;
   readonly features?: Readonly<Record<string, string | number | boolean>>;
 }

@@ -3,7 +3,10 @@ import type { Commit } from '../model/commit.js';
 import type { Entry } from '../model/entry.js';
 import { entrySize } from '../model/entry.js';
 import { isoTime } from '../util/iso-time.js';
+import { keyToText } from '../model/path.js';
+import type { Kept } from '../overlay/staging/edits.js';
 import type { ListRow } from './protocol.js';
+import type { LeftRow } from './protocol/staging.js';
 import type { CommitRow } from './protocol/terms.js';
 
 export function commitRow(id: string, commit: Commit): CommitRow {
@@ -36,4 +39,11 @@ export function attributesRow(path: string, attributes: EntryAttributes): ListRo
 
 export function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
+}
+
+const LEFT_MAX = 1_000;
+
+/** LEFT_MAX of them at most. */
+export function leftRows(kept: readonly Kept[]): LeftRow[] {
+  return kept.slice(0, LEFT_MAX).map(({ path, ...rest }) => ({ path: keyToText(path), ...rest }));
 }

@@ -1,6 +1,6 @@
 import type { Entry } from '../model/entry.js';
 import { importedUrl } from '../model/imported.js';
-import { keyFromText, type Key } from '../model/path.js';
+import { keyFromText, keyToText, type Key } from '../model/path.js';
 import type { ViewSource } from '../repo/view.js';
 
 /** Extended attributes in listing order: names as keys (one char a byte), values as bytes. */
@@ -14,6 +14,7 @@ const LIST_BYTES_MAX = 65_536;
 const PROVENANCE = 'user.tarn.';
 const COMMIT_METADATA = 'user.tarn.meta.';
 const ENTRY_METADATA = 'user.meta.';
+const MIME_TYPE = 'user.mime_type';
 
 /**
  * True for names that can be there at all. Programs ask for others (security.selinux, POSIX ACLs)
@@ -21,6 +22,22 @@ const ENTRY_METADATA = 'user.meta.';
  */
 export function isOurs(name: Key): boolean {
   return name.startsWith('user.');
+}
+
+/**
+ * The name that an attribute has in an entry's metadata; undefined for the content type. An attribute
+ * that programs gave a name of their own keeps it, so that it shows as they wrote it.
+ */
+export function metadataName(xattr: Key): string | undefined {
+  const name = keyToText(xattr);
+  if (name === MIME_TYPE) return undefined;
+  return name.startsWith(ENTRY_METADATA) ? name.slice(ENTRY_METADATA.length) : name;
+}
+
+/** Metadata whose name is already that of an attribute, and of none that has a meaning here. */
+function isOwnName(name: string): boolean {
+  if (!name.startsWith('user.') || name === MIME_TYPE) return false;
+  return !name.startsWith(PROVENANCE) && !name.startsWith(ENTRY_METADATA);
 }
 
 export function rootXattrs(source: ViewSource): Xattrs {
@@ -51,8 +68,10 @@ export function entryXattrs(source: ViewSource, key: Key, entry: Entry): Xattrs 
   list.add(`${PROVENANCE}content`, entry.content);
   const importedFrom = importedUrl(entry);
   if (importedFrom !== undefined) list.add(`${PROVENANCE}imported`, importedFrom);
-  if (entry.contentType !== undefined) list.add('user.mime_type', entry.contentType);
-  list.addRecord(ENTRY_METADATA, entry.metadata ?? {});
+  if (entry.contentType !== undefined) list.add(MIME_TYPE, entry.contentType);
+  for (const [name, value] of Object.entries(entry.metadata ?? {})) {
+    list.add(isOwnName(name) ? name : `${ENTRY_METADATA}${name}`, value);
+  }
   return list.values;
 }
 

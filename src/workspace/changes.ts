@@ -11,7 +11,7 @@ import type { Nodes } from '../tree/nodes.js';
 import { throwIfAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
-import type { HeadAt, LiveHead } from './live-head.js';
+import type { HeadAt, Layers } from './live-head.js';
 import type { StagedRow } from './staging.js';
 
 /** Changes looked at before others get a turn of the event loop. */
@@ -37,7 +37,7 @@ export interface Change {
 /** What `changesOn` reads. */
 export interface ChangesSource {
   readonly nodes: Nodes;
-  readonly live: LiveHead;
+  readonly live: Layers;
   /** The branch with what is staged on it. */
   readonly view: View;
 }

@@ -89,6 +89,7 @@ export class Home {
     for (const file of [this.stagingFile(name), this.contentIndexFile(name)]) {
       for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
     }
+    rmSync(join(this.path, 'workspaces', name), { recursive: true, force: true });
     this.#database.run(() => remove.run(name));
   }
 
@@ -99,6 +100,11 @@ export class Home {
 
   stagingFile(repository: string): string {
     return join(this.path, 'workspaces', `${repository}.db`);
+  }
+
+  /** Of what programs change on the branch through mounts: a journal, and staged files beside it. */
+  overlayFolder(repository: string, branch: string): string {
+    return join(this.path, 'workspaces', repository, branch);
   }
 
   contentIndexFile(repository: string): string {

@@ -16,12 +16,26 @@ export interface HeadAt {
   readonly state: StagingState;
 }
 
+/** Rows upon a tree upon a head, as a view and a list of changes read them. */
+export interface Layers {
+  /** As of now. @throws TarnError not-found when the branch is gone */
+  load(signal?: AbortSignal): Promise<HeadAt>;
+  /** The first rows of the span, with what they lie upon. */
+  page(span: Span, signal?: AbortSignal): Promise<PageAt>;
+}
+
+export interface PageAt extends HeadAt {
+  readonly rows: readonly StagedRow[];
+  /** No more rows follow in the span. */
+  readonly isLast: boolean;
+}
+
 /**
  * Reads what is staged on a branch together with the head that it lies on. A commit moves the head
  * and then clears staging, and rows that are folded into the staged tree leave at once; whoever
  * sees that rows were cleared reads the head anew, so that nothing is missing in between.
  */
-export class LiveHead {
+export class LiveHead implements Layers {
   readonly #repository: Repository;
   readonly #staging: Staging;
   readonly branch: string;
@@ -33,7 +47,6 @@ export class LiveHead {
     this.branch = branch;
   }
 
-  /** As of now. @throws TarnError not-found when the branch is gone */
   async load(signal?: AbortSignal): Promise<HeadAt> {
     const state = this.state();
     const id = await this.#repository.refs.get('branch', this.branch, signal);

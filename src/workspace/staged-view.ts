@@ -9,7 +9,7 @@ import type { FrozenView, View, ViewSource } from '../repo/view.js';
 import type { MaybePromise } from '../util/async.js';
 import { isPromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
-import type { LiveHead } from './live-head.js';
+import type { Layers } from './live-head.js';
 import type { StagedRow } from './staging.js';
 
 /**
@@ -18,9 +18,9 @@ import type { StagedRow } from './staging.js';
  */
 export class StagedView implements View {
   readonly source: ViewSource;
-  readonly #live: LiveHead;
+  readonly #live: Layers;
 
-  constructor(source: ViewSource, live: LiveHead) {
+  constructor(source: ViewSource, live: Layers) {
     this.source = source;
     this.#live = live;
   }
@@ -76,7 +76,7 @@ function sizeOf(entry: Entry | undefined): number {
 
 /** Walks what is below the rows and the rows side by side. */
 class StagedCursor implements ViewCursor {
-  readonly #live: LiveHead;
+  readonly #live: Layers;
   readonly #signal: AbortSignal | undefined;
 
   #rows: readonly StagedRow[] = [];
@@ -88,7 +88,7 @@ class StagedCursor implements ViewCursor {
   /** The staged row where the cursor is; undefined when it is on an entry below the rows. */
   #current: { readonly key: Key; readonly entry: Entry } | undefined;
 
-  constructor(live: LiveHead, signal: AbortSignal | undefined) {
+  constructor(live: Layers, signal: AbortSignal | undefined) {
     this.#live = live;
     this.#signal = signal;
   }

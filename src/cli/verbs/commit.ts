@@ -2,6 +2,7 @@ import { ask, author } from '../ask.js';
 import type { Command } from '../command.js';
 import { UsageError } from '../command.js';
 import { shortId } from '../format.js';
+import { noteLeft } from '../left.js';
 import { META_OPTION, parseMetadata } from '../metadata.js';
 import { BRANCH, branchOf } from '../places.js';
 
@@ -17,10 +18,14 @@ const commit: Command = {
       many: true,
       what: 'commit only what lies at or below PATH, given from the root of the branch; may be repeated',
     },
+    wait: {
+      what: 'first wait until no program has a file of the branch open for writing, in mounts of it',
+    },
     author: { value: 'TEXT', what: 'who, on one line; else $TARN_AUTHOR, else your user name' },
   },
   notes: [
     'Prints the id of the new commit. If someone else committed to the branch in the meantime, both changes are kept, unless they touch the same paths: then nothing is lost, the paths are named and the exit code is 3.',
+    'Of a branch that is mounted for writing it takes what programs have changed there up to now; they go on meanwhile. A file that a program is writing is taken as of one instant. One that changes without a pause is left out, as it was before, and named; what is written after that instant belongs to the next commit.',
   ],
   examples: [
     { command: "tarn commit drive/main -m 'Ingest run 8421'", what: 'all that is staged' },
@@ -41,6 +46,7 @@ const commit: Command = {
       message,
       metadata: parseMetadata(input.values('meta')),
       paths: input.values('path'),
+      wait: input.flag('wait'),
       author: input.value('author') ?? author(),
     });
     const [subject = ''] = message.split('\n');
@@ -48,6 +54,7 @@ const commit: Command = {
       made,
       `${shortId(made.commit)} on ${repository}/${branch}: ${subject}`,
     );
+    noteLeft(context.terminal, made.left ?? []);
   },
 };
 

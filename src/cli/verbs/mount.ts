@@ -1,20 +1,36 @@
+import type { MountOwner } from '../../daemon/protocol.js';
+import { asTarnError } from '../../util/errors.js';
 import { ask } from '../ask.js';
-import type { Command } from '../command.js';
+import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
 import { shortId } from '../format.js';
+import { wholeNumber } from '../parse.js';
 import { refPlaceOf } from '../places.js';
 
 const mount: Command = {
   name: 'mount',
-  summary: 'Mount a commit as an ordinary directory that never changes',
+  summary: 'Mount a commit as a directory that never changes, or a branch as one to work in',
   positionals: [
     {
       name: 'REF',
-      what: 'repository/ref, as drive/golden; a branch means its newest commit, and the mount stays at that commit',
+      what: 'repository/ref, as drive/golden; a branch means its newest commit, and the mount stays at that commit, unless --write',
     },
     { name: 'DIR', what: 'an existing, empty directory' },
   ],
   options: {
+    write: {
+      short: 'w',
+      what: 'programs may change the branch: tarn commit commits what they did; REF must be a branch',
+    },
+    uid: { value: 'N', what: 'with --write: the owner of what no program gave another; else you' },
+    gid: {
+      value: 'N',
+      what: 'with --write: the group of what no program gave another; else yours',
+    },
+    umask: {
+      value: 'MODE',
+      what: 'with --write: permission bits that no file shows, in octal, as 027; else none',
+    },
     driver: {
       value: 'NAME',
       what: 'native (the default: the kernel protocol, at disk speed) or fuse-native (through libfuse 2)',
@@ -25,9 +41,14 @@ const mount: Command = {
   },
   notes: [
     'Nothing is copied. Files carry extended attributes (user.tarn.repository, .ref, .commit, .path, .content) that tell where they come from, and /proc/mounts names repository and commit. The daemon serves the mount until tarn umount or tarn daemon stop.',
+    'With --write the mount shows the branch with what is staged on it, and whatever programs do there is staged: it survives the end of the daemon, shows in tarn status and in every other mount of the branch at once, and belongs to no commit until tarn commit. When the daemon was killed, the next command mounts it again at the same place.',
   ],
   examples: [
     { command: 'tarn mount drive/golden /mnt/golden', what: 'a tag' },
+    {
+      command: 'tarn mount --write drive/incident-2025-06-14-8421-glare /mnt/fix',
+      what: 'a branch, to relabel its frames with any tool',
+    },
     {
       command: 'tarn mount drive/main~1 /mnt/before',
       what: 'the commit before the newest of main',
@@ -47,12 +68,41 @@ const mount: Command = {
     const { checkMountPoint } = await import('../../mount/mount-point.js');
     const directory = await checkMountPoint(given);
     const allowOther = input.flag('allow-other');
-    const made = await ask(context, 'mount', { ...place, directory, driver, allowOther });
+    const args = { ...place, directory, driver, allowOther, ...writeOf(input) } as const;
+    const made = await ask(context, 'mount', args).catch((error: unknown) => {
+      const fault = asTarnError(error);
+      if (fault.kind !== 'read-only') throw error;
+      throw new UsageError(fault.message, fault.hint);
+    });
+    const what = made.write === true ? 'at commit' : 'commit';
     await context.terminal.result(
       made,
-      `mounted ${made.repository}/${made.ref} (commit ${shortId(made.commit)}) on ${made.directory}`,
+      `mounted ${made.repository}/${made.ref} (${what} ${shortId(made.commit)}) on ${made.directory}${made.write === true ? ' for writing' : ''}`,
     );
   },
 };
+
+function writeOf(input: Input): { write?: MountOwner } {
+  const owner = {
+    uid: numberOf(input, 'uid') ?? process.getuid?.() ?? 0,
+    gid: numberOf(input, 'gid') ?? process.getgid?.() ?? 0,
+    umask: umaskOf(input),
+  };
+  if (input.flag('write')) return { write: owner };
+  const given = ['uid', 'gid', 'umask'].find((name) => input.value(name) !== undefined);
+  if (given === undefined) return {};
+  throw new UsageError(`--${given} needs --write`, 'a mount of a commit is shown as it is');
+}
+
+function numberOf(input: Input, name: string): number | undefined {
+  const value = input.value(name);
+  return value === undefined ? undefined : wholeNumber(value, name);
+}
+
+function umaskOf(input: Input): number {
+  const value = input.value('umask') ?? '0';
+  if (/^[0-7]{1,4}$/.test(value)) return Number.parseInt(value, 8) & 0o777;
+  throw new UsageError(`--umask takes octal digits, as 027, not '${value}'`);
+}
 
 export const commands: readonly Command[] = [mount];

@@ -1,6 +1,7 @@
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { humanBytes, plural, shortId } from '../format.js';
+import { noteLeft } from '../left.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { BRANCH, branchOf } from '../places.js';
 
@@ -18,6 +19,7 @@ const status: Command = {
   positionals: [BRANCH],
   options: { ...PAGE_OPTIONS('changes', 'PATH') },
   notes: [
+    'What programs changed in mounts of the branch counts too; of a file that was not stored yet only size and time are compared. What a commit leaves out is named at the end: named pipes, sockets and devices, files that the ignore rules name, and what a program is writing.',
     'A is added, M changed, D removed, T a file that became a symlink or the reverse, P other permissions, time or metadata with the same bytes. A folder of which nothing is left is one line, ending with /.',
   ],
   examples: [
@@ -46,6 +48,7 @@ const status: Command = {
       terminal.note(
         `${plural(added, 'added', 'added')}, ${changed} changed, ${removed} removed on ${on}`,
       );
+    noteLeft(terminal, result.left ?? []);
     if (more) terminal.note('there is more: raise --limit, or go on with --after');
   },
 };

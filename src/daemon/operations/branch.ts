@@ -24,11 +24,13 @@ export const branchCreate: OperationHandler<'branch.create'> = {
 /** A put or a commit that runs would stage on, or clear, what bears the old name: none may. */
 export const branchRename: OperationHandler<'branch.rename'> = {
   read: fields({ repository: text, name: text, to: text, by: text }),
-  run: async ({ repositories, threads, log }, args, _output, signal) => {
+  run: async ({ repositories, workspaces, threads, log }, args, _output, signal) => {
     const { repository, name, to } = args;
-    await threads.exclusively(repository, () =>
-      repositories.renameBranch(repository, args, signal),
-    );
+    await workspaces.close(repository, name);
+    await threads.exclusively(repository, async () => {
+      await repositories.renameBranch(repository, args, signal);
+      workspaces.rename(repository, name, to);
+    });
     const { commitId } = await (await repositories.open(repository)).resolve(to, signal);
     log.info('branch renamed', { repository, name, to });
     return { name: to, commit: commitId };
@@ -39,10 +41,12 @@ export const branchRename: OperationHandler<'branch.rename'> = {
 export const branchDelete: OperationHandler<'branch.delete'> = {
   read: readDeleteRef,
   run: async (context, args, _output, signal) => {
-    const { repositories, threads } = context;
+    const { repositories, workspaces, threads } = context;
     const { repository, name: branch } = args;
+    await workspaces.close(repository, branch);
     const { version: versionMax } = await repositories.workspace(repository, branch);
     const gone = await deleteRef(context, 'branch', args, signal);
+    workspaces.remove(repository, branch);
     await threads.run('discard', { repository, branch, versionMax });
     return gone;
   },

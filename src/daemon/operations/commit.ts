@@ -1,8 +1,9 @@
+import type { CommitId } from '../../model/ids.js';
 import { parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
-import { fields, listOf, text, textMap } from '../arguments.js';
+import { fields, flag, listOf, text, textMap } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
-import { commitRow } from '../rows.js';
+import { commitRow, leftRows } from '../rows.js';
 
 export const commit: OperationHandler<'commit'> = {
   read: fields({
@@ -12,8 +13,9 @@ export const commit: OperationHandler<'commit'> = {
     metadata: textMap,
     paths: listOf(text),
     author: text,
+    wait: flag,
   }),
-  run: async ({ repositories, threads, log }, args, _output, signal) => {
+  run: async ({ repositories, workspaces, threads, log }, args, _output, signal) => {
     const { repository, message, metadata, author } = args;
     const branch = parseBranchName(args.branch);
     const keys = args.paths.map(parsePrefix);
@@ -25,8 +27,12 @@ export const commit: OperationHandler<'commit'> = {
       metadata,
       ...(keys.length === 0 ? {} : { paths: keys }),
     };
-    const id = await threads.run('commit', input, { signal });
+    const { wait } = args;
+    const kept = await workspaces.stageForCommit(repository, branch, { wait, signal });
+    const work = (): Promise<CommitId> => threads.run('commit', input, { signal });
+    const id = await workspaces.following(repository, branch, work);
     log.info('committed', { repository, branch, commit: id });
-    return commitRow(id, await (await repositories.open(repository)).readCommit(id));
+    const row = commitRow(id, await (await repositories.open(repository)).readCommit(id));
+    return kept.length === 0 ? row : { ...row, left: leftRows(kept) };
   },
 };

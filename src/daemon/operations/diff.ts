@@ -5,6 +5,7 @@ import { isoTime } from '../../util/iso-time.js';
 import type { DiffInput, Moments } from '../../workspace/jobs/diff-input.js';
 import type { EntryFacts } from '../../workspace/jobs/diff-job.js';
 import { count, fields, flag, listOf, text } from '../arguments.js';
+import type { Context } from '../context.js';
 import type { OperationHandler } from '../operation.js';
 import type { DiffArguments, DiffSide } from '../protocol/history.js';
 import { octal } from '../rows.js';
@@ -21,9 +22,10 @@ const OPTIONAL = { to: text, limit: count, after: text };
 
 export const diff: OperationHandler<'diff'> = {
   read: fields({ ...REQUIRED, namesOnly: flag }, OPTIONAL),
-  run: ({ threads }, args, output, signal) =>
-    streamJob(
-      threads,
+  run: async (context, args, output, signal) => {
+    await stageSeen(context, args, signal);
+    return streamJob(
+      context.threads,
       'diff',
       { ...inputOf(args), namesOnly: args.namesOnly },
       {
@@ -37,14 +39,16 @@ export const diff: OperationHandler<'diff'> = {
           ...(after === undefined ? {} : { after: sideOf(after) }),
         }),
       },
-    ),
+    );
+  },
 };
 
 export const diffStat: OperationHandler<'diff.stat'> = {
   read: fields({ ...REQUIRED, depth: count }, OPTIONAL),
-  run: ({ threads }, args, output, signal) =>
-    streamJob(
-      threads,
+  run: async (context, args, output, signal) => {
+    await stageSeen(context, args, signal);
+    return streamJob(
+      context.threads,
       'diff-stat',
       { ...inputOf(args), depth: args.depth },
       {
@@ -52,8 +56,19 @@ export const diffStat: OperationHandler<'diff.stat'> = {
         signal,
         row: ({ folder, ...totals }) => ({ folder: keyToText(folder), ...totals }),
       },
-    ),
+    );
+  },
 };
+
+/** What is staged on a branch has what programs have changed on it. */
+async function stageSeen(
+  { workspaces }: Context,
+  { repository, from, to }: DiffArguments,
+  signal: AbortSignal,
+): Promise<void> {
+  if (to !== undefined) return;
+  await workspaces.stage(repository, parseBranchName(from), { takesOpen: false, signal });
+}
 
 function inputOf(args: DiffArguments): DiffInput & { limit?: number; after?: Key } {
   const { repository, renames, limit, after } = args;

@@ -56,7 +56,7 @@ export const repoShow: OperationHandler<'repo.show'> = {
 
 export const repoDelete: OperationHandler<'repo.delete'> = {
   read: fields({ name: text }),
-  run: async ({ repositories, mounts, threads, log }, { name }) => {
+  run: async ({ repositories, workspaces, mounts, threads, log }, { name }) => {
     repositories.known(parseRepositoryName(name));
     const mounted = mounts.rows().find((row) => row.repository === name);
     if (mounted !== undefined) {
@@ -64,6 +64,7 @@ export const repoDelete: OperationHandler<'repo.delete'> = {
         hint: `run 'tarn umount ${mounted.directory}' first`,
       });
     }
+    await workspaces.close(name);
     const gone = await threads.exclusively(name, () => repositories.delete(name));
     log.info('repository deleted', { ...gone });
     return { ...gone, deleted: true };

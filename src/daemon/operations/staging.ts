@@ -1,10 +1,15 @@
+import type { Key } from '../../model/path.js';
 import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
+import type { LiveWorkspace } from '../../overlay/live-workspace.js';
+import type { Kept } from '../../overlay/staging/edits.js';
 import type { Change } from '../../workspace/changes.js';
 import { count, fields, flag, listOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
-import type { ChangeRow } from '../protocol/staging.js';
+import type { Output } from '../output.js';
+import type { ChangeRow, StatusResult } from '../protocol/staging.js';
 import { resolveRef } from '../resolve.js';
+import { leftRows } from '../rows.js';
 import { streamJob } from '../stream-job.js';
 
 export const rm: OperationHandler<'rm'> = {
@@ -35,9 +40,14 @@ export const cp: OperationHandler<'cp'> = {
     to: text,
     force: flag,
   }),
-  run: async ({ threads }, args, _output, signal) => {
+  run: async (context, args, _output, signal) => {
+    const { threads, workspaces } = context;
     const branch = parseBranchName(args.branch);
     const [from, to] = [parsePrefix(args.from), parsePrefix(args.to)];
+    const source = await resolveRef(context, args.repository, args.fromRef, signal);
+    if (source.branch !== undefined) {
+      await workspaces.stage(args.repository, source.branch, { takesOpen: false, signal });
+    }
     return threads.run('cp', { ...args, branch, from, to }, { signal });
   },
 };
@@ -67,19 +77,43 @@ export const branchReset: OperationHandler<'branch.reset'> = {
 
 export const status: OperationHandler<'status'> = {
   read: fields({ repository: text, branch: text }, { limit: count, after: text }),
-  run: async ({ threads }, args, output, signal) => {
+  run: async ({ threads, workspaces }, args, output, signal) => {
     const { repository, limit, after } = args;
     const branch = parseBranchName(args.branch);
-    const input = {
-      repository,
-      branch,
+    const page = {
       ...(limit === undefined ? {} : { limit }),
       ...(after === undefined ? {} : { after: keyFromText(after) }),
     };
+    const live = await workspaces.live(repository, branch);
+    if (live !== undefined) return { branch, ...(await liveStatus(live, page, output, signal)) };
+    const input = { repository, branch, ...page };
     const end = await streamJob(threads, 'status', input, { output, signal, row: rowOf });
     return { branch, ...end };
   },
 };
+
+/** With what programs have changed through mounts, which is not staged for that. */
+async function liveStatus(
+  live: LiveWorkspace,
+  page: { readonly limit?: number; readonly after?: Key },
+  output: Output<ChangeRow>,
+  signal: AbortSignal,
+): Promise<Omit<StatusResult, 'branch'>> {
+  await live.refresh(signal);
+  const kept: Kept[] = [];
+  const end = await live.list({ ...page, signal }, async (rows) => {
+    for (const row of rows) {
+      if (row.is === 'kept') kept.push({ path: row.path, reason: row.reason, why: row.why });
+      else await output.row(changeRow(row));
+    }
+  });
+  return kept.length === 0 ? end : { ...end, left: leftRows(kept) };
+}
+
+function changeRow({ path, change, entries, size, sizeBefore }: Change): ChangeRow {
+  const before = sizeBefore === undefined ? {} : { sizeBefore };
+  return rowOf({ path, change, entries, size, ...before });
+}
 
 function rowOf({ path, entries, ...change }: Change): ChangeRow {
   return { path: keyToText(path), ...change, ...(entries > 1 ? { entries } : {}) };

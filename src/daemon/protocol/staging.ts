@@ -84,6 +84,16 @@ export interface BranchResetResult {
   readonly to: string;
 }
 
+/** What is in mounts of a branch and does not go into its next commit. */
+export interface LeftRow {
+  /** Ends with `/` for a folder. */
+  readonly path: string;
+  /** `open`: a program writes it without a pause; the next commit has it once that ends. */
+  readonly reason: 'special' | 'ignored' | 'open' | 'unfit';
+  /** Completes "is not committed: …". */
+  readonly why: string;
+}
+
 export interface ChangeRow {
   /** Ends with `/` for a removed folder that is told in one row. */
   readonly path: string;
@@ -103,6 +113,8 @@ export interface StatusResult {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
+  /** At most 1,000. */
+  readonly left?: readonly LeftRow[];
   /** Changes are left behind the last one listed. */
   readonly more: boolean;
 }

@@ -23,24 +23,33 @@ export interface StatusEnd {
 
 /** What is staged on a branch: Workspace.changes. */
 export const run: JobRun<StatusInput, Change, StatusEnd> = async ({ workspace }, input, out) => {
-  const { branch, limit = Infinity, after } = input;
+  const { branch, limit, after } = input;
   const on = workspace(branch);
   const { source } = await on.view(out.signal);
-  const counts = { added: 0, changed: 0, removed: 0 };
   const rows = new RowBatches(out);
   const from = after === undefined ? {} : { after };
-  let left = limit;
-  let more = false;
-  for await (const change of on.changes({ ...from, signal: out.signal })) {
-    more = left === 0;
-    if (more) break;
+  const changes = on.changes({ ...from, signal: out.signal });
+  const counts = await countChanges(changes, limit, (change) => rows.add(change));
+  await rows.flush();
+  return { base: source.commitId, ...counts };
+};
+
+/** Gives out the first changes, and counts them. */
+export async function countChanges(
+  changes: AsyncIterable<Change>,
+  limit: number | undefined,
+  give: (change: Change) => Promise<void> | void,
+): Promise<Omit<StatusEnd, 'base'>> {
+  const counts = { added: 0, changed: 0, removed: 0 };
+  let left = limit ?? Infinity;
+  for await (const change of changes) {
+    if (left === 0) return { ...counts, more: true };
     counts[COUNTED_AS[change.change]] += change.entries;
-    await rows.add(change);
+    await give(change);
     left -= 1;
   }
-  await rows.flush();
-  return { base: source.commitId, ...counts, more };
-};
+  return { ...counts, more: false };
+}
 
 const COUNTED_AS = {
   added: 'added',

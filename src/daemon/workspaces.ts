@@ -1,0 +1,248 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FileCalls } from '../overlay/bytes/file-calls.js';
+import { LiveWorkspace } from '../overlay/live-workspace.js';
+import type { Kept } from '../overlay/staging/edits.js';
+import { asTarnError, TarnError } from '../util/errors.js';
+import type { Home } from '../workspace/home.js';
+import type { JobThreads } from '../workspace/jobs/threads.js';
+import type { DaemonJobs } from './jobs.js';
+import type { Log } from './log.js';
+import type { Repositories } from './repositories.js';
+
+/** How often it is looked whether someone else has committed to a branch that is mounted. */
+const LOOK_MS = 1_000;
+/** How often it is looked whether files that are waited for were closed. */
+const WAIT_MS = 100;
+
+export interface WorkspacesOptions {
+  readonly home: Home;
+  readonly repositories: Repositories;
+  readonly threads: JobThreads<DaemonJobs>;
+  readonly log: Log;
+  /** For staged files, where there are any. */
+  readonly calls: () => FileCalls | undefined;
+}
+
+interface Held {
+  readonly repository: string;
+  readonly branch: string;
+  readonly opening: Promise<LiveWorkspace>;
+  mounts: number;
+  isLooking: boolean;
+}
+
+/**
+ * The branches that programs change through mounts. One is opened by the first mount that writes, or
+ * by the first command on a branch of which an earlier daemon has left changes.
+ */
+export class Workspaces {
+  readonly #options: WorkspacesOptions;
+  readonly #held = new Map<string, Held>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: WorkspacesOptions) {
+    this.#options = options;
+  }
+
+  /** For a mount; to be given back by `release`. @throws TarnError as LiveWorkspace.open */
+  async hold(repository: string, branch: string, signal?: AbortSignal): Promise<LiveWorkspace> {
+    const held = this.#open(repository, branch, signal);
+    held.mounts += 1;
+    this.#look();
+    try {
+      return await held.opening;
+    } catch (error) {
+      this.release(repository, branch);
+      throw error;
+    }
+  }
+
+  release(repository: string, branch: string): void {
+    const held = this.#held.get(keyOf(repository, branch));
+    if (held !== undefined) held.mounts -= 1;
+  }
+
+  /** The branch's, where programs change it or have done so; undefined where nobody ever did. */
+  async live(repository: string, branch: string): Promise<LiveWorkspace | undefined> {
+    const held = this.#held.get(keyOf(repository, branch));
+    if (held !== undefined) return held.opening;
+    const folder = this.#options.home.overlayFolder(repository, branch);
+    return existsSync(folder) ? this.#open(repository, branch, undefined).opening : undefined;
+  }
+
+  /** Stages what programs have changed on the branch, so that everybody sees it. */
+  async stage(
+    repository: string,
+    branch: string,
+    options: { readonly takesOpen: boolean; readonly signal: AbortSignal },
+  ): Promise<readonly Kept[]> {
+    const live = await this.live(repository, branch);
+    return live === undefined ? [] : live.stage(options);
+  }
+
+  /**
+   * Does work that changes the branch or its staging: what programs have changed is staged before, and
+   * mounts show what came of it.
+   */
+  async changing<T>(
+    repository: string,
+    branch: string,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    await this.stage(repository, branch, { takesOpen: false, signal });
+    return this.following(repository, branch, work);
+  }
+
+  /**
+   * Stages for a commit, files that are open for writing as of one instant each.
+   * @param options.wait until no file is, however long that takes
+   */
+  async stageForCommit(
+    repository: string,
+    branch: string,
+    { wait, signal }: { readonly wait: boolean; readonly signal: AbortSignal },
+  ): Promise<readonly Kept[]> {
+    const live = await this.live(repository, branch);
+    if (live === undefined) return [];
+    while (wait && live.openFiles > 0) await delay(WAIT_MS, undefined, { signal });
+    return live.stage({ takesOpen: true, signal });
+  }
+
+  /** Does work after which mounts show what came of it. */
+  async following<T>(repository: string, branch: string, work: () => Promise<T>): Promise<T> {
+    const live = await this.live(repository, branch);
+    if (live === undefined) return work();
+    try {
+      return await work();
+    } finally {
+      await this.#follow(live, repository);
+    }
+  }
+
+  /**
+   * Closes what is open of a branch, or of all of a repository.
+   * @throws TarnError busy when it is mounted
+   */
+  async close(repository: string, branch?: string): Promise<void> {
+    for (const held of [...this.#held.values()]) {
+      if (held.repository !== repository || (branch ?? held.branch) !== held.branch) continue;
+      if (held.mounts > 0) {
+        throw new TarnError('busy', `'${repository}/${held.branch}' is mounted for writing`, {
+          hint: "see 'tarn mounts', and unmount it first",
+        });
+      }
+      await this.#close(held);
+    }
+  }
+
+  /** What programs changed and nobody staged goes with the branch; it must be closed. */
+  rename(repository: string, from: string, to: string): void {
+    const { home } = this.#options;
+    const [old, folder] = [
+      home.overlayFolder(repository, from),
+      home.overlayFolder(repository, to),
+    ];
+    if (!existsSync(old)) return;
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
+    renameSync(old, folder);
+  }
+
+  /** Gives up what programs changed on a branch that is gone; it must be closed. */
+  remove(repository: string, branch: string): void {
+    const folder = this.#options.home.overlayFolder(repository, branch);
+    rmSync(folder, { recursive: true, force: true });
+  }
+
+  async closeAll(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const held of [...this.#held.values()]) await this.#close(held);
+  }
+
+  #open(repository: string, branch: string, signal: AbortSignal | undefined): Held {
+    const key = keyOf(repository, branch);
+    const known = this.#held.get(key);
+    if (known !== undefined) return known;
+    const opening = this.#opened(repository, branch, signal);
+    const held: Held = { repository, branch, opening, mounts: 0, isLooking: false };
+    this.#held.set(key, held);
+    opening.catch(() => {
+      if (this.#held.get(key) === held) this.#held.delete(key);
+    });
+    return held;
+  }
+
+  async #opened(
+    repository: string,
+    branch: string,
+    signal: AbortSignal | undefined,
+  ): Promise<LiveWorkspace> {
+    const { home, repositories, threads, log } = this.#options;
+    const calls = this.#options.calls();
+    const opened = await repositories.open(repository);
+    // Says so where there is no such branch, before a folder is made for it.
+    await opened.resolve(`${branch}@`, signal);
+    const folder = home.overlayFolder(repository, branch);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const options = {
+      repository: opened,
+      branch,
+      folder,
+      threads,
+      ...(calls === undefined ? {} : { calls }),
+      onFault: (error: unknown) => log.fault('storing changes', error, { repository, branch }),
+    };
+    return LiveWorkspace.open(options, signal);
+  }
+
+  async #close(held: Held): Promise<void> {
+    this.#held.delete(keyOf(held.repository, held.branch));
+    const live = await held.opening.catch(() => undefined);
+    await live?.close();
+  }
+
+  #look(): void {
+    this.#timer ??= setInterval(() => {
+      for (const held of this.#held.values()) if (held.mounts > 0) void this.#lookAt(held);
+    }, LOOK_MS).unref();
+  }
+
+  /** Never rejects. */
+  async #lookAt(held: Held): Promise<void> {
+    if (held.isLooking) return;
+    held.isLooking = true;
+    try {
+      const live = await held.opening;
+      const { refs } = await this.#options.repositories.open(held.repository);
+      const head = await refs.get('branch', held.branch);
+      if (head !== undefined && head !== live.head) await this.#follow(live, held.repository);
+    } catch (error) {
+      this.#note(error, held.repository, held.branch);
+    } finally {
+      held.isLooking = false;
+    }
+  }
+
+  /** Never rejects: the work before it is done whatever becomes of this, which is tried again. */
+  async #follow(live: LiveWorkspace, repository: string): Promise<void> {
+    try {
+      await live.refresh();
+    } catch (error) {
+      this.#note(error, repository, live.branch);
+    }
+  }
+
+  #note(error: unknown, repository: string, branch: string): void {
+    const { kind } = asTarnError(error);
+    if (kind === 'not-found' || kind === 'conflict') return;
+    this.#options.log.fault('following the branch', error, { repository, branch });
+  }
+}
+
+/** No name of a repository or branch has a `/`. */
+function keyOf(repository: string, branch: string): string {
+  return `${repository}/${branch}`;
+}

@@ -1,0 +1,84 @@
+import type { FileCalls } from '../overlay/bytes/file-calls.js';
+import { WorkspaceFilesystem } from '../overlay/workspace-filesystem.js';
+import { findAddon } from '../mount/native/addon.js';
+import { nativeFileCalls } from '../mount/native/file-calls.js';
+import { TarnError } from '../util/errors.js';
+import type { Context } from './context.js';
+import type { MountArguments, MountRow } from './protocol.js';
+import { resolveRef } from './resolve.js';
+
+/** A mount through which programs change a branch. */
+export interface WritableMount extends MountArguments {
+  readonly write: NonNullable<MountArguments['write']>;
+}
+
+export function isWritableMount(args: MountArguments): args is WritableMount {
+  return args.write !== undefined;
+}
+
+/** What the addon can do beyond Node; undefined where it is not built. */
+export function fileCalls(): FileCalls | undefined {
+  const addon = findAddon();
+  return addon === undefined ? undefined : nativeFileCalls(addon);
+}
+
+/**
+ * Mounts a branch with what is staged on it, for programs to change.
+ * @throws TarnError read-only for what is no branch; not-found, busy, unsupported, denied, io
+ */
+export async function mountWritable(
+  context: Context,
+  args: WritableMount,
+  signal?: AbortSignal,
+): Promise<MountRow> {
+  const { workspaces, mounts } = context;
+  const { repository } = args;
+  const branch = await branchOf(context, args, signal ?? new AbortController().signal);
+  const live = await workspaces.hold(repository, branch, signal);
+  let filesystem: WorkspaceFilesystem | undefined;
+  try {
+    await live.refresh(signal);
+    filesystem = new WorkspaceFilesystem(live.overlay, args.write);
+    const made = filesystem;
+    return await mounts.mount(made, { repository, ref: branch, commit: live.head }, args, () => {
+      made.close();
+      workspaces.release(repository, branch);
+    });
+  } catch (error) {
+    filesystem?.close();
+    workspaces.release(repository, branch);
+    throw error;
+  }
+}
+
+/** Mounts again what was mounted for writing when the last daemon ended without unmounting it. */
+export async function restoreMounts(
+  context: Context,
+  lost: readonly MountArguments[],
+): Promise<void> {
+  for (const args of lost.filter(isWritableMount)) {
+    try {
+      await mountWritable(context, args);
+    } catch (error) {
+      context.log.fault('mount not restored', error, { directory: args.directory });
+    }
+  }
+  context.mounts.forgetLost();
+}
+
+async function branchOf(
+  context: Context,
+  { repository, ref }: MountArguments,
+  signal: AbortSignal,
+): Promise<string> {
+  const { branch, commitId } = await resolveRef(context, repository, ref, signal);
+  if (branch !== undefined) return branch;
+  const name = `${ref.replace(/[^A-Za-z0-9_]+/g, '-').replace(/^-|-$/g, '')}-edit`;
+  throw new TarnError(
+    'read-only',
+    `'${repository}/${ref}' is no branch but commit ${commitId.slice(0, 12)}, which never changes`,
+    {
+      hint: `make a branch of it: tarn branch create ${repository}/${name} --from '${ref}', and mount that`,
+    },
+  );
+}

@@ -1,0 +1,211 @@
+import type { Key } from '../model/path.js';
+import { WHOLE_SPAN } from '../model/span.js';
+import type { Repository } from '../repo/repository.js';
+import type { FrozenView } from '../repo/view.js';
+import type { TreeChange } from '../tree/diff.js';
+import { diffTrees } from '../tree/diff.js';
+import type { WorkspaceBase } from '../workspace/workspace.js';
+import type { FileCalls } from './bytes/file-calls.js';
+import type { ListRow } from './jobs/list-job.js';
+import type { OverlayInput } from './jobs/planned.js';
+import type { OverlayThreads } from './jobs/registry.js';
+import type { Staged, StageRow } from './jobs/stage-job.js';
+import { Overlay } from './overlay.js';
+import type { Absorbed } from './snapshot.js';
+import { BackgroundStore } from './staging/background-store.js';
+import type { Kept } from './staging/edits.js';
+import type { Plan } from './staging/plan.js';
+import { planOf } from './staging/plan.js';
+import { StagedPart } from './staging/staged-part.js';
+import type { StatusEnd } from '../workspace/jobs/status-job.js';
+
+export interface LiveWorkspaceOptions {
+  readonly repository: Repository;
+  readonly branch: string;
+  /** Of the journal and the staged files; it must exist. */
+  readonly folder: string;
+  readonly threads: OverlayThreads;
+  /** Calls that Node lacks; without them slower ones do. */
+  readonly calls?: FileCalls;
+  /** Of what goes on in the background. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export interface StageOptions {
+  /** Files that are open for writing are taken as of one instant; without it they stay as they were. */
+  readonly takesOpen: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A branch that programs change through mounts: its overlay, how that is staged, and how it follows
+ * what others do to the branch. One in a process for each workspace.
+ */
+export class LiveWorkspace {
+  readonly overlay: Overlay;
+  readonly branch: string;
+  readonly #options: LiveWorkspaceOptions;
+  readonly #background: BackgroundStore;
+  #base: WorkspaceBase;
+  /** Staging and rebasing, one after the other; never rejects. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /** @throws TarnError not-found (the branch), corrupt, unsupported, no-space, denied, io */
+  static async open(options: LiveWorkspaceOptions, signal?: AbortSignal): Promise<LiveWorkspace> {
+    const base = await baseNow(options, signal);
+    const view = await viewOf(options, base, signal);
+    const { folder, calls } = options;
+    const overlay = Overlay.open(folder, view, calls === undefined ? {} : { calls });
+    return new LiveWorkspace(options, overlay, base);
+  }
+
+  private constructor(options: LiveWorkspaceOptions, overlay: Overlay, base: WorkspaceBase) {
+    this.branch = options.branch;
+    this.overlay = overlay;
+    this.#options = options;
+    this.#base = base;
+    const { repository, folder, threads, onFault } = options;
+    this.#background = new BackgroundStore(overlay, {
+      repository: repository.name,
+      folder,
+      threads,
+      onFault,
+    });
+  }
+
+  /** The branch's commit that mounts show, with changes on top. */
+  get head(): WorkspaceBase['head'] {
+    return this.#base.head;
+  }
+
+  /**
+   * Stages what programs have changed up to now; resolves to what of it is not staged.
+   * @throws TarnError as Workspace.stageEdits; nothing is lost then
+   */
+  stage(options: StageOptions): Promise<readonly Kept[]> {
+    return this.#inTurn(() => this.#stage(options));
+  }
+
+  /**
+   * Shows what the branch and its staging are by now. What programs have changed meanwhile is staged
+   * first where the branch has moved, so that a conflict with that is found.
+   * @throws TarnError not-found (the branch), and what stage throws
+   */
+  refresh(signal?: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      const now = await baseNow(this.#options, signal);
+      if (now.head !== this.#base.head && !this.overlay.isEmpty) {
+        await this.#stage({ takesOpen: true, ...(signal === undefined ? {} : { signal }) });
+      } else if (now.tree !== this.#base.tree || now.head !== this.#base.head) {
+        await this.#rebase({ now, shown: this.#base.tree }, undefined, signal);
+      }
+    });
+  }
+
+  /** What the next commit would change, without storing anything. @throws TarnError not-found, io */
+  list(
+    options: {
+      readonly limit?: number;
+      readonly after?: Key;
+      readonly signal: AbortSignal;
+    },
+    onRows: (rows: readonly ListRow[]) => Promise<void> | void,
+  ): Promise<StatusEnd> {
+    const { signal, ...page } = options;
+    return this.#inTurn(async () => {
+      const snapshot = this.overlay.snapshot();
+      try {
+        const input = this.#input(await planOf(snapshot, (node) => this.#isOpen(node)));
+        const { threads } = this.#options;
+        return await threads.run('list-changes', { ...input, ...page }, { onRows, signal });
+      } finally {
+        snapshot.end();
+      }
+    });
+  }
+
+  /** Paths of files that programs have open for writing. */
+  get openFiles(): number {
+    return [...this.overlay.files.written()].length;
+  }
+
+  /** Nothing may use it any more. */
+  async close(): Promise<void> {
+    await this.#background.close();
+    await this.#queue;
+    await this.overlay.close();
+  }
+
+  #isOpen(node: Parameters<Overlay['files']['isWritten']>[0]): boolean {
+    return this.overlay.files.isWritten(node);
+  }
+
+  async #stage({ takesOpen, signal }: StageOptions): Promise<readonly Kept[]> {
+    if (this.overlay.isEmpty) return [];
+    const snapshot = this.overlay.snapshot();
+    try {
+      const plan = await planOf(snapshot, (node) => this.#isOpen(node));
+      const staged = new StagedPart(plan);
+      const options = {
+        onRows: (rows: readonly StageRow[]) => staged.take(rows),
+        ...(signal === undefined ? {} : { signal }),
+      };
+      const input = { ...this.#input(plan), takesOpen };
+      const done = await this.#options.threads.run('stage-changes', input, options);
+      const isOpen = this.#isOpen.bind(this);
+      await this.#rebase(done, { snapshot, ...staged.absorbed(isOpen) }, signal);
+      return staged.kept;
+    } finally {
+      snapshot.end();
+    }
+  }
+
+  async #rebase(
+    { now, shown }: Staged,
+    absorbed: Absorbed | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const view = await viewOf(this.#options, now, signal);
+    this.overlay.rebase(view, absorbed);
+    this.#base = now;
+    if (shown === now.tree) return;
+    // From here on it is done, and whoever gave up waiting must not keep kernels from hearing of it.
+    const { nodes } = this.#options.repository;
+    await this.overlay.follow(keysOf(diffTrees(nodes, shown, now.tree, WHOLE_SPAN)), NEVER);
+  }
+
+  #input(plan: Plan): OverlayInput {
+    const { repository, branch, folder } = this.#options;
+    const { head, tree } = this.#base;
+    return { repository: repository.name, branch, folder, head, tree, plan: plan.batches };
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(work);
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+async function* keysOf(batches: AsyncIterable<readonly TreeChange[]>): AsyncGenerator<Key> {
+  for await (const batch of batches) for (const { key } of batch) yield key;
+}
+
+async function baseNow(
+  { repository, branch, threads }: LiveWorkspaceOptions,
+  signal: AbortSignal | undefined,
+): Promise<WorkspaceBase> {
+  const options = signal === undefined ? {} : { signal };
+  return threads.run('workspace-base', { repository: repository.name, branch }, options);
+}
+
+async function viewOf(
+  { repository, branch }: LiveWorkspaceOptions,
+  { head, tree }: WorkspaceBase,
+  signal: AbortSignal | undefined,
+): Promise<FrozenView> {
+  const { source } = await repository.commitView(branch, head, signal);
+  return repository.treeView(source, tree, signal);
+}

@@ -1,0 +1,114 @@
+import type { Inode } from '../../vfs/filesystem.js';
+import { giveWay } from '../../util/give-way.js';
+import type { FileStored, FileToStore } from '../jobs/store.js';
+import type { OverlayThreads } from '../jobs/registry.js';
+import type { Node } from '../nodes.js';
+import type { Overlay } from '../overlay.js';
+import { IgnoreRules } from './ignore.js';
+
+/** Files that go quiet together are stored together. */
+const WAIT_MS = 250;
+const FILES_MAX = 1_000;
+/** Rows written to the journal between two turns of the event loop. */
+const ROWS_A_TURN = 100;
+
+export interface BackgroundOptions {
+  readonly repository: string;
+  readonly folder: string;
+  readonly threads: OverlayThreads;
+  readonly onFault: (error: unknown) => void;
+}
+
+/**
+ * Stores files soon after the last program that could write them has closed them, so that a commit
+ * finds them stored. What a process that ended has left is found in the overlay when it is opened.
+ */
+export class BackgroundStore {
+  readonly #overlay: Overlay;
+  readonly #options: BackgroundOptions;
+  readonly #litter = new IgnoreRules();
+  readonly #stop = new AbortController();
+  readonly #waiting = new Map<Inode, Node>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #isRunning = false;
+
+  constructor(overlay: Overlay, options: BackgroundOptions) {
+    this.#overlay = overlay;
+    this.#options = options;
+    overlay.files.onQuiet = (node) => this.#add(node);
+    for (const node of overlay.changedNodes()) {
+      if (node.state?.isStaged === true && node.stored === undefined) this.#add(node);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#overlay.files.onQuiet = () => undefined;
+    clearTimeout(this.#timer);
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  #add(node: Node): void {
+    if (this.#stop.signal.aborted) return;
+    this.#waiting.set(node.inode, node);
+    this.#soon();
+  }
+
+  #soon(): void {
+    if (this.#isRunning || this.#waiting.size === 0 || this.#stop.signal.aborted) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#isRunning = true;
+      this.#running = this.#store().finally(() => {
+        this.#isRunning = false;
+        this.#soon();
+      });
+    }, WAIT_MS).unref();
+  }
+
+  /** Never rejects. */
+  async #store(): Promise<void> {
+    const { repository, folder, threads, onFault } = this.#options;
+    const files: FileToStore[] = [];
+    for (const [inode, node] of this.#waiting) {
+      if (files.length === FILES_MAX) break;
+      this.#waiting.delete(inode);
+      if (this.#isWanted(node)) files.push(fileOf(node));
+    }
+    if (files.length === 0) return;
+    const { signal } = this.#stop;
+    try {
+      const onRows = (rows: readonly FileStored[]): Promise<void> => this.#note(rows);
+      await threads.run('store-changes', { repository, folder, files }, { onRows, signal });
+    } catch (error) {
+      // The next commit stores them, or says what keeps it from that.
+      if (!signal.aborted) onFault(error);
+    }
+  }
+
+  #isWanted(node: Node): boolean {
+    if (node.isGone || node.state?.isStaged !== true) return false;
+    if (this.#overlay.files.isWritten(node)) return false;
+    return !node.names.every(({ name }) => this.#litter.ignores(name));
+  }
+
+  async #note(rows: readonly FileStored[]): Promise<void> {
+    for (let at = 0; at < rows.length; at += ROWS_A_TURN) {
+      const sure = rows.slice(at, at + ROWS_A_TURN).flatMap(({ inode, stored, isSure }) => {
+        const node = this.#overlay.node(inode);
+        if (node === undefined || stored === undefined || !isSure) return [];
+        return this.#isWanted(node) ? [{ inode, node, stored }] : [];
+      });
+      this.#overlay.journal.write({ putStored: sure });
+      for (const { node, stored } of sure) node.stored = stored;
+      await giveWay();
+    }
+  }
+}
+
+function fileOf(node: Node): FileToStore {
+  const { inode, state } = node;
+  const beneath = state?.beneath;
+  return { inode, isOpen: false, ...(beneath === undefined ? {} : { beneath }) };
+}

@@ -62,6 +62,12 @@ const SCHEMA: DurableSchema = {
   `,
 };
 
+/** Rows written between two checkpoints. */
+const CHECKPOINT_ROWS = 4000;
+
+/** Runs checkpointJournal on a thread; a failed one is tried again later. */
+export type Checkpointer = (path: string) => Promise<void>;
+
 /** What one transaction changes. */
 export interface JournalChange {
   readonly putNodes?: readonly NodeRow[];
@@ -95,11 +101,19 @@ export class Journal {
   readonly #path: string;
   readonly #statements: Statements;
   #log: number | undefined;
+  readonly #checkpointer: Checkpointer | undefined;
+  #rowsInLog = 0;
+  #isCheckpointing = false;
 
-  /** @throws TarnError corrupt, unsupported, no-space, denied, io; all name the file */
-  constructor(path: string) {
+  /**
+   * @param checkpointer without one, some of the writes wait for the disk
+   * @throws TarnError corrupt, unsupported, no-space, denied, io; all name the file
+   */
+  constructor(path: string, checkpointer?: Checkpointer) {
     this.#path = path;
-    this.#database = new DurableDatabase(path, SCHEMA, 'create');
+    this.#checkpointer = checkpointer;
+    const schema = checkpointer === undefined ? SCHEMA : { ...SCHEMA, logPagesMax: 0 };
+    this.#database = new DurableDatabase(path, schema, 'create');
     this.#statements = new Statements(this.#database);
   }
 
@@ -119,6 +133,8 @@ export class Journal {
    */
   write(change: JournalChange): void {
     this.#database.write(() => this.#apply(change));
+    this.#rowsInLog += (change.putNodes?.length ?? 0) + (change.putNames?.length ?? 0);
+    if (this.#rowsInLog >= CHECKPOINT_ROWS) this.#checkpoint();
   }
 
   /** When directories were made that neither a marker nor a program gives a date. */
@@ -143,6 +159,16 @@ export class Journal {
     if (this.#log !== undefined) closeSync(this.#log);
     this.#log = undefined;
     this.#database.close();
+  }
+
+  #checkpoint(): void {
+    if (this.#checkpointer === undefined || this.#isCheckpointing) return;
+    this.#isCheckpointing = true;
+    this.#rowsInLog = 0;
+    const ended = (): void => {
+      this.#isCheckpointing = false;
+    };
+    this.#checkpointer(this.#path).then(ended, ended);
   }
 
   #apply(change: JournalChange): void {
@@ -200,6 +226,16 @@ export class Journal {
     const stored = checksum === rowChecksum(inode, value) ? decodeStored(value) : undefined;
     if (stored !== undefined) return { inode, stored };
     throw this.#database.damaged(`what is stored of the node ${inode} does not match its checksum`);
+  }
+}
+
+/** What a Checkpointer does on its thread: the journal may be open and written meanwhile. */
+export function checkpointJournal(path: string): void {
+  const database = new DurableDatabase(path, { ...SCHEMA, logPagesMax: 0 }, 'existing');
+  try {
+    database.checkpoint();
+  } finally {
+    database.close();
   }
 }
 

@@ -54,8 +54,12 @@ export class LiveWorkspace {
   static async open(options: LiveWorkspaceOptions, signal?: AbortSignal): Promise<LiveWorkspace> {
     const base = await baseNow(options, signal);
     const view = await viewOf(options, base, signal);
-    const { folder, calls } = options;
-    const overlay = Overlay.open(folder, view, calls === undefined ? {} : { calls });
+    const { folder, calls, repository, threads } = options;
+    const overlay = Overlay.open(folder, view, {
+      ...(calls === undefined ? {} : { calls }),
+      checkpointer: (path) =>
+        threads.run('journal-checkpoint', { repository: repository.name, path }, {}),
+    });
     return new LiveWorkspace(options, overlay, base);
   }
 

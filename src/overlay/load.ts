@@ -64,6 +64,7 @@ function reach(root: Node): Set<Node> {
     for (const own of directory.own.values()) {
       if (own.node === undefined) continue;
       directory.live += 1;
+      if (own.node.kind === 'directory') directory.directories += 1;
       own.node.names.push(own);
       reached.add(own.node);
     }

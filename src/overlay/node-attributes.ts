@@ -3,7 +3,7 @@ import type { Attributes } from '../vfs/filesystem.js';
 import type { Timestamp } from '../vfs/writable.js';
 import type { StagedStat } from './bytes/staged-file.js';
 import type { Overlay } from './overlay.js';
-import type { Node, NodeState } from './nodes.js';
+import { prefixOf, type Node, type NodeState } from './nodes.js';
 
 const SECTOR_BYTES = 512;
 
@@ -50,9 +50,11 @@ function sizeOf({ place }: Node, { target, origin }: NodeState): number {
   return place?.size ?? 0;
 }
 
+/** The sub-directories of a directory that shows some of the base are not counted: that is a walk. */
 function linksOf(node: Node): number {
   if (node.isGone) return 0;
-  return node.kind === 'directory' ? NLINK : Math.max(node.names.length, NLINK);
+  if (node.directory === undefined) return Math.max(node.names.length, NLINK);
+  return prefixOf(node) === undefined ? 2 + node.directory.directories : NLINK;
 }
 
 /** A staged file that nobody wrote to yet was made later than the file last changed. */

@@ -265,6 +265,7 @@ export abstract class NodeMemory {
     const before = names.own.get(name);
     if (before?.node !== undefined) {
       names.live -= 1;
+      if (before.node.kind === 'directory') names.directories -= 1;
       before.node.names.splice(before.node.names.indexOf(before), 1);
     }
     if (own === undefined) names.own.delete(name);
@@ -277,6 +278,7 @@ export abstract class NodeMemory {
     }
     if (own?.node === undefined) return;
     names.live += 1;
+    if (own.node.kind === 'directory') names.directories += 1;
     own.node.names.push(own);
   }
 

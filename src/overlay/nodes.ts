@@ -79,6 +79,8 @@ export class DirectoryNames {
   readonly own = new Map<Key, OwnName>();
   /** How many of its own names are nodes. */
   live = 0;
+  /** How many of those are directories. */
+  directories = 0;
   /** Nodes in memory that nobody changed, by the name they show as. */
   readonly unchanged = new Map<Key, Node>();
 }

@@ -5,7 +5,7 @@ import { PORTABLE_CALLS, type FileCalls } from './bytes/file-calls.js';
 import { StagedFolder } from './bytes/staged-folder.js';
 import { FileTable } from './file-table.js';
 import { follow } from './follow.js';
-import { Journal } from './journal.js';
+import { Journal, type Checkpointer } from './journal.js';
 import { NodeMemory } from './node-memory.js';
 import type { Node } from './nodes.js';
 import { rebase } from './rebase.js';
@@ -14,6 +14,8 @@ import type { Absorbed } from './snapshot.js';
 export interface OverlayOptions {
   /** Calls that Node lacks; without them slower ones do. */
   readonly calls?: FileCalls;
+  /** Without one, some changes wait for the disk. */
+  readonly checkpointer?: Checkpointer;
 }
 
 /**
@@ -30,7 +32,7 @@ export class Overlay extends NodeMemory {
    * @throws TarnError corrupt, unsupported, no-space, denied, io
    */
   static open(folder: string, view: FrozenView, options: OverlayOptions = {}): Overlay {
-    const journal = new Journal(join(folder, 'journal.db'));
+    const journal = new Journal(join(folder, 'journal.db'), options.checkpointer);
     try {
       return new Overlay(folder, journal, view, options);
     } catch (error) {

@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keyFromBytes, keyFromText, type Key } from '../../src/model/path.js';
 import type { ContentId } from '../../src/model/ids.js';
-import { Journal } from '../../src/overlay/journal.js';
+import { checkpointJournal, Journal } from '../../src/overlay/journal.js';
 import type { NameRow, NodeRow } from '../../src/overlay/journal-rows.js';
 import type { NodeState, StoredBytes } from '../../src/overlay/nodes.js';
 
@@ -117,6 +117,24 @@ describe('the journal of a workspace', () => {
     } finally {
       journal.close();
     }
+  });
+
+  it('has its log brought into its file by another while it is written', async () => {
+    const asked: string[] = [];
+    const done = new Promise<void>((resolve) => {
+      const journal = new Journal(path, async (of) => {
+        asked.push(of);
+        checkpointJournal(of);
+        resolve();
+      });
+      const rows = Array.from({ length: 5000 }, (_, i) => file(i + 1));
+      journal.write({ putNodes: rows });
+      journal.write({ putNames: [name(1, 'a' as Key, 1001)] });
+      journal.close();
+    });
+    await done;
+    expect(asked).toEqual([path]);
+    expect(opened((journal) => journal.read().nodes.length)).toBe(5000);
   });
 
   it('remembers the date of directories from its first opening', () => {

@@ -6,6 +6,7 @@ export const OVERLAY_JOBS = {
   'stage-changes': { load: () => import('./stage-job.js'), isLong: false },
   'store-changes': { load: () => import('./store-job.js'), isLong: true },
   'list-changes': { load: () => import('./list-job.js'), isLong: false },
+  'journal-checkpoint': { load: () => import('./checkpoint-job.js'), isLong: false },
   'workspace-base': { load: () => import('./base-job.js'), isLong: false },
 } satisfies JobRegistry;
 

@@ -26,6 +26,8 @@ export interface DurableSchema {
    * it survives the end of the process then, and a power cut once the log was synced.
    */
   readonly synchronous?: 'FULL' | 'NORMAL';
+  /** Pages of the log after which a commit brings them into the file; 0: another one does that. */
+  readonly logPagesMax?: number;
 }
 
 /**
@@ -91,6 +93,11 @@ export class DurableDatabase {
     return this.run(() => this.#database.transaction(work).deferred());
   }
 
+  /** Brings the log into the file as far as nobody reads or writes it; never waits for those. */
+  checkpoint(): void {
+    this.run(() => this.#database.pragma('wal_checkpoint(PASSIVE)'));
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -104,6 +111,8 @@ export class DurableDatabase {
     const database = new Database(this.#path, { timeout: BUSY_WAIT_MS_MAX });
     try {
       database.pragma(`synchronous = ${this.#schema.synchronous ?? 'FULL'}`);
+      const { logPagesMax } = this.#schema;
+      if (logPagesMax !== undefined) database.pragma(`wal_autocheckpoint = ${logPagesMax}`);
       if (mode === 'create') this.#createTables(database);
       this.#checkKind(database);
       if (this.#schema.checkedOnOpening) this.#checkPages(database);

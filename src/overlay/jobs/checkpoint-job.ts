@@ -1,0 +1,13 @@
+import type { JobRun, JobTarget } from '../../workspace/jobs/job.js';
+import { checkpointJournal } from '../journal.js';
+
+export interface CheckpointInput extends JobTarget {
+  /** Of a journal. */
+  readonly path: string;
+}
+
+/** Brings the log of a journal into its file: on a thread, since it waits for the disk. */
+export const run: JobRun<CheckpointInput, never, undefined> = async (_context, { path }) => {
+  checkpointJournal(path);
+  return undefined;
+};

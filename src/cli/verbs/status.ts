@@ -1,7 +1,6 @@
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { humanBytes, plural, shortId } from '../format.js';
-import { noteLeft } from '../left.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { BRANCH, branchOf } from '../places.js';
 
@@ -19,7 +18,7 @@ const status: Command = {
   positionals: [BRANCH],
   options: { ...PAGE_OPTIONS('changes', 'PATH') },
   notes: [
-    'What programs changed in mounts of the branch counts too; of a file that was not stored yet only size and time are compared. What a commit leaves out is named at the end: named pipes, sockets and devices, files that the ignore rules name, and what a program is writing.',
+    'What programs changed in mounts of the branch counts too; of a file that was not stored yet only size and time are compared. What a commit leaves out comes last, marked !, with the reason: named pipes, sockets and devices, files that the ignore rules name, and what a program is writing.',
     'A is added, M changed, D removed, T a file that became a symlink or the reverse, P other permissions, time or metadata with the same bytes. A folder of which nothing is left is one line, ending with /.',
   ],
   examples: [
@@ -41,6 +40,12 @@ const status: Command = {
     const { added, changed, removed, more } = result;
     const isPage = more || args.after !== undefined;
     const on = `${place.repository}/${place.branch} at ${shortId(result.base)}`;
+    for (const row of result.left ?? []) {
+      await terminal.row(
+        row,
+        () => `!  ${' '.repeat(10)}  ${terminal.name(row.path)}  (${row.why})`,
+      );
+    }
     await terminal.flush();
     const isEmpty = added + changed + removed === 0;
     if (isEmpty && !isPage) terminal.note(`nothing is staged on ${on}`);
@@ -48,7 +53,6 @@ const status: Command = {
       terminal.note(
         `${plural(added, 'added', 'added')}, ${changed} changed, ${removed} removed on ${on}`,
       );
-    noteLeft(terminal, result.left ?? []);
     if (more) terminal.note('there is more: raise --limit, or go on with --after');
   },
 };

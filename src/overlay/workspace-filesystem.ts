@@ -166,9 +166,6 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
       const what: NewNode = { kind: 'file', owner };
       const made = this.#names.make(directory, name, what, this, signal, prepare);
       return andThen(made, (node) => {
-        if (node === 'EEXIST' && access.exclusive === false) {
-          return this.#openExisting(directory, name, access, signal);
-        }
         if (typeof node === 'string') return node;
         const opened = this.#files.openNew(node, staged as StagedFile, access);
         return { attributes: this.#give(node), opened };
@@ -426,21 +423,6 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
         typeof node === 'string' ? node : this.#give(node),
       ),
     );
-  }
-
-  /** Someone else made it since the kernel looked. */
-  #openExisting(
-    directory: Node,
-    name: Key,
-    access: OpenAccess,
-    signal: AbortSignal,
-  ): MaybePromise<{ readonly attributes: Attributes; readonly opened: OpenedFile } | Errno> {
-    return andThen(this.#overlay.child(directory, name, signal), (node) => {
-      if (node === undefined) return 'ENOENT';
-      return andThen(this.openFor(node.inode, access, signal), (opened) =>
-        typeof opened === 'string' ? opened : { attributes: this.#give(node), opened },
-      );
-    });
   }
 
   #xattrs(inode: Inode, signal: AbortSignal): MaybePromise<Xattrs | Errno> {

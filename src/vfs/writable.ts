@@ -177,8 +177,6 @@ export interface OpenAccess {
   readonly truncates: boolean;
   /** Only for what the driver cannot do by itself: writes go to the end. */
   readonly appends: boolean;
-  /** Of create, O_EXCL: a file that is there already is EEXIST; without it that one is opened. */
-  readonly exclusive?: boolean;
 }
 
 /** What setattr changes; what is absent stays. */

@@ -6,11 +6,13 @@ import { Change, type StateUpdate } from './change.js';
 import { claim } from './claim.js';
 import { atomically, type Facts } from './facts.js';
 import type { NodeMemory, OverlayListener, Slot } from './node-memory.js';
-import { parentOf, pathOfDirectory, type Node } from './nodes.js';
+import { parentOf, pathOfDirectory, prefixOf, type Node } from './nodes.js';
 
 /** Names that one node may have, as on ext4. */
 const LINKS_MAX = 65_000;
 const TARGET_BYTES_MAX = 4095;
+/** Longest path that a program can name. What a commit cannot have is told by `status`. */
+const SHOWN_PATH_BYTES_MAX = 4095;
 const SET_GID = 0o2000;
 
 /** What is to be made. */
@@ -154,6 +156,7 @@ export class NameOperations {
       const refused =
         (isDirectory && isWithin(newParent, source) ? 'EINVAL' : undefined) ??
         this.#whyNotNamed(facts, to, isDirectory) ??
+        whyNotMoved(source, to) ??
         whyNotReplaced(facts, source, target);
       if (refused !== undefined) return refused;
       if (source === target) return undefined;
@@ -184,7 +187,9 @@ export class NameOperations {
     if (isWithin(to.directory, source) || isWithin(from.directory, target)) return 'EINVAL';
     const refused =
       this.#whyNotNamed(facts, to, source.kind === 'directory') ??
-      this.#whyNotNamed(facts, from, target.kind === 'directory');
+      this.#whyNotNamed(facts, from, target.kind === 'directory') ??
+      whyNotMoved(source, to) ??
+      whyNotMoved(target, from);
     if (refused !== undefined) return refused;
     if (source === target) return undefined;
     const change = new Change(this.#memory);
@@ -228,7 +233,7 @@ export class NameOperations {
     const above = pathOfDirectory(directory);
     if (directory.isGone || above === undefined) return 'ENOENT';
     const bytes = above.length + name.length + (isDirectory ? 1 : 0);
-    if (bytes > PATH_BYTES_MAX) return 'ENAMETOOLONG';
+    if (bytes > SHOWN_PATH_BYTES_MAX) return 'ENAMETOOLONG';
     // The key belongs to a file that shows as `name~file`, which must not be lost.
     const isOwn = directory.directory?.own.get(name)?.node !== undefined;
     if (!isDirectory && base?.hidesFile === true && !isOwn) return 'EEXIST';
@@ -252,6 +257,20 @@ function whyNotMade({ kind, target }: NewNode): Errno | undefined {
   if (target.length > TARGET_BYTES_MAX) return 'ENAMETOOLONG';
   // Commits hold targets as text.
   return keyFromText(keyToText(target)) === target ? undefined : 'EINVAL';
+}
+
+/**
+ * What lies in the base goes where a commit can have it: else the next one had it neither where it
+ * was nor where it is.
+ */
+function whyNotMoved(source: Node, { directory, name }: Slot): Errno | undefined {
+  const names = source.directory;
+  if (names === undefined || (prefixOf(source) === undefined && names.directories === 0)) {
+    return undefined;
+  }
+  const path = `${pathOfDirectory(directory) ?? ''}${name}/` as Key;
+  if (path.length > PATH_BYTES_MAX) return 'ENAMETOOLONG';
+  return keyFromText(keyToText(path)) === path ? undefined : 'EINVAL';
 }
 
 function whyNotReplaced(facts: Facts, source: Node, target: Node | undefined): Errno | undefined {

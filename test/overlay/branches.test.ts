@@ -180,17 +180,17 @@ describe('a branch as a filesystem that can be written', () => {
     expect(await mounted.at('labels/front')).toBe('ENOENT');
   });
 
-  it('B7: A path has at most 1,024 bytes: a longer one is ENAMETOOLONG.', async () => {
+  it('B7: A path has at most 4,095 bytes: a longer one is ENAMETOOLONG.', async () => {
     over([]);
     const name = keyFromText('d'.repeat(255));
     let at = ROOT;
-    for (let i = 0; i < 3; i += 1) {
+    for (let i = 0; i < 15; i += 1) {
       at = attributes(await mounted.fs.makeDirectory(at, name, OWNER, NEVER)).inode;
     }
-    // 3 × 256 bytes, and 256 for a file; a directory has a `/` more.
+    // 15 × 256 bytes, and 255 for a file; a directory has a `/` more.
     expect(await mounted.create(at, 'f'.repeat(255))).not.toBeTypeOf('string');
     const inner = attributes(
-      await mounted.fs.makeDirectory(at, keyFromText('e'.repeat(250)), OWNER, NEVER),
+      await mounted.fs.makeDirectory(at, keyFromText('e'.repeat(249)), OWNER, NEVER),
     ).inode;
     expect(await mounted.create(inner, '12345')).not.toBeTypeOf('string');
     expect(await mounted.create(inner, '123456')).toBe('ENAMETOOLONG');
@@ -301,5 +301,23 @@ describe('a branch as a filesystem that can be written', () => {
     await mounted.write(await mounted.inode('labels/8421.json'), 0, '[');
     while (await step());
     expect(seen).toEqual(['.', '..', 'made', 'labels', 'raw']);
+  });
+
+  it('B14: A directory of the commit is not moved to a path that no commit can have.', async () => {
+    over(LABELS);
+    const { fs } = mounted;
+    let at = ROOT;
+    for (let i = 0; i < 4; i += 1) {
+      const name = keyFromText('d'.repeat(250));
+      at = attributes(await fs.makeDirectory(at, name, OWNER, NEVER)).inode;
+    }
+    const labels = keyFromText('labels');
+    const to = (name: string): unknown =>
+      fs.rename(ROOT, labels, at, name as Key, 'replace', NEVER);
+    expect(await to('more-than-1024-bytes')).toBe('ENAMETOOLONG');
+    expect(await to('\xff')).toBe('EINVAL');
+    expect(await to('labels')).toBeUndefined();
+    // What is new stays in the mount wherever it is.
+    expect(await mounted.create(at, 'more-than-1024-bytes')).not.toBeTypeOf('string');
   });
 });

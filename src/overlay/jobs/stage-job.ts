@@ -52,11 +52,13 @@ export const run: JobRun<StageInput, StageRow, Staged> = async (context, input, 
   const bytesOf = ({ inode }: PlanFile): FileBytes | undefined => stored.get(inode)?.stored?.entry;
   const { base, items } = planned;
   const made = await editsOf({ base, tree: input.tree, items, rules, bytesOf, signal });
-  const { nodes } = context.repository;
-  const { id: shown } = await editTree(nodes, input.tree, [made.edits], signal);
   const workspace = context.workspace(input.branch);
+  const before = await workspace.base(signal);
   await workspace.stageEdits(made.edits, input.head, signal);
   const now = await workspace.base(signal);
+  const isAlone = before.tree === input.tree && now.version <= before.version + 1;
+  const { nodes } = context.repository;
+  const shown = isAlone ? now.tree : (await editTree(nodes, input.tree, [made.edits], signal)).id;
   for (const batch of batches(rowsOf(made, stored))) await out.rows(batch);
   return { now, shown };
 };

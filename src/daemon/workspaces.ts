@@ -72,14 +72,22 @@ export class Workspaces {
     return existsSync(folder) ? this.#open(repository, branch, undefined).opening : undefined;
   }
 
-  /** Stages what programs have changed on the branch, so that everybody sees it. */
+  /**
+   * Stages what programs have changed on the branch, so that everybody sees it. What cannot be staged
+   * while something else conflicts stays where it is until that is resolved: only a commit says so.
+   */
   async stage(
     repository: string,
     branch: string,
     options: { readonly takesOpen: boolean; readonly signal: AbortSignal },
   ): Promise<readonly Kept[]> {
     const live = await this.live(repository, branch);
-    return live === undefined ? [] : live.stage(options);
+    try {
+      return live === undefined ? [] : await live.stage(options);
+    } catch (error) {
+      if (asTarnError(error).kind !== 'conflict') throw error;
+      return [];
+    }
   }
 
   /**

@@ -179,11 +179,18 @@ describe('a branch that is mounted for writing', () => {
       expect(await readFile(join(at, 'labels/a.json'), 'utf8')).toBe('mine');
       await writeFile(join(at, 'labels/a.json'), 'mine again');
       expect((await shell.tarn(['commit', BRANCH, '-m', 'Mine'])).code).toBe(3);
+      // What changes whole folders waits for that, and keeps nobody from resolving it.
+      await rename(join(at, 'raw/run-8421'), join(at, 'raw/run-8422'));
+      await shell.must('ls', BRANCH);
+      expect((await shell.tarn(['commit', BRANCH, '-m', 'Mine'])).code).toBe(3);
       const listed = await shell.tarn(['conflicts', BRANCH]);
       expect(listed.code).toBe(3);
       expect(listed.stdout).toMatch(/^labels\/a\.json\n.*1 B.*\n.*10 B.*\n.*6 B/);
       await shell.must('resolve', BRANCH, 'labels/a.json', '--theirs');
       expect(await readFile(join(at, 'labels/a.json'), 'utf8')).toBe('theirs');
+      await shell.must('commit', BRANCH, '-m', 'Both');
+      expect(await shell.must('cat', `${BRANCH}@/raw/run-8422/x`)).toBe('x');
+      expect(await shell.must('cat', `${BRANCH}@/labels/a.json`)).toBe('theirs');
     } finally {
       await others.dispose();
     }

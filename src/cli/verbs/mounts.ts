@@ -30,10 +30,11 @@ const mounts: Command = {
   },
 };
 
-function lineOf({ directory, repository, ref, commit, driver, state }: MountRow): string {
+function lineOf({ directory, repository, ref, commit, driver, state, write }: MountRow): string {
   const id = shortId(commit);
   if (state === 'dead') return `${directory}  ${repository}  ${id}  dead: tarn umount it`;
-  return `${directory}  ${repository}/${ref}  ${id}  ${driver}`;
+  const how = write === true ? '  for writing' : '';
+  return `${directory}  ${repository}/${ref}  ${id}  ${driver}${how}`;
 }
 
 export const commands: readonly Command[] = [mounts];

@@ -1,6 +1,7 @@
 #include "file_calls.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,6 +60,17 @@ Napi::Value SetTimes(const Napi::CallbackInfo& info) {
   return Result(info, futimens(Descriptor(info[0]), times) == 0 ? 0 : -errno);
 }
 
+// (fd) A lease for writing is had only where nobody else has the file open for writing, or mapped.
+Napi::Value IsWrittenElsewhere(const Napi::CallbackInfo& info) {
+  const int fd = Descriptor(info[0]);
+  // Whoever opens the file meanwhile has a signal sent to us, which by default would be deadly.
+  fcntl(fd, F_SETSIG, SIGURG);
+  const bool alone = fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+  const bool busy = !alone && errno == EAGAIN;
+  if (alone) fcntl(fd, F_SETLEASE, F_UNLCK);
+  return Napi::Boolean::New(info.Env(), busy);
+}
+
 // (page map fd, function) What the function returns or throws.
 Napi::Value Alone(const Napi::CallbackInfo& info) {
   const std::shared_ptr<std::recursive_mutex> lock = PageMapLock(Descriptor(info[0]));
@@ -77,6 +89,7 @@ void DefineFileCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("seekFile", Napi::Function::New(env, SeekFile));
   exports.Set("copyFileRange", Napi::Function::New(env, CopyFileRange));
   exports.Set("setTimes", Napi::Function::New(env, SetTimes));
+  exports.Set("isWrittenElsewhere", Napi::Function::New(env, IsWrittenElsewhere));
   exports.Set("alone", Napi::Function::New(env, Alone));
 }
 

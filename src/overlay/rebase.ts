@@ -119,7 +119,8 @@ class Rebase {
       (node.state?.isStaged !== true ||
         (staged !== undefined &&
           !this.#files.isOpen(node) &&
-          isOf(staged.stamp, this.#files.stat(node))));
+          isOf(staged.stamp, this.#files.stat(node)) &&
+          !this.#files.folder.isMapped(node.inode)));
     this.#leaves.set(node, leaves);
     return leaves;
   }

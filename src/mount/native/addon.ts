@@ -44,6 +44,8 @@ export interface Addon {
     mtimeSec: number | null | undefined,
     mtimeNsec: number,
   ): number;
+  /** Whether another open file, or a map of one, can write the file; `fd` must be open for that, too. */
+  readonly isWrittenElsewhere: (fd: number) => boolean;
   /** Calls `work` with the lock that reader threads hold while they write by this page map. */
   alone(mapFd: number, work: () => void): void;
   readonly Session: new (options: SessionOptions) => NativeSession;

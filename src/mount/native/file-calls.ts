@@ -27,6 +27,8 @@ export function nativeFileCalls(addon: Addon): FileCalls {
       checked('futimens', error);
     },
 
+    isWrittenElsewhere: addon.isWrittenElsewhere,
+
     alone<T>(mapFd: number, work: () => T): T {
       let result: { readonly value: T } | undefined;
       addon.alone(mapFd, () => {

@@ -23,6 +23,12 @@ export interface FileCalls {
     mtime: Timestamp | 'now' | undefined,
   ): void;
   /**
+   * Whether another open file, or a map of one, can write the file that is open as `fd`, for writing
+   * and nowhere else in this process. The kernel releases a file that passes through when it is
+   * closed, while maps of it live on. Absent where it cannot be told.
+   */
+  readonly isWrittenElsewhere?: (fd: number) => boolean;
+  /**
    * Does `work` while no thread of a driver writes the file that this is the page map of, changes its
    * bits or its length. Drivers hold the same lock from looking at the bits of a page until they have
    * written it and set its bit. `work` waits for nothing.

@@ -135,6 +135,18 @@ export class StagedFolder {
     rmSync(path + MAP_SUFFIX, { force: true });
   }
 
+  /** Whether a program has it mapped, and so may write it; of a file that is not open here. */
+  isMapped(number: number): boolean {
+    const { isWrittenElsewhere } = this.#calls;
+    if (isWrittenElsewhere === undefined) return false;
+    const fd = openSync(this.pathOf(number), O_RDWR);
+    try {
+      return isWrittenElsewhere(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
   /** Each number that something is there of, in no order. */
   *numbers(): Generator<number> {
     for (const shard of names(this.#path)) {

@@ -149,7 +149,8 @@ export class FileTable {
       if (open.staged !== undefined || open.staging !== undefined) {
         return this.stage(open, truncates, signal);
       }
-      if (entry === undefined && node.state === undefined) return 'ESTALE';
+      // Where the base let go of it, nobody knows its bytes any more.
+      if (entry === undefined && (node.state === undefined || node.isGone)) return 'ESTALE';
       return this.#make(open, entry, truncates, signal);
     });
   }

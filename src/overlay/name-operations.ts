@@ -122,7 +122,7 @@ export class NameOperations {
       if (!isDirectory && node.kind === 'directory') return 'EISDIR';
       if (isDirectory && !facts.isEmpty(node)) return 'ENOTEMPTY';
       const change = new Change(this.#memory);
-      if (node.uses > 0 || node.names.length > 1) change.update(node, { ctime: change.now });
+      if (isStillUsed(node)) claim(this.#memory, facts, change, node);
       change.removeName(parent, name, slot.base !== undefined);
       change.touchDirectory(parent);
       change.commit();
@@ -163,9 +163,7 @@ export class NameOperations {
       const change = new Change(this.#memory);
       claim(this.#memory, facts, change, source);
       if (isDirectory) change.vacate(source, parent, name);
-      if (target !== undefined && (target.uses > 0 || target.names.length > 1)) {
-        change.update(target, { ctime: change.now });
-      }
+      if (target !== undefined && isStillUsed(target)) claim(this.#memory, facts, change, target);
       change.removeName(parent, name, from.base !== undefined);
       change.setName(newParent, newName, source);
       change.touchDirectory(parent);
@@ -278,6 +276,11 @@ function whyNotReplaced(facts: Facts, source: Node, target: Node | undefined): E
   if (source.kind !== 'directory') return target.kind === 'directory' ? 'EISDIR' : undefined;
   if (target.kind !== 'directory') return 'ENOTDIR';
   return facts.isEmpty(target) ? undefined : 'ENOTEMPTY';
+}
+
+/** Somebody may look at the node after one of its names went. */
+function isStillUsed(node: Node): boolean {
+  return node.uses > 0 || node.names.length > 1;
 }
 
 /** Whether `directory` is `above` or lies in it. */

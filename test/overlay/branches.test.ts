@@ -146,6 +146,11 @@ describe('a branch as a filesystem that can be written', () => {
     );
     fs.release(opened.handle);
     expect([...mounted.overlay.files.folder.numbers()]).toEqual([inode]);
+    // Nor is it gone for who opens it by a way that needs no name.
+    expect(await mounted.bytes(inode)).toBe('logged');
+    const unread = await mounted.inode('labels/8421.json');
+    await fs.unlink(await mounted.inode('labels'), keyFromText('8421.json'), NEVER);
+    expect(await mounted.bytes(unread)).toBe('{"ok":true}');
     fs.forget(inode, 1);
     expect([...mounted.overlay.files.folder.numbers()]).toEqual([]);
     expect(await fs.getattr(inode, NEVER)).toBe('ESTALE');

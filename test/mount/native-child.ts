@@ -30,6 +30,8 @@ export interface ChildOptions {
   /** For the filesystem that can be written: what is there before. */
   readonly writable?: readonly FileSpec[];
   readonly grants?: boolean;
+  /** The other driver, over the filesystem that can be written. */
+  readonly driver?: 'fuse-native';
   /** With `writable`: a real workspace, over a view with these options. */
   readonly workspace?: Pick<MemoryViewOptions, 'slow' | 'backing'>;
 }

@@ -1,9 +1,12 @@
 import { realpath } from 'node:fs/promises';
 import { TarnError } from '../../util/errors.js';
 import type { Filesystem } from '../../vfs/filesystem.js';
+import { isWritable } from '../../vfs/writable.js';
 import type { Driver, Mounted, MountOptions } from '../driver.js';
 import { checkMountPoint } from '../mount-point.js';
 import { FilesystemOperations } from './operations.js';
+import { Serving } from './serving.js';
+import { WritableOperations } from './writable-operations.js';
 import { loadFuse, type Fuse, type FuseOptions } from './package.js';
 import { unmountDirectory, waitUntilGone, whyNoRights } from './system.js';
 
@@ -16,6 +19,10 @@ const SOURCE_CHARS_MAX = 512;
  * The portable driver, over libfuse 2 and the npm package fuse-native. Every byte goes through
  * JavaScript and every call through one thread, so it is slower than the native driver; inodes are
  * libfuse's own, calls cannot be interrupted, times are of whole milliseconds and not before 1970.
+ *
+ * What is written has limits too: no fallocate, no rename that exchanges or refuses to replace; what is
+ * made belongs to whom the mount shows. A file that is open when it is removed or replaced lives on as
+ * `.fuse_hidden…` until it is closed, and for a moment its name leads nowhere.
  *
  * It lives in the main thread only, because the package runs on the default event loop.
  */
@@ -50,7 +57,10 @@ class FuseNativeMount implements Mounted {
     directory: string,
     options: MountOptions,
   ): Promise<FuseNativeMount> {
-    const operations = new FilesystemOperations(filesystem, options);
+    const serving = new Serving(filesystem, options);
+    const operations = isWritable(filesystem)
+      ? new WritableOperations(filesystem, serving)
+      : new FilesystemOperations(filesystem, serving);
     const fuseOptions = fuseOptionsOf(filesystem, options);
     const fuse = new (loadFuse())(directory, operations, fuseOptions);
     await new Promise<void>((resolve, reject) => {
@@ -59,19 +69,14 @@ class FuseNativeMount implements Mounted {
         else reject(mountFault(directory, options, error));
       });
     });
-    return new FuseNativeMount(directory, fuse, operations, options);
+    return new FuseNativeMount(directory, fuse, serving, options);
   }
 
-  private constructor(
-    directory: string,
-    fuse: Fuse,
-    operations: FilesystemOperations,
-    options: MountOptions,
-  ) {
+  private constructor(directory: string, fuse: Fuse, serving: Serving, options: MountOptions) {
     this.directory = directory;
     this.features = { driver: 'fuse-native', libfuse: 2, passthrough: false };
     const letGo = (): void => {
-      operations.end();
+      serving.end();
       fuse.unmount((error) => {
         if (error !== null) options.onFault(error);
       });
@@ -93,7 +98,8 @@ function fuseOptionsOf(filesystem: Filesystem, options: MountOptions): FuseOptio
   const more = [
     source,
     'subtype=tarn',
-    'ro',
+    // Writes of more than a page at a time.
+    filesystem.frozen ? 'ro' : 'big_writes',
     'nosuid',
     'nodev',
     `entry_timeout=${seconds}`,

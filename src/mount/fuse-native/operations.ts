@@ -1,6 +1,4 @@
 import { read as readDescriptor } from 'node:fs';
-import { isPromise, type MaybePromise } from '../../util/async.js';
-import { asTarnError } from '../../util/errors.js';
 import { giveWay } from '../../util/give-way.js';
 import { keyFromText, keyToBytes, keyToText, type Key } from '../../model/path.js';
 import type {
@@ -13,10 +11,11 @@ import type {
   NodeKind,
   OpenedFile,
 } from '../../vfs/filesystem.js';
+import { isWritable, type NodeSink } from '../../vfs/writable.js';
 import type { MountOptions } from '../driver.js';
-import { errnoNumber, errnoOf } from '../errno.js';
 import type { Answer, AnswerWith, FuseStat, FuseStatfs, Operations } from './package.js';
-import { Paths } from './paths.js';
+import { pathsOf, type Paths } from './paths.js';
+import { numberOf, type Serving } from './serving.js';
 
 const FORMAT_BITS: Readonly<Record<NodeKind, number>> = {
   file: 0o100000,
@@ -33,53 +32,37 @@ const BLOCK_BYTES = 4096;
 /** libfuse wants a whole listing at once; others are served after each so many names of it. */
 const NAMES_A_TURN = 5000;
 const UINT32_MAX = 2 ** 32 - 1;
-/** libfuse keeps 64 bits of handle, the package passes on 31 of them; 0 means none. */
-const HANDLE_MAX = 2 ** 31 - 1;
 
 /** Answers what libfuse asks, by a Filesystem. */
 export class FilesystemOperations implements Operations {
   readonly #filesystem: Filesystem;
-  readonly #options: MountOptions;
+  readonly #serving: Serving;
   readonly #paths: Paths;
-  readonly #ended = new AbortController();
-  readonly #open = new Map<number, OpenedFile>();
-  #lastHandle = 0;
 
-  constructor(filesystem: Filesystem, options: MountOptions) {
+  constructor(filesystem: Filesystem, serving: Serving) {
     this.#filesystem = filesystem;
-    this.#options = options;
-    this.#paths = new Paths(filesystem, this.#ended.signal);
-  }
-
-  /** Lets go of every open file; the calls that still come are answered with EIO. */
-  end(): void {
-    this.#ended.abort();
-    for (const { handle } of this.#open.values()) this.#filesystem.release(handle);
-    this.#open.clear();
+    this.#serving = serving;
+    this.#paths = pathsOf(filesystem, serving.signal);
   }
 
   getattr(path: string, answer: AnswerWith<FuseStat>): void {
-    this.#settle(
-      () => this.#paths.attributes(path),
+    this.#serving.settle(
+      () => this.#paths.at<Attributes>(path, (found) => found),
       answer,
-      (found) => this.#stat(found),
+      (found) => statOf(found, this.#serving.options),
     );
   }
 
   readlink(path: string, answer: AnswerWith<string>): void {
     const target = () =>
-      this.#withInode(path, (inode) => this.#filesystem.readlink(inode, this.#ended.signal));
-    this.#settle(target, answer, (found) => keyToText(found.target));
+      this.#paths.at(path, ({ inode }) => this.#filesystem.readlink(inode, this.#signal));
+    this.#serving.settle(target, answer, (found) => keyToText(found.target));
   }
 
   open(path: string, _flags: number, answer: AnswerWith<number>): void {
     const opened = () =>
-      this.#withInode(path, (inode) => this.#filesystem.open(inode, this.#ended.signal));
-    this.#settle(opened, answer, (file) => {
-      const handle = this.#freeHandle();
-      this.#open.set(handle, file);
-      return handle;
-    });
+      this.#paths.at(path, ({ inode }) => this.#filesystem.open(inode, this.#signal));
+    this.#serving.settle(opened, answer, (file) => this.#serving.opened(file));
   }
 
   read(
@@ -90,7 +73,7 @@ export class FilesystemOperations implements Operations {
     offset: number,
     answer: Answer,
   ): void {
-    const file = this.#open.get(handle);
+    const file = this.#serving.file(handle);
     if (file === undefined) {
       answer(numberOf('EBADF'));
       return;
@@ -99,17 +82,15 @@ export class FilesystemOperations implements Operations {
       this.#readBacking(file.backing, into, length, offset, answer);
       return;
     }
-    const bytes = () => this.#filesystem.read(file.handle, offset, length, this.#ended.signal);
-    this.#settle(bytes, (result, read) => {
+    const bytes = () => this.#filesystem.read(file.handle, offset, length, this.#signal);
+    this.#serving.settle(bytes, (result, read) => {
       if (read !== undefined) into.set(read);
       answer(read?.length ?? result);
     });
   }
 
   release(_path: string, handle: number, answer: Answer): void {
-    const file = this.#open.get(handle);
-    this.#open.delete(handle);
-    if (file !== undefined) this.#filesystem.release(file.handle);
+    this.#serving.release(handle);
     answer(0);
   }
 
@@ -117,15 +98,15 @@ export class FilesystemOperations implements Operations {
     path: string,
     answer: (result: number, names?: string[], modes?: number[]) => void,
   ): void {
-    const listing = () => this.#withInode(path, (inode) => this.#list(inode));
-    this.#settle(listing, (result, names) => {
+    const listing = () => this.#paths.at(path, ({ inode }) => this.#list(inode));
+    this.#serving.settle(listing, (result, names) => {
       answer(result, names?.names, names?.modes);
     });
   }
 
   statfs(_path: string, answer: AnswerWith<FuseStatfs>): void {
-    this.#settle<FilesystemTotals, FuseStatfs>(
-      () => this.#filesystem.statfs(this.#ended.signal),
+    this.#serving.settle<FilesystemTotals, FuseStatfs>(
+      () => this.#filesystem.statfs(this.#signal),
       answer,
       statfsOf,
     );
@@ -133,16 +114,16 @@ export class FilesystemOperations implements Operations {
 
   getxattr(path: string, name: string, answer: AnswerWith<Uint8Array>): void {
     const value = () =>
-      this.#withInode(path, (inode) =>
-        this.#filesystem.getxattr(inode, keyFromText(name), this.#ended.signal),
+      this.#paths.at(path, ({ inode }) =>
+        this.#filesystem.getxattr(inode, keyFromText(name), this.#signal),
       );
-    this.#settle(value, answer);
+    this.#serving.settle(value, answer);
   }
 
   listxattr(path: string, answer: AnswerWith<readonly Uint8Array[]>): void {
     const names = () =>
-      this.#withInode(path, (inode) => this.#filesystem.listxattr(inode, this.#ended.signal));
-    this.#settle(names, answer, (keys) => keys.map(keyToBytes));
+      this.#paths.at(path, ({ inode }) => this.#filesystem.listxattr(inode, this.#signal));
+    this.#serving.settle(names, answer, (keys) => keys.map(keyToBytes));
   }
 
   #readBacking(
@@ -162,88 +143,39 @@ export class FilesystemOperations implements Operations {
         answer(count);
         return;
       }
-      this.#options.onFault(error ?? new Error(`a cache file ended ${wanted - count} bytes early`));
+      this.#serving.fault(error ?? new Error(`a cache file ended ${wanted - count} bytes early`));
       answer(numberOf('EIO'));
     });
   }
 
   async #list(inode: Inode): Promise<Names | Errno> {
-    const opened = await this.#filesystem.opendir(inode, this.#ended.signal);
+    const filesystem = this.#filesystem;
+    const opened = await filesystem.opendir(inode, this.#signal);
     if (typeof opened === 'string') return opened;
+    const { handle } = opened;
     const names = new Names();
     try {
       for (;;) {
         names.room = NAMES_A_TURN;
-        const { handle } = opened;
-        const signal = this.#ended.signal;
-        const errno = await this.#filesystem.readdir(handle, names.next, names, signal);
+        const errno = isWritable(filesystem)
+          ? await filesystem.readdirNodes(handle, names.next, names, this.#signal)
+          : await filesystem.readdir(handle, names.next, names, this.#signal);
         if (errno !== undefined) return errno;
         if (names.room === NAMES_A_TURN) return names;
         await giveWay();
       }
     } finally {
-      this.#filesystem.releasedir(opened.handle);
+      filesystem.releasedir(handle);
     }
   }
 
-  async #withInode<T>(
-    path: string,
-    ask: (inode: Inode) => MaybePromise<T | Errno>,
-  ): Promise<T | Errno> {
-    const found = this.#paths.attributes(path);
-    const attributes = isPromise(found) ? await found : found;
-    return typeof attributes === 'string' ? attributes : ask(attributes.inode);
-  }
-
-  /** Brings the outcome of `ask` to libfuse: exactly one answer, whatever happens. */
-  #settle<T, U = T>(
-    ask: () => MaybePromise<T | Errno>,
-    answer: AnswerWith<U>,
-    convert?: (value: T) => U,
-  ): void {
-    const give = (value: T | Errno): void => {
-      if (typeof value === 'string') answer(numberOf(value as Errno));
-      else answer(0, convert === undefined ? (value as unknown as U) : convert(value));
-    };
-    const fail = (fault: unknown): void => {
-      if (!this.#ended.signal.aborted) this.#options.onFault(fault);
-      answer(numberOf(errnoOf(asTarnError(fault))));
-    };
-    try {
-      const outcome = ask();
-      if (isPromise(outcome)) outcome.then(give).catch(fail);
-      else give(outcome);
-    } catch (fault) {
-      fail(fault);
-    }
-  }
-
-  #freeHandle(): number {
-    do {
-      this.#lastHandle = (this.#lastHandle % HANDLE_MAX) + 1;
-    } while (this.#open.has(this.#lastHandle));
-    return this.#lastHandle;
-  }
-
-  #stat(of: Attributes): FuseStat {
-    const timeMs = Math.max(0, of.mtimeSec * 1000 + Math.floor(of.mtimeNsec / 1e6));
-    return {
-      mode: FORMAT_BITS[of.kind] | of.mode,
-      uid: this.#options.uid,
-      gid: this.#options.gid,
-      size: of.size,
-      nlink: of.nlink,
-      blksize: BLOCK_BYTES,
-      blocks: Math.ceil(of.size / SECTOR_BYTES),
-      mtime: timeMs,
-      atime: timeMs,
-      ctime: timeMs,
-    };
+  get #signal(): AbortSignal {
+    return this.#serving.signal;
   }
 }
 
 /** A directory's names and modes; what is no UTF-8 is left out, since the package speaks in text. */
-class Names implements DirectorySink {
+class Names implements DirectorySink, NodeSink {
   readonly names: string[] = [];
   readonly modes: number[] = [];
   /** Where to go on. */
@@ -262,22 +194,48 @@ class Names implements DirectorySink {
     }
     return true;
   }
+
+  addNode(name: Key, next: number, { inode, kind, mode }: Attributes): 'full' | 'listed' {
+    return this.add(name, next, inode, kind, mode) ? 'listed' : 'full';
+  }
 }
 
 /** Block counts have 32 bits on this road, so a block grows with what it has to count. */
 function statfsOf(totals: FilesystemTotals): FuseStatfs {
+  const { files, freeBytes = 0, availableBytes = 0, freeFiles = 0 } = totals;
+  const bytes = totals.bytes + freeBytes;
   let frsize = BLOCK_BYTES;
-  while (Math.ceil(totals.bytes / frsize) > UINT32_MAX) frsize *= 2;
+  while (Math.ceil(bytes / frsize) > UINT32_MAX) frsize *= 2;
   return {
     bsize: frsize,
     frsize,
-    blocks: Math.ceil(totals.bytes / frsize),
-    files: Math.min(totals.files, UINT32_MAX),
+    blocks: Math.ceil(bytes / frsize),
+    bfree: Math.floor(freeBytes / frsize),
+    bavail: Math.floor(availableBytes / frsize),
+    files: Math.min(files + freeFiles, UINT32_MAX),
+    ffree: Math.min(freeFiles, UINT32_MAX),
     namemax: 255,
   };
 }
 
-/** The errno as a negative number of this machine. */
-function numberOf(errno: Errno): number {
-  return -errnoNumber(errno);
+function statOf(of: Attributes, { uid, gid }: MountOptions): FuseStat {
+  const { own } = of;
+  const mtime = milliseconds(of.mtimeSec, of.mtimeNsec);
+  return {
+    mode: FORMAT_BITS[of.kind] | of.mode,
+    uid: own?.uid ?? uid,
+    gid: own?.gid ?? gid,
+    size: of.size,
+    nlink: of.nlink,
+    rdev: own?.device ?? 0,
+    blksize: BLOCK_BYTES,
+    blocks: own?.sectors ?? Math.ceil(of.size / SECTOR_BYTES),
+    mtime,
+    atime: own === undefined ? mtime : milliseconds(own.atimeSec, own.atimeNsec),
+    ctime: own === undefined ? mtime : milliseconds(own.ctimeSec, own.ctimeNsec),
+  };
+}
+
+function milliseconds(sec: number, nsec: number): number {
+  return Math.max(0, sec * 1000 + Math.floor(nsec / 1e6));
 }

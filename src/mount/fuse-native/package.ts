@@ -26,6 +26,44 @@ export interface Operations {
   listxattr(path: string, answer: AnswerWith<readonly Uint8Array[]>): void;
 }
 
+/** What we give the package besides for a filesystem that can be written. */
+export interface WritingOperations extends Operations {
+  create(path: string, mode: number, answer: AnswerWith<number>): void;
+  write(
+    path: string,
+    handle: number,
+    from: Buffer,
+    length: number,
+    offset: number,
+    answer: Answer,
+  ): void;
+  truncate(path: string, size: number, answer: Answer): void;
+  ftruncate(path: string, handle: number, size: number, answer: Answer): void;
+  fsync(path: string, dataOnly: number, handle: number, answer: Answer): void;
+  fsyncdir(path: string, dataOnly: number, handle: number, answer: Answer): void;
+  chmod(path: string, mode: number, answer: Answer): void;
+  /** UINT32_MAX stays. */
+  chown(path: string, uid: number, gid: number, answer: Answer): void;
+  /** Milliseconds since 1970. */
+  utimens(path: string, atime: number, mtime: number, answer: Answer): void;
+  mknod(path: string, mode: number, device: number, answer: Answer): void;
+  mkdir(path: string, mode: number, answer: Answer): void;
+  symlink(target: string, path: string, answer: Answer): void;
+  link(from: string, to: string, answer: Answer): void;
+  unlink(path: string, answer: Answer): void;
+  rmdir(path: string, answer: Answer): void;
+  rename(from: string, to: string, answer: Answer): void;
+  setxattr(
+    path: string,
+    name: string,
+    value: Buffer,
+    position: number,
+    flags: number,
+    answer: Answer,
+  ): void;
+  removexattr(path: string, name: string, answer: Answer): void;
+}
+
 /** As `stat` in the package: times are milliseconds since 1970 and cannot be negative. */
 export interface FuseStat {
   readonly mode: number;
@@ -33,6 +71,8 @@ export interface FuseStat {
   readonly gid: number;
   readonly size: number;
   readonly nlink: number;
+  /** Device number, of devices. */
+  readonly rdev: number;
   readonly blksize: number;
   readonly blocks: number;
   readonly mtime: number;
@@ -45,7 +85,10 @@ export interface FuseStatfs {
   readonly bsize: number;
   readonly frsize: number;
   readonly blocks: number;
+  readonly bfree: number;
+  readonly bavail: number;
   readonly files: number;
+  readonly ffree: number;
   readonly namemax: number;
 }
 
@@ -63,13 +106,25 @@ export interface Fuse {
   unmount(done: (error: Error | null) => void): void;
 }
 
+/** Called with the package's record of a call, the call's number and its arguments. */
+type Handler = (record: Buffer, call: number, ...values: unknown[]) => void;
 type Signal = (result: number, ...values: unknown[]) => void;
-type FuseClass = (new (directory: string, operations: object, options: FuseOptions) => Fuse) & {
+type FuseClass = (new (
+  directory: string,
+  operations: object,
+  options: FuseOptions,
+) => Fuse & {
+  _makeHandlerArray(): Handler[];
+}) & {
   unmount(directory: string, done: (error: Error | null) => void): void;
 };
 
 const ERANGE = -34;
 const STAT_WORDS = 18;
+/** The package's number of the call. */
+const UTIMENS = 12;
+/** Where its record of a call has the access time, on Linux and on macOS; bytes. */
+const ATIME_OFFSETS = [104, 96];
 
 /**
  * Loads the package and repairs what of it we need repaired.
@@ -89,6 +144,17 @@ export function loadFuse(): new (directory: string, ops: Operations, options: Fu
     constructor(directory: string, operations: Operations, options: FuseOptions) {
       super(directory, operations, options);
       this.#operations = operations;
+    }
+
+    /** The package hands over the access time twice; the other one is in its record of the call. */
+    override _makeHandlerArray(): Handler[] {
+      const handlers = super._makeHandlerArray();
+      const own = handlers[UTIMENS];
+      if (own === undefined) return handlers;
+      handlers[UTIMENS] = (record, call, path, low, high) => {
+        own(record, call, path, low, high, ...mtimeOf(record, Number(low), Number(high)));
+      };
+      return handlers;
     }
 
     /** The package's own makes a stat for each name, and takes 1 KiB of memory for it. */
@@ -115,6 +181,15 @@ export function loadFuse(): new (directory: string, ops: Operations, options: Fu
       });
     }
   };
+}
+
+/** The two words of the modification time, which follow those of the access time. */
+function mtimeOf(record: Buffer, low: number, high: number): [low: number, high: number] {
+  const at = ATIME_OFFSETS.find(
+    (offset) => record.readUInt32LE(offset) === low && record.readUInt32LE(offset + 4) === high,
+  );
+  if (at === undefined) return [low, high];
+  return [record.readUInt32LE(at + 8), record.readUInt32LE(at + 12)];
 }
 
 const statOfMode = new Map<number, Uint32Array>();

@@ -11,6 +11,8 @@ export interface Lacks {
   readonly nanoseconds?: boolean;
   /** Inode numbers that stay, or are told in listings. */
   readonly inodes?: boolean;
+  /** That a name is always there while its file, which is open, is replaced. */
+  readonly replacing?: boolean;
   /** O_TMPFILE. */
   readonly temporaryFiles?: boolean;
   /** Shared maps that are written. */

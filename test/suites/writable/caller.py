@@ -176,6 +176,12 @@ def file_hash(path):
     return found.hexdigest()
 
 
+def own_attributes(path):
+    """Names of what programs gave the file: not of what a file system tells about it."""
+    told = ("user.tarn.", "security.", "system.")
+    return sorted(key for key in os.listxattr(path) if not key.startswith(told))
+
+
 def nodes_below(top):
     for name in sorted(os.listdir(top)):
         inner = os.path.join(top, name)
@@ -206,9 +212,8 @@ def tree(path=""):
             told.append(str(got.st_mtime_ns) if got.st_mtime_ns < LONG_AGO else "lately")
             if st.S_ISREG(got.st_mode):
                 told += [got.st_size, got.st_nlink, file_check(inner)]
-            for key in sorted(os.listxattr(inner)):
-                if not key.startswith(("user.tarn.", "security.", "system.")):
-                    told.append([key, shown(os.getxattr(inner, key))])
+            for key in own_attributes(inner):
+                told.append([key, shown(os.getxattr(inner, key))])
         lines.append(told)
     return lines
 
@@ -256,7 +261,7 @@ CALLS = {
     ),
     "setxattr": lambda path, key, value, flags=0: os.setxattr(at(path), key, data(value), flags),
     "getxattr": lambda path, key: shown(os.getxattr(at(path), key)),
-    "listxattr": lambda path: sorted(k for k in os.listxattr(at(path)) if k.startswith("user.")),
+    "listxattr": lambda path: own_attributes(at(path)),
     "removexattr": lambda path, key: os.removexattr(at(path), key),
     "stat": lambda path: attributes(os.stat(at(path))),
     "lstat": lambda path: attributes(os.lstat(at(path))),

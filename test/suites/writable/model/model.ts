@@ -207,6 +207,17 @@ async function makeBase(processes: number): Promise<string> {
       await caller.put(`${folder}/${path}`, path);
   }
   await caller.stop();
-  await run('find', [base, '-exec', 'touch', '-d', '2001-01-01T00:00:00Z', '{}', '+']);
+  // Of files only: a folder of a commit that nobody gave a time has that of the commit.
+  await run('find', [
+    base,
+    '-type',
+    'f',
+    '-exec',
+    'touch',
+    '-d',
+    '2001-01-01T00:00:00Z',
+    '{}',
+    '+',
+  ]);
   return base;
 }

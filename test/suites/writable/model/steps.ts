@@ -81,7 +81,7 @@ function drawCall(chance: Chance, folder: string, drawing: Drawing): readonly un
     [1, 'mknod', () => [path(), 0o010_600]],
     [2, 'chmod', () => [path(), chance.of([0o644, 0o755, 0o600, 0o444])]],
     [3, 'utimes', () => [path(), '86400000000001', String(chance.below(1000) * 1_000_000_007)]],
-    [2, 'setxattr', () => [path(), attribute(), bytes10(chance)]],
+    [2, 'setxattr', () => [path(), attribute(), text(chance)]],
     [1, 'removexattr', () => [path(), attribute()]],
     [1, 'listxattr', () => [path()]],
     [2, 'list', () => [path()]],
@@ -110,8 +110,9 @@ function drawPath(chance: Chance, folder: string): string {
   return [folder, ...Array.from({ length: depth }, () => chance.of(NAMES))].join('/');
 }
 
-function bytes10(chance: Chance): readonly [number, number] {
-  return [chance.below(1000), 10];
+/** Base64 of a text: a commit keeps no attributes that are none. */
+function text(chance: Chance): string {
+  return Buffer.from(`front-${chance.below(1000)}`).toString('base64');
 }
 
 /** Numbers that follow from a seed (mulberry32). */

@@ -182,6 +182,12 @@ def own_attributes(path):
     return sorted(key for key in os.listxattr(path) if not key.startswith(told))
 
 
+def set_file_attribute(path, key, given):
+    if os.path.isdir(at(path)):
+        raise IsADirectoryError(errno.EISDIR, "a directory")
+    os.setxattr(at(path), key, data(given))
+
+
 def nodes_below(top):
     for name in sorted(os.listdir(top)):
         inner = os.path.join(top, name)
@@ -260,6 +266,7 @@ CALLS = {
         at(path), ns=(int(atime), int(mtime)), follow_symlinks=False
     ),
     "setxattr": lambda path, key, value, flags=0: os.setxattr(at(path), key, data(value), flags),
+    "setfilexattr": set_file_attribute,
     "getxattr": lambda path, key: shown(os.getxattr(at(path), key)),
     "listxattr": lambda path: own_attributes(at(path)),
     "removexattr": lambda path, key: os.removexattr(at(path), key),

@@ -329,7 +329,8 @@ export class FileTable {
     if (entry === undefined || truncates || entry.size === 0) {
       const staged = this.create(node);
       if (!truncates && entry !== undefined) {
-        staged.setTimes(undefined, { sec: entry.mtimeSec, nsec: entry.mtimeNsec });
+        const ofEntry = { sec: entry.mtimeSec, nsec: entry.mtimeNsec };
+        staged.setTimes(node.state?.atime, node.state?.mtime ?? ofEntry);
       }
       this.#made(open, staged, undefined, entry);
       return undefined;
@@ -353,6 +354,8 @@ export class FileTable {
         this.abandon(node, staged);
         throw new TarnError('busy', 'the file was changed on the branch while it was opened');
       }
+      // Times that a program gave the file before its bytes were staged.
+      if (node.state !== undefined) staged.setTimes(node.state.atime, node.state.mtime);
       this.#made(open, staged, isPartial ? base : undefined, entry);
       if (!isPartial) base.content.close();
     } catch (error) {

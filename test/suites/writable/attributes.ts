@@ -83,6 +83,16 @@ function describeTimes(stage: Stage): void {
     }
   });
 
+  it('keeps a time that was set when the file is opened for writing', async () => {
+    const { one, two } = stage;
+    for (const path of ['logs/dated.mcap', 'dated.txt']) {
+      await one.call('utimes', path, NEVER_BEFORE, NEVER_BEFORE);
+      await one.call('open', 'f', path, 'O_RDWR');
+      await one.call('close', 'f');
+      expect((await two.attributes(path)).mtime, path).toBe(NEVER_BEFORE);
+    }
+  });
+
   it('moves the time of a directory when a name in it comes, goes or moves', async () => {
     const { one, two } = stage;
     await one.call('mkdir', 'calendar');

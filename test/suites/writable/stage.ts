@@ -30,11 +30,21 @@ export interface Stage {
 
 /** Long enough that nobody copies it whole when a byte of it is changed, and it ends within a page. */
 export const LOG = patterned(5 * 1_048_576 + 7);
-export const LOGS = ['patched', 'appended', 'cut', 'grown', 'mapped', 'punched', 'copied'] as const;
+export const LOGS = [
+  'patched',
+  'appended',
+  'cut',
+  'grown',
+  'mapped',
+  'punched',
+  'copied',
+  'dated',
+] as const;
 
 export const BASE: readonly FileSpec[] = [
   ...LOGS.map((name) => ({ path: `logs/${name}.mcap`, bytes: LOG, mode: 0o644 })),
   { path: 'notes.txt', bytes: 'before\n', mode: 0o640, mtimeMs: MTIME_MS },
+  { path: 'dated.txt', bytes: 'small' },
   { path: 'replaced.txt', bytes: 'to be replaced\n' },
   { path: 'removed.txt', bytes: 'to be removed\n' },
   { path: 'latest', symlink: 'notes.txt' },

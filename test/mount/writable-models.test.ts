@@ -1,9 +1,9 @@
-import { readdirSync, truncateSync } from 'node:fs';
+import { lstatSync, readdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkCrashes } from '../suites/writable/crash.js';
 import { checkModel } from '../suites/writable/model/model.js';
-import { LARGE, type Drawing } from '../suites/writable/model/steps.js';
+import type { Drawing } from '../suites/writable/model/steps.js';
 import { PlainUnderTest } from '../suites/writable/model/under-test.js';
 
 const DRAWING: Drawing = {
@@ -13,14 +13,18 @@ const DRAWING: Drawing = {
   controls: ['commit', 'reset', 'remount', 'kill'],
 };
 
-/** Loses the end of a file whenever it comes back. */
+/** Loses the end of every file whenever it comes back. */
 class Forgetful extends PlainUnderTest {
   static override async create(base: string): Promise<Forgetful> {
     return new Forgetful(await PlainUnderTest.folderOf(base));
   }
 
   override async remount(): Promise<void> {
-    truncateSync(join(this.directory, 'shared', LARGE), 5);
+    for (const name of readdirSync(this.directory, { recursive: true, encoding: 'utf8' })) {
+      const path = join(this.directory, name);
+      const stats = lstatSync(path);
+      if (stats.isFile() && stats.size > 5) truncateSync(path, 5);
+    }
   }
 }
 

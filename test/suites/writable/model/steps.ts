@@ -27,7 +27,7 @@ export function draw(drawing: Drawing): Step[] {
   let round = 0;
   while (steps.length < drawing.steps) {
     round += 1;
-    if (drawing.controls.length > 0 && chance.below(5) === 0) {
+    if (drawing.controls.length > 0 && chance.below(3) === 0) {
       steps.push({ round, control: chance.of(drawing.controls) });
       continue;
     }

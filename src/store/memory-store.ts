@@ -8,18 +8,14 @@ import type {
   ObjectInfo,
   ObjectStore,
   PutOptions,
+  TaggedObject,
   Upload,
 } from './object-store.js';
-
-interface StoredObject {
-  readonly bytes: Uint8Array;
-  readonly etag: string;
-}
 
 /** Objects in this process's memory, for tests: as durable as the process. */
 export class MemoryStore implements ObjectStore {
   readonly url = 'memory:';
-  readonly #objects = new Map<string, StoredObject>();
+  readonly #objects = new Map<string, TaggedObject>();
   #puts = 0;
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
@@ -32,6 +28,13 @@ export class MemoryStore implements ObjectStore {
     const size = found.bytes.length;
     const { offset, length } = cutRange(options.range ?? { offset: 0, length: size }, size);
     return found.bytes.slice(offset, offset + length);
+  }
+
+  async getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined> {
+    checkKey(key);
+    throwIfAborted(signal);
+    const found = this.#objects.get(key);
+    return found && { bytes: Uint8Array.from(found.bytes), etag: found.etag };
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<ObjectInfo> {

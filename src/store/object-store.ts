@@ -16,7 +16,13 @@ export interface ObjectStore {
    */
   get(key: string, options?: GetOptions): Promise<Uint8Array>;
 
-  /** The same, at once: only in a store whose thread may wait. @throws as get */
+  /**
+   * The whole of a small object and its etag, which belong together; undefined when it is absent.
+   * @throws TarnError io, aborted
+   */
+  getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined>;
+
+  /** The same as get, at once: only in a store whose thread may wait. @throws as get */
   getNow?(key: string, range: ByteRange): Uint8Array;
 
   /** @throws TarnError conflict when the condition does not hold, no-space, io, aborted */
@@ -42,6 +48,11 @@ export interface ObjectStore {
 /** Bytes from `offset`, `length` of them, both at least 0; or the `last` bytes, so many at most. */
 export type ByteRange =
   { readonly offset: number; readonly length: number } | { readonly last: number };
+
+export interface TaggedObject {
+  readonly bytes: Uint8Array;
+  readonly etag: string;
+}
 
 export interface GetOptions {
   readonly range?: ByteRange;

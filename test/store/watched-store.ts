@@ -4,6 +4,7 @@ import type {
   ObjectInfo,
   ObjectStore,
   PutOptions,
+  TaggedObject,
   Upload,
 } from '../../src/store/object-store.js';
 
@@ -26,6 +27,11 @@ export class WatchedStore implements ObjectStore {
   async get(key: string, options?: GetOptions): Promise<Uint8Array> {
     await this.#before('get', key);
     return this.#inner.get(key, options);
+  }
+
+  async getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined> {
+    await this.#before('get', key);
+    return this.#inner.getTagged(key, signal);
   }
 
   async put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<ObjectInfo> {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ObjectInfo, ObjectStore } from '../../src/store/object-store.js';
+import type { ObjectInfo, ObjectStore, TaggedObject } from '../../src/store/object-store.js';
 import { TarnError } from '../../src/util/errors.js';
 
 export interface ObjectStoreSetup {
@@ -73,6 +73,49 @@ function getAndPut(store: () => ObjectStore): void {
     await store().put('k', given);
     given.fill(0);
     expect(text(await store().get('k'))).toBe('hello');
+  });
+
+  test('gives a whole object with its etag, by which it can be replaced', async () => {
+    const put = await store().put('refs/main', bytes('one'));
+    const one = await store().getTagged('refs/main');
+    expect(text(one?.bytes ?? bytes(''))).toBe('one');
+    expect(one?.etag).toBe(put.etag);
+    one?.bytes.fill(0);
+    expect(text((await store().getTagged('refs/main'))?.bytes ?? bytes(''))).toBe('one');
+    const replaced = await store().put('refs/main', bytes('two'), { ifMatch: put.etag });
+    const two = await store().getTagged('refs/main');
+    expect(text(two?.bytes ?? bytes(''))).toBe('two');
+    expect(two?.etag).toBe(replaced.etag);
+    await store().put('none', bytes(''));
+    expect((await store().getTagged('none'))?.bytes).toHaveLength(0);
+    await store().delete('refs/main');
+    for (const key of ['refs/main', 'refs', 'refs/main/x', 'missing']) {
+      expect(await store().getTagged(key)).toBeUndefined();
+    }
+  });
+
+  test('no etag is given with bytes that are not its own, however often they are replaced', async () => {
+    const size = 50_000;
+    const letters = [...'abcdefghij'];
+    const byEtag = new Map<string, string>();
+    const write = async (): Promise<void> => {
+      for (const letter of letters) {
+        byEtag.set((await store().put('k', bytes(letter.repeat(size)))).etag, letter);
+      }
+    };
+    await store().put('k', bytes('a'.repeat(size)));
+    const writing = write();
+    const seen: TaggedObject[] = [];
+    for (let i = 0; i < 30; i += 1) {
+      const found = await store().getTagged('k');
+      if (found !== undefined) seen.push(found);
+    }
+    await writing;
+    expect(seen).toHaveLength(30);
+    for (const found of seen) {
+      const whole = text(found.bytes);
+      expect(whole).toBe((byEtag.get(found.etag) ?? 'a').repeat(size));
+    }
   });
 
   test.each([
@@ -279,6 +322,7 @@ function keysAndSignals(store: () => ObjectStore): void {
     const upload = await store().upload();
     const faults = [
       await faultOf(store().get(key)),
+      await faultOf(store().getTagged(key)),
       await faultOf(store().put(key, bytes('x'))),
       await faultOf(store().head(key)),
       await faultOf(store().delete(key)),
@@ -301,6 +345,7 @@ function keysAndSignals(store: () => ObjectStore): void {
     const faults = [
       await faultOf(store().get('k', { signal })),
       await faultOf(store().get('k', { signal, range })),
+      await faultOf(store().getTagged('k', signal)),
       await faultOf(store().put('new', bytes('x'), { signal })),
       await faultOf(store().upload(signal)),
       await faultOf(store().head('k', signal)),

@@ -21,6 +21,7 @@ import type {
   ObjectInfo,
   ObjectStore,
   PutOptions,
+  TaggedObject,
   Upload,
 } from '../object-store.js';
 import { cutRange } from '../object-store.js';
@@ -76,6 +77,10 @@ export class BlockingStore implements ObjectStore {
     } catch (error) {
       throw objectFault(error, key, this.url, 'reading');
     }
+  }
+
+  getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined> {
+    return this.#store.getTagged(key, signal);
   }
 
   getNow(key: string, range: ByteRange): Uint8Array {

@@ -13,6 +13,7 @@ import type {
   ObjectInfo,
   ObjectStore,
   PutOptions,
+  TaggedObject,
   Upload,
   UploadedObject,
 } from '../object-store.js';
@@ -81,6 +82,18 @@ export class LocalStore implements ObjectStore {
       });
     } catch (error) {
       throw objectFault(error, key, this.url, 'reading');
+    }
+  }
+
+  async getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined> {
+    const path = this.localPath(key);
+    throwIfAborted(signal);
+    try {
+      return await readTagged(path);
+    } catch (error) {
+      const fault = objectFault(error, key, this.url, 'reading');
+      if (fault.kind === 'not-found') return undefined;
+      throw fault;
     }
   }
 
@@ -250,6 +263,17 @@ async function readWhole(path: string): Promise<Uint8Array> {
   const fd = await openFile(path, 'r');
   try {
     return await readAt(fd, 0, fstatSync(fd).size);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function readTagged(path: string): Promise<TaggedObject> {
+  const fd = await openFile(path, 'r');
+  try {
+    const { ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
+    const bytes = await readAt(fd, 0, Number(size));
+    return { bytes, etag: etagOf(ino, size, mtimeNs) };
   } finally {
     closeSync(fd);
   }

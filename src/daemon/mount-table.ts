@@ -1,9 +1,9 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Driver, DriverName, Mounted } from '../mount/driver.js';
 import { isDeadMount, listTarnMounts, removeDeadMount } from '../mount/mounts.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { Filesystem } from '../vfs/filesystem.js';
 import type { Log } from './log.js';
+import { MountRecord, type RecordedMount } from './mount-record.js';
 import type { MountArguments, MountRow } from './protocol.js';
 
 interface Live {
@@ -21,16 +21,16 @@ const STOP_RETRY_MS = 100;
 
 /** What this daemon has mounted; a file beside the socket remembers it for the next daemon. */
 export class MountTable {
-  readonly #file: string;
+  readonly #record: MountRecord;
   readonly #log: Log;
   readonly #live = new Map<string, Live>();
   /** Directories being mounted right now. */
   readonly #pending = new Set<string>();
   /** Of an earlier daemon, to be mounted again. */
-  #lost: readonly MountArguments[] = [];
+  #lost: readonly RecordedMount[] = [];
 
   constructor(file: string, log: Log) {
-    this.#file = file;
+    this.#record = new MountRecord(file);
     this.#log = log;
   }
 
@@ -99,11 +99,11 @@ export class MountTable {
 
   /**
    * Takes away what an earlier daemon of this home, killed, has left mounted; resolves to what it had
-   * mounted for writing, which stays recorded until forgetLost.
+   * mounted, which stays recorded until forgetLost.
    */
-  async clearDead(): Promise<readonly MountArguments[]> {
-    const all = this.#recorded();
-    const recorded = new Set(all.map(({ directory }) => directory));
+  async clearDead(): Promise<readonly RecordedMount[]> {
+    this.#lost = this.#record.read();
+    const recorded = new Set(this.#lost.map(({ directory }) => directory));
     for (const { directory } of await listTarnMounts()) {
       if (!recorded.has(directory) || !(await isDeadMount(directory))) continue;
       try {
@@ -113,14 +113,12 @@ export class MountTable {
         this.#log.fault('dead mount stays', error, { directory });
       }
     }
-    this.#lost = all.filter(({ write }) => write !== undefined);
-    this.#record();
     return this.#lost;
   }
 
   forgetLost(): void {
     this.#lost = [];
-    this.#record();
+    this.#remember();
   }
 
   #add(shown: Shown, args: MountArguments, mounted: Mounted, onEnded: () => void): MountRow {
@@ -136,11 +134,11 @@ export class MountTable {
     this.#live.set(directory, { row, args, mounted });
     void mounted.ended.then(() => {
       this.#live.delete(directory);
-      this.#record();
+      this.#remember();
       onEnded();
       this.#log.info('unmounted', { directory });
     });
-    this.#record();
+    this.#remember();
     this.#log.info('mounted', { ...row, features: mounted.features });
     return { ...row, features: mounted.features };
   }
@@ -163,35 +161,18 @@ export class MountTable {
     }
   }
 
-  #recorded(): MountArguments[] {
-    try {
-      const parsed: unknown = JSON.parse(readFileSync(this.#file, 'utf8'));
-      return Array.isArray(parsed) ? parsed.filter(isRecord) : [];
-    } catch {
-      // Missing at the first start; a damaged one only means that no mount is known to be ours.
-      return [];
-    }
-  }
-
   /**
    * Never throws: mounts go on serving on a full disk. What is recorded only serves to clear up
    * after a daemon that was killed, and to mount again; the next change records all again.
    */
-  #record(): void {
-    const temporary = `${this.#file}.new`;
-    const all = [...this.#lost, ...[...this.#live.values()].map(({ args }) => args)];
+  #remember(): void {
+    const live = [...this.#live.values()].map(({ args, row }) => ({ ...args, commit: row.commit }));
     try {
-      writeFileSync(temporary, JSON.stringify(all), { mode: 0o600 });
-      renameSync(temporary, this.#file);
+      this.#record.write([...this.#lost, ...live]);
     } catch (error) {
-      this.#log.fault('mounts not recorded', error, { file: this.#file });
+      this.#log.fault('mounts not recorded', error);
     }
   }
-}
-
-function isRecord(value: unknown): value is MountArguments {
-  if (typeof value !== 'object' || value === null) return false;
-  return 'directory' in value && typeof value.directory === 'string';
 }
 
 async function loadDriver(name: DriverName): Promise<Driver> {

@@ -51,21 +51,6 @@ export async function mountWritable(
   }
 }
 
-/** Mounts again what was mounted for writing when the last daemon ended without unmounting it. */
-export async function restoreMounts(
-  context: Context,
-  lost: readonly MountArguments[],
-): Promise<void> {
-  for (const args of lost.filter(isWritableMount)) {
-    try {
-      await mountWritable(context, args);
-    } catch (error) {
-      context.log.fault('mount not restored', error, { directory: args.directory });
-    }
-  }
-  context.mounts.forgetLost();
-}
-
 async function branchOf(
   context: Context,
   { repository, ref }: MountArguments,

@@ -1,7 +1,9 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MountRow } from '../../src/daemon/protocol.js';
 import { isAlive, killAndWait, run, Shell } from './shell.js';
 
 let shell: Shell;
@@ -129,17 +131,24 @@ describe('a daemon that was killed while mounted', () => {
     await shell.must('umount', directory);
     expect(await mountTable()).not.toContain(directory);
     expect((await shell.tarn(['daemon', 'status'])).code).toBe(1);
+    await shell.must('ls', 'drive/main');
+    expect(await mountTable()).not.toContain(directory);
   });
 
-  it('is cleared up by the next daemon, which finds all that was staged', async () => {
+  it('is mounted again by the next daemon, at the commit and place that it had', async () => {
     const directory = await mounted('m');
     await shell.must('put', await shell.file('b.txt'), 'drive/main/b.txt');
+    await shell.must('commit', 'drive/main', '-m', 'two');
+    await shell.must('put', await shell.file('c.txt'), 'drive/main/c.txt');
+    const [before] = await shell.jsonRows<MountRow>('mounts');
     await killAndWait(await shell.daemonPid());
-    expect(await shell.must('ls', 'drive/main')).toBe('b.txt\nraw/\n');
-    expect(await mountTable()).not.toContain(directory);
-    const removed = (await shell.events()).filter(({ event }) => event === 'dead mount removed');
-    expect(removed).toMatchObject([{ directory }]);
-    await shell.must('mount', 'drive/main', directory);
+    expect(await shell.must('ls', 'drive/main')).toBe('b.txt\nc.txt\nraw/\n');
+    const { commit, ref, driver } = before as MountRow;
+    expect(await shell.jsonRows<MountRow>('mounts')).toMatchObject([
+      { directory, commit, ref, driver, state: 'mounted' },
+    ]);
+    expect(await readdir(directory)).toEqual(['raw']);
+    expect(await readFile(join(directory, 'raw/a.txt'), 'utf8')).toBe('alpha');
   });
 });
 

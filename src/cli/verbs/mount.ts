@@ -40,8 +40,8 @@ const mount: Command = {
     },
   },
   notes: [
-    'Nothing is copied. Files carry extended attributes (user.tarn.repository, .ref, .commit, .path, .content) that tell where they come from, and /proc/mounts names repository and commit. The daemon serves the mount until tarn umount or tarn daemon stop.',
-    'With --write the mount shows the branch with what is staged on it, and whatever programs do there is staged: it survives the end of the daemon, shows in tarn status and in every other mount of the branch at once, and belongs to no commit until tarn commit. When the daemon was killed, the next command mounts it again at the same place.',
+    'Nothing is copied. Files carry extended attributes (user.tarn.repository, .ref, .commit, .path, .content) that tell where they come from, and /proc/mounts names repository and commit. The daemon serves the mount until tarn umount or tarn daemon stop. When it was killed, the next command that starts one mounts again what it had, at the same place and the same commit.',
+    'With --write the mount shows the branch with what is staged on it, and whatever programs do there is staged: it survives the end of the daemon, shows in tarn status and in every other mount of the branch at once, and belongs to no commit until tarn commit.',
   ],
   examples: [
     { command: 'tarn mount drive/golden /mnt/golden', what: 'a tag' },

@@ -47,12 +47,8 @@ async function unmountOne(
   force: boolean,
   context: CommandContext,
 ): Promise<void> {
-  const { isDeadMount, removeDeadMount } = await import('../../mount/mounts.js');
-  if (await isDeadMount(directory)) {
-    await removeDeadMount(directory);
-    await printRow({ directory, wasDead: true }, context);
-    return;
-  }
+  const { isDeadMount } = await import('../../mount/mounts.js');
+  if (await isDeadMount(directory)) return removeDead(directory, context);
   const onRow = (row: MountRow): Promise<void> | void => printRow(row, context);
   try {
     const result = await askRunning(context, 'umount', { directory, force }, { onRow });
@@ -83,12 +79,17 @@ async function unmountAll(force: boolean, context: CommandContext): Promise<numb
       context.terminal.error(toReport(await explainBusy(error, directory)));
     }
   }
-  const { removeDeadMount } = await import('../../mount/mounts.js');
-  for (const { directory } of await deadMounts(rows)) {
-    await removeDeadMount(directory);
-    await printRow({ directory, wasDead: true }, context);
-  }
+  for (const { directory } of await deadMounts(rows)) await removeDead(directory, context);
   return failures === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** The next daemon of this home is not to bring it back. */
+async function removeDead(directory: string, context: CommandContext): Promise<void> {
+  const { removeDeadMount } = await import('../../mount/mounts.js');
+  const { MountRecord } = await import('../../daemon/mount-record.js');
+  await removeDeadMount(directory);
+  new MountRecord(context.paths.mounts).forget(directory);
+  await printRow({ directory, wasDead: true }, context);
 }
 
 function printRow(

@@ -1,8 +1,6 @@
-import { FrozenFilesystem } from '../../vfs/frozen-filesystem.js';
 import { count, fields, flag, oneOf, text } from '../arguments.js';
+import { mountAs } from '../mounting.js';
 import type { OperationHandler } from '../operation.js';
-import { resolveRef } from '../resolve.js';
-import { isWritableMount, mountWritable } from '../writable-mounts.js';
 
 export const mount: OperationHandler<'mount'> = {
   read: fields(
@@ -15,15 +13,7 @@ export const mount: OperationHandler<'mount'> = {
     },
     { write: (value) => fields({ uid: count, gid: count, umask: count })(value) },
   ),
-  run: async (context, args, _output, signal) => {
-    if (isWritableMount(args)) return mountWritable(context, args, signal);
-    const { repositories, mounts } = context;
-    const repository = await repositories.open(args.repository);
-    const { commitId } = await resolveRef(context, args.repository, args.ref, signal);
-    const view = await repository.commitView(args.ref, commitId, signal);
-    const shown = { repository: view.source.repository, ref: args.ref, commit: commitId };
-    return mounts.mount(new FrozenFilesystem(view), shown, args);
-  },
+  run: (context, args, _output, signal) => mountAs(context, args, signal),
 };
 
 /** What programs changed through a mount is staged when it goes. */

@@ -14,15 +14,23 @@ const BUILT = fileURLToPath(new URL('../../bin/main.js', import.meta.url));
 export class Lab {
   readonly root: string;
   readonly driver: string;
+  readonly #isKept: boolean;
 
-  private constructor(root: string, driver: string) {
+  private constructor(root: string, driver: string, isKept: boolean) {
     this.root = root;
     this.driver = driver;
+    this.#isKept = isKept;
   }
 
   static async open(parent: string | undefined, driver: string): Promise<Lab> {
     const root = await mkdtemp(join(parent ?? tmpdir(), 'tarn-bench-'));
-    return new Lab(root, driver);
+    return new Lab(root, driver, false);
+  }
+
+  /** In a folder that stays, with all that is in it. */
+  static async kept(root: string, driver: string): Promise<Lab> {
+    await mkdir(root, { recursive: true });
+    return new Lab(root, driver, true);
   }
 
   path(...parts: string[]): string {
@@ -79,7 +87,7 @@ export class Lab {
   async close(): Promise<void> {
     await this.tarn('umount', '--all', '--force').catch(() => undefined);
     await this.tarn('daemon', 'stop').catch(() => undefined);
-    await rm(this.root, { recursive: true, force: true });
+    if (!this.#isKept) await rm(this.root, { recursive: true, force: true });
   }
 }
 
@@ -88,18 +96,18 @@ export function machine(): string {
   return `${cpus().length} × ${cpus()[0]?.model.trim()}, ${memory} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
-/** What keeps the benchmarks from running here; undefined when they can. */
-export function cannotRun(): string | undefined {
+/** Where the programs that benchmarks use come from. */
+const PACKAGES = { fio: 'fio', find: 'findutils' };
+
+/** What keeps benchmarks that use these programs from running here; undefined when they can. */
+export function cannotRun(programs: readonly (keyof typeof PACKAGES)[]): string | undefined {
   if (process.getuid?.() !== 0)
     return 'run it as root: cold figures empty the caches of the kernel';
-  for (const [program, from] of [
-    ['fio', 'fio'],
-    ['find', 'findutils'],
-  ] as const) {
+  for (const program of programs) {
     try {
       execFileSync(program, ['--version'], { stdio: 'ignore' });
     } catch {
-      return `'${program}' is missing: apt-get install ${from}`;
+      return `'${program}' is missing: apt-get install ${PACKAGES[program]}`;
     }
   }
   return existsSync(BUILT) ? undefined : 'build first: npm run build';

@@ -30,7 +30,7 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
 };
 
 async function main(): Promise<void> {
-  const obstacle = cannotRun();
+  const obstacle = cannotRun(['fio', 'find']);
   if (obstacle !== undefined) throw new Error(obstacle);
   const names = values.only ?? Object.keys(workloads);
   const unknown = names.filter((name) => !(name in workloads));

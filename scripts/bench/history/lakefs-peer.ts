@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder } from './folder.js';
-import type { Peer } from './peer.js';
+import type { Built, Peer } from './peer.js';
 
 /** Requests in flight while staging. */
 const STAGED_AT_ONCE = 32;
@@ -27,7 +27,7 @@ export class LakefsPeer implements Peer {
     this.#options = options;
   }
 
-  async build(files: number): Promise<number> {
+  async build(files: number): Promise<Built> {
     const { folder } = this.#options;
     this.#repository = `bench-${files}-${Date.now().toString(36)}`;
     this.#folder = join(folder, this.#repository);
@@ -46,7 +46,7 @@ export class LakefsPeer implements Peer {
     for (;;) {
       const status = (await this.#in('GET', `/branches/main/import?id=${id}`)) as ImportStatus;
       if (status.error !== undefined) throw new Error(status.error.message);
-      if (status.completed) return (performance.now() - start) / 1000;
+      if (status.completed) return { seconds: (performance.now() - start) / 1000 };
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

@@ -4,8 +4,8 @@
  */
 export interface Peer {
   readonly name: string;
-  /** Makes the repository with `files` files of layout.ts on `main`, committed; seconds it took. */
-  build(files: number): Promise<number>;
+  /** Makes the repository with `files` files of layout.ts on `main`, committed. */
+  build(files: number): Promise<Built>;
   createBranch(name: string, from: string): Promise<void>;
   /** Stages new content at each path. `round` makes the contents differ from any before. */
   stage(branch: string, paths: readonly string[], round: number): Promise<void>;
@@ -25,4 +25,10 @@ export interface Peer {
   /** Highest resident memory so far, MiB; undefined where it cannot be seen. */
   peakMib(): Promise<number | undefined>;
   close(): Promise<void>;
+}
+
+export interface Built {
+  readonly seconds: number;
+  /** Of the process that built it, where that is one of its own. */
+  readonly peakMib?: number;
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Lab } from '../lab.js';
 import { makeChanged } from './folder.js';
-import type { Peer } from './peer.js';
+import type { Built, Peer } from './peer.js';
 import type { Answer } from './socket.js';
 import { DaemonSocket } from './socket.js';
 
@@ -22,8 +22,6 @@ export class TarnPeer implements Peer {
   readonly lab: Lab;
   readonly storage: string;
   readonly #socket: DaemonSocket;
-  /** Of the build, which is a process of its own. */
-  buildPeakMib = 0;
 
   constructor(lab: Lab) {
     this.lab = lab;
@@ -31,12 +29,22 @@ export class TarnPeer implements Peer {
     this.#socket = new DaemonSocket(lab.path('home', 'run', 'daemon.sock'));
   }
 
-  async build(files: number): Promise<number> {
+  async build(files: number): Promise<Built> {
     const { stdout } = await execute(process.execPath, [BUILD, this.storage, String(files)]);
-    const { seconds, peakMib } = JSON.parse(stdout) as { seconds: number; peakMib: number };
-    this.buildPeakMib = peakMib;
     await this.lab.tarn('repo', 'add', REPOSITORY, '--storage', this.storage);
-    return seconds;
+    return JSON.parse(stdout) as Built;
+  }
+
+  /** Starts a daemon on the repository that an earlier run built; how many files `main` has. */
+  async reopen(): Promise<number> {
+    await this.lab.tarn('daemon', 'start');
+    const { result } = await this.call('du', { ref: 'main@', path: '' });
+    return Number(result['entries']);
+  }
+
+  async hasBranch(name: string): Promise<boolean> {
+    const { rows } = await this.call('branch.list', {});
+    return rows.some((row) => row['name'] === name);
   }
 
   async createBranch(name: string, from: string): Promise<void> {
@@ -52,7 +60,7 @@ export class TarnPeer implements Peer {
   }
 
   async commit(branch: string, message: string): Promise<string> {
-    const args = { branch, message, metadata: {}, paths: [], author: BY };
+    const args = { branch, message, metadata: {}, paths: [], author: BY, wait: false };
     const { result } = await this.call('commit', args);
     return String(result['commit']);
   }

@@ -34,59 +34,89 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** The operations that every peer has, on a repository of `files` files, which it builds. */
-export async function history(peer: Peer, files: number, report: Report): Promise<void> {
-  const figure = (operation: string, value: number, goal?: number): void =>
-    report({ operation, files, value, unit: 'ms', ...(goal === undefined ? {} : { goal }) });
-  report({ operation: 'build', files, value: files / (await peer.build(files)), unit: 'files/s' });
+/** One run of workloads on a peer whose `main` has `files` files. */
+export class Bench<P extends Peer = Peer> {
+  readonly peer: P;
+  readonly files: number;
+  readonly #report: Report;
+  /** Sets the branches of this run apart from those that an earlier one left in the repository. */
+  readonly #run = Date.now().toString(36);
 
-  figure('create a branch', await median(20, (i) => peer.createBranch(`b${i}`, 'main')), 5);
-  await commits(peer, files, figure, report);
-  figure(
-    'look up a file',
-    await median(200, (i) => peer.lookUp('b0', pathOf((i * 7919) % files))),
-    0.2,
-  );
-  figure(
-    'list a directory of 1,000',
-    await median(20, (i) => peer.list('b0', directoryOf((i * 104_729) % files))),
-    5,
-  );
-  await merges(peer, files, figure);
-  const mib = await peer.peakMib();
-  if (mib !== undefined) report({ operation: 'peak memory', files, value: mib, unit: 'MiB' });
+  constructor(peer: P, files: number, report: Report) {
+    this.peer = peer;
+    this.files = files;
+    this.#report = report;
+  }
+
+  report(figure: Omit<Figure, 'files'> & { readonly files?: number }): void {
+    this.#report({ files: this.files, ...figure });
+  }
+
+  /** A figure in milliseconds. */
+  figure(operation: string, value: number, goal?: number): void {
+    this.report({ operation, value, unit: 'ms', ...(goal === undefined ? {} : { goal }) });
+  }
+
+  /** The name of a branch that no other run has. */
+  named(branch: string): string {
+    return `${branch}-${this.#run}`;
+  }
+
+  /** Makes a branch from main; its name. */
+  async branch(branch: string): Promise<string> {
+    const name = this.named(branch);
+    await this.peer.createBranch(name, 'main');
+    return name;
+  }
 }
 
-type Show = (operation: string, value: number, goal?: number) => void;
+export type Workload<P extends Peer = Peer> = (bench: Bench<P>) => Promise<void>;
 
-async function commits(peer: Peer, files: number, figure: Show, report: Report): Promise<void> {
+/** What every peer has, by the name that `--only` takes. */
+export const workloads = {
+  branches,
+  commits,
+  changes,
+  lookups,
+  lists,
+  merges,
+} satisfies Record<string, Workload>;
+
+async function branches(bench: Bench): Promise<void> {
+  bench.figure('create a branch', await median(20, (i) => bench.branch(`b${i}`)), 5);
+}
+
+async function commits(bench: Bench): Promise<void> {
+  const { peer, files } = bench;
+  const branch = await bench.branch('commits');
   const before = await peer.metadataBytes();
   const rounds = 20;
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    await peer.stage('b0', scattered(files, 1, round), round);
-    times.push(await timed(() => peer.commit('b0', `one file, round ${round}`)));
+    await peer.stage(branch, scattered(files, 1, round), round);
+    times.push(await timed(() => peer.commit(branch, `one file, round ${round}`)));
   }
-  figure('commit of 1 changed file', middle(times), 15);
+  bench.figure('commit of 1 changed file', middle(times), 15);
   const after = await peer.metadataBytes();
-  if (before !== undefined && after !== undefined) {
-    const value = (after - before) / rounds;
-    report({ operation: 'metadata of a commit of 1', files, value, unit: 'bytes', goal: 300_000 });
-  }
+  if (before === undefined || after === undefined) return;
+  const value = (after - before) / rounds;
+  bench.report({ operation: 'metadata of a commit of 1', value, unit: 'bytes', goal: 300_000 });
+}
+
+async function changes(bench: Bench): Promise<void> {
+  const { peer, files } = bench;
   for (const count of [1, 1_000, 10_000].filter((each) => each <= files / 10)) {
-    const branch = `changed-${count}`;
-    await peer.createBranch(branch, 'main');
-    await peer.stage(branch, scattered(files, count, 50), 50);
-    const took = await timed(() => peer.commit(branch, `${count} changes`));
+    const branch = await bench.branch(`changed-${count}`);
     const named = count.toLocaleString('en');
-    if (count > 1) figure(`commit of ${named} changes`, took, count === 10_000 ? 1_500 : undefined);
-    const goal = { 1: 3, 1_000: 100, 10_000: 600 }[count];
-    figure(`diff of ${named} changes, first`, await timed(() => expectDiff(peer, branch, count)));
-    figure(
-      `diff of ${named} changes`,
-      await median(7, () => expectDiff(peer, branch, count)),
-      goal,
-    );
+    const staged = await timed(() => peer.stage(branch, scattered(files, count, 50), 50));
+    if (count > 1) bench.figure(`put of ${named} files`, staged);
+    const took = await timed(() => peer.commit(branch, `${count} changes`));
+    const goal = count === 10_000 ? 1_500 : undefined;
+    if (count > 1) bench.figure(`commit of ${named} changes`, took, goal);
+    const differ = (): Promise<void> => expectDiff(peer, branch, count);
+    bench.figure(`diff of ${named} changes, first`, await timed(differ));
+    const most = { 1: 3, 1_000: 100, 10_000: 600 }[count];
+    bench.figure(`diff of ${named} changes`, await median(7, differ), most);
   }
 }
 
@@ -95,14 +125,27 @@ async function expectDiff(peer: Peer, branch: string, count: number): Promise<vo
   if (found !== count) throw new Error(`${found} differences where there are ${count}`);
 }
 
-async function merges(peer: Peer, files: number, figure: Show): Promise<void> {
+async function lookups(bench: Bench): Promise<void> {
+  const { peer, files } = bench;
+  const lookUp = (i: number): Promise<void> => peer.lookUp('main', pathOf((i * 7919) % files));
+  bench.figure('look up a file', await median(200, lookUp), 0.2);
+}
+
+async function lists(bench: Bench): Promise<void> {
+  const { peer, files } = bench;
+  const list = (i: number): Promise<number> =>
+    peer.list('main', directoryOf((i * 104_729) % files));
+  bench.figure('list a directory of 1,000', await median(20, list), 5);
+}
+
+async function merges(bench: Bench): Promise<void> {
+  const { peer, files } = bench;
   const count = Math.min(1_000, files / 20);
   const rounds = 3;
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    const [ours, theirs] = [`ours-${round}`, `theirs-${round}`];
-    await peer.createBranch(ours, 'main');
-    await peer.createBranch(theirs, 'main');
+    const ours = await bench.branch(`ours-${round}`);
+    const theirs = await bench.branch(`theirs-${round}`);
     await peer.stage(ours, scattered(files, count, 60 + round), 60 + round);
     await peer.commit(ours, 'ours');
     await peer.stage(theirs, scattered(files, count, 70 + round), 70 + round);
@@ -110,6 +153,8 @@ async function merges(peer: Peer, files: number, figure: Show): Promise<void> {
     times.push(await timed(() => peer.merge(theirs, ours)));
   }
   const named = count.toLocaleString('en');
-  figure(`merge, ${named} changes on each side`, middle(times), count === 1_000 ? 300 : undefined);
-  figure('revert of the newest commit', await timed(() => peer.revertNewest('theirs-0')));
+  const goal = count === 1_000 ? 300 : undefined;
+  bench.figure(`merge, ${named} changes on each side`, middle(times), goal);
+  const theirs = bench.named('theirs-0');
+  bench.figure('revert of the newest commit', await timed(() => peer.revertNewest(theirs)));
 }

@@ -11,7 +11,10 @@ export interface RefStore {
     name: string,
     signal?: AbortSignal,
   ): Promise<RefTarget<K> | undefined>;
-  /** In byte order of names, after `after`. */
+  /**
+   * In byte order of names, after `after`. Each is as it was at some time during the listing, so one
+   * that is renamed meanwhile may be told of by both of its names, or by none.
+   */
   list(kind: RefKind, options?: { after?: string; signal?: AbortSignal }): AsyncIterable<Ref>;
   /**
    * Sets, creates (`expected` undefined) or deletes (`next` undefined) one ref, durably, and records
@@ -67,8 +70,8 @@ export interface RefChange<K extends RecordKind = RefKind> {
   /** Who, as in a commit's author. */
   readonly by: string;
   /**
-   * Milliseconds since 1970 UTC. Recorded no earlier than the change before it, so that a clock
-   * that was put back never reorders the history.
+   * Milliseconds since 1970 UTC. Recorded no earlier than the change of the name before it, so that
+   * a clock that was put back never reorders the history.
    */
   readonly atMs: number;
   /** What moved it: `commit`, `branch create`, … */
@@ -87,7 +90,10 @@ export interface BranchRenaming {
 export const RENAME = 'branch rename';
 
 export interface RecordedChange<K extends RecordKind = RefKind> extends RefChange<K> {
-  /** Greater than that of every change before it, of whichever ref. */
+  /**
+   * Greater than that of every change before it of the same name, and for one record alone: numbers
+   * of different names say nothing of which change came first.
+   */
   readonly number: number;
   /** The other name, where the change is one side of a renaming. */
   readonly renamed?: string;

@@ -11,13 +11,11 @@ export class RefModel {
   readonly #changes: ModelChange[] = [];
 
   append(change: ModelChange): void {
-    const { kind, name } = change;
-    const last = this.history(kind, name)[0]?.atMs ?? 0;
-    this.#changes.push({ ...change, atMs: Math.max(change.atMs, last) });
+    this.#changes.push({ ...change, atMs: Math.max(change.atMs, this.#lastMs(change.name)) });
   }
 
   rename({ from, to, commit, by, atMs }: BranchRenaming): void {
-    const lastMs = [from, to].map((name) => this.history('branch', name)[0]?.atMs ?? 0);
+    const lastMs = [from, to].map((name) => this.#lastMs(name));
     const why = 'branch rename';
     const both = { kind: 'branch', by, atMs: Math.max(atMs, ...lastMs), why } as const;
     this.append({ ...both, name: from, expected: commit, next: undefined, renamed: to });
@@ -31,6 +29,10 @@ export class RefModel {
 
   at(kind: RefKind, name: string, atMs: number): ModelMoment {
     return this.#at(kind, name, atMs, this.#changes);
+  }
+
+  #lastMs(name: string): number {
+    return this.#changes.findLast((each) => each.name === name)?.atMs ?? 0;
   }
 
   #at(kind: RefKind, name: string, atMs: number, until: readonly ModelChange[]): ModelMoment {

@@ -36,8 +36,9 @@ export class RefChanges {
          (kind, name, expected, next, renamed, changed_by, at_ms, why, checksum)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#lastMs = database.prepare<[string, string], { ms: number | null }>(
-      'SELECT max(at_ms) AS ms FROM changes WHERE kind = ? AND name = ?',
+    this.#lastMs = database.prepare<[string], { ms: number | null }>(
+      `SELECT max(at_ms) AS ms FROM changes
+       WHERE kind IN ('branch', 'tag', 'settings') AND name = ?`,
     );
     const ofRef = 'SELECT * FROM changes WHERE kind = ? AND name = ? AND';
     this.#page = database.prepare<[string, string, number, number, number], ChangeRow>(
@@ -56,9 +57,9 @@ export class RefChanges {
     this.#append.run(...row, checksum(row));
   }
 
-  /** When the ref last changed; before all time where it never did. */
-  lastMs(kind: RecordKind, name: string): number {
-    return this.#lastMs.get(kind, name)?.ms ?? -Infinity;
+  /** When what has the name last changed; before all time where it never did. */
+  lastMs(name: string): number {
+    return this.#lastMs.get(name)?.ms ?? -Infinity;
   }
 
   /** Newest first: no later than `before` and of lower numbers. */

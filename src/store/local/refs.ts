@@ -131,7 +131,7 @@ export class LocalRefStore implements RefStore {
       if (this.#current(kind, name) !== expected) return 'moved';
       if (next === undefined) this.#delete.run(name);
       else this.#set.run(name, kind, next, checksum(kind, name, next));
-      this.#changes.append(change, this.#changes.lastMs(kind, name));
+      this.#changes.append(change, this.#changes.lastMs(name));
       return 'done';
     });
   }
@@ -145,7 +145,7 @@ export class LocalRefStore implements RefStore {
       this.#checkFree(to);
       this.#delete.run(from);
       this.#set.run(to, kind, commit, checksum(kind, to, commit));
-      const lastMs = Math.max(this.#changes.lastMs(kind, from), this.#changes.lastMs(kind, to));
+      const lastMs = Math.max(this.#changes.lastMs(from), this.#changes.lastMs(to));
       const change = { kind, by, atMs, why: RENAME } as const;
       const sides: ChangeValues[] = [
         { ...change, name: from, expected: commit, next: undefined, renamed: to },

@@ -9,6 +9,8 @@ import { TarnError } from '../util/errors.js';
 import type { Backing, Content } from './content.js';
 import { VerifiedBlocks } from './content-blocks.js';
 import type { BlockSource } from './content-blocks.js';
+import { CachedFiles } from './content-cached.js';
+import type { CachedFile } from './content-cached.js';
 import { LocalFiles, PARALLEL_BLOCKS } from './content-file.js';
 import type { LocalFile } from './content-file.js';
 import { checkPieces, piecesOf } from './content-pieces.js';
@@ -24,12 +26,14 @@ export class ContentReader {
   readonly #objects: ObjectStore;
   readonly #blocks: VerifiedBlocks;
   readonly #files: LocalFiles;
+  readonly #cached: CachedFiles;
 
   /** @param stamps of this machine's object files; without them each process verifies anew */
   constructor(objects: ObjectStore, stamps?: VerifiedStamps) {
     this.#objects = objects;
     this.#blocks = new VerifiedBlocks(objects);
     this.#files = new LocalFiles(this.#blocks, stamps);
+    this.#cached = new CachedFiles(objects, this.#blocks);
   }
 
   /**
@@ -50,6 +54,8 @@ export class ContentReader {
     if (entry.address.kind === 'whole' && first !== undefined) {
       const path = this.#objects.localPath?.(first.object);
       if (path !== undefined) return new FileContent(source, this.#files.acquire(source, path));
+      const file = this.#cached.acquire(source);
+      if (file !== undefined) return new CachedContent(source, file);
     }
     return new BlockContent(source, this.#blocks);
   }
@@ -110,6 +116,46 @@ class FileContent implements Content {
   }
 
   #opened(): LocalFile {
+    if (this.#file !== undefined) return this.#file;
+    throw new TarnError('internal', `content ${this.id} is closed`);
+  }
+}
+
+/** A content that is an object on another machine, of which a file of this one has what was read. */
+class CachedContent implements Content {
+  readonly id: ContentId;
+  readonly size: number;
+  #file: CachedFile | undefined;
+
+  constructor({ id, size }: BlockSource, file: CachedFile) {
+    this.id = id;
+    this.size = size;
+    this.#file = file;
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    const end = Math.min(this.size, offset + length);
+    if (offset >= end) return new Uint8Array(0);
+    return this.#opened().read(offset, end, signal);
+  }
+
+  async fetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    const end = Math.min(this.size, offset + length);
+    if (offset < end) await this.#opened().fetch(offset, end, signal);
+  }
+
+  backing(): Backing | undefined {
+    return this.#opened().backing();
+  }
+
+  close(): void {
+    this.#file?.release();
+    this.#file = undefined;
+  }
+
+  #opened(): CachedFile {
     if (this.#file !== undefined) return this.#file;
     throw new TarnError('internal', `content ${this.id} is closed`);
   }

@@ -17,6 +17,11 @@ export interface Content {
    * Valid until close.
    */
   backing(): MaybePromise<Backing | undefined>;
+  /**
+   * Gets bytes that lie on another machine ready for read() and the backing; absent where they lie
+   * on this one. @throws as read
+   */
+  fetch?(offset: number, length: number, signal?: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -32,4 +37,8 @@ export interface Backing {
    * read() has returned may be given out from the fd.
    */
   readonly verified: boolean;
+  /**
+   * Whether the fd has all of [start, end), verified. Without it, it has what a read() has returned.
+   */
+  readonly has?: (start: number, end: number) => boolean;
 }

@@ -1,3 +1,4 @@
+import type { ObjectCache } from '../cache/object-cache.js';
 import type { Commit } from '../model/commit.js';
 import type { FileEntry } from '../model/entry.js';
 import type { CommitId, NodeId } from '../model/ids.js';
@@ -30,6 +31,8 @@ export interface RepositoryOptions {
   /** Shared by the repositories of a process; without it each has a small one of its own. */
   readonly nodeCache?: NodeCache;
   readonly stamps?: VerifiedStamps;
+  /** Keeps on this machine what is read of a bucket. */
+  readonly objectCache?: ObjectCache;
   /** Reads hold up the thread until they are done, which is faster: never on an event loop. */
   readonly blocking?: boolean;
 }

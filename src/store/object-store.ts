@@ -1,3 +1,5 @@
+import type { KeptObject } from './kept-object.js';
+
 /**
  * The lower waist: everything above stores and reads bytes only through this interface.
  *
@@ -41,6 +43,18 @@ export interface ObjectStore {
 
   /** The file that holds the object's bytes, where objects are files of this machine. */
   localPath?(key: string): string;
+
+  /**
+   * What is kept on this machine of an immutable object of `size` bytes that lies elsewhere, to be
+   * released: only in a store that has a cache.
+   */
+  keep?(key: string, size: number): KeptObject;
+
+  /**
+   * The object's bytes turned out wrong: what is kept of it on this machine goes. Returns whether
+   * reading it again may give others. Only in a store that has a cache.
+   */
+  forget?(key: string): boolean;
 
   close(): Promise<void>;
 }

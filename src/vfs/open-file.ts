@@ -85,7 +85,8 @@ export class OpenFile {
   }
 
   #grant(start: number, end: number): void {
-    if (!this.#isReleased) this.#driver()?.grant(this.#handle, start, end);
+    if (this.#isReleased || this.#backing?.has?.(start, end) === false) return;
+    this.#driver()?.grant(this.#handle, start, end);
   }
 
   /** Takes note of a read of the blocks [start, end): a jump, or the next step of a long walk. */

@@ -1,0 +1,407 @@
+import { createHash } from 'node:crypto';
+import type { KeptObject } from '../store/kept-object.js';
+import { cutRange } from '../store/object-store.js';
+import type {
+  ByteRange,
+  GetOptions,
+  ListOptions,
+  ObjectInfo,
+  ObjectStore,
+  PutOptions,
+  TaggedObject,
+  Upload,
+} from '../store/object-store.js';
+import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import type { CachedObject, Flight } from './cached-object.js';
+import type { ObjectCache } from './object-cache.js';
+import { RangeSet } from './range-set.js';
+
+/**
+ * The same bytes under the same key wherever it is found, so that all repositories share them: the
+ * key names all of them by their hash.
+ */
+const SHARED = /^(packs|files|manifests|commits|settings)\//;
+/** Immutable too, but what lies beside the named node differs from repository to repository. */
+const OWN = /^trees\//;
+/** What is small and read again after it is written. */
+const KEPT_WHEN_PUT = /^(trees|manifests|commits|settings)\//;
+
+/** Nodes that are read together lie together: so many bytes around one are fetched with it. */
+const TREE_WINDOW_BYTES = 262_144;
+const SUM_BYTES = 32;
+
+/** Reads through an ObjectCache; writes go to the store alone, and what is small is kept as well. */
+export class CachedStore implements ObjectStore {
+  readonly url: string;
+  readonly #cache: ObjectCache;
+  readonly #store: ObjectStore;
+  readonly #isOffline: boolean;
+  readonly #namespace: string;
+  /** Reads of whole objects and of ends of objects that are under way. */
+  readonly #flights = new Map<string, Promise<void>>();
+
+  constructor(
+    cache: ObjectCache,
+    store: ObjectStore,
+    { isOffline = false }: { readonly isOffline?: boolean } = {},
+  ) {
+    this.url = store.url;
+    this.#cache = cache;
+    this.#store = store;
+    this.#isOffline = isOffline;
+    this.#namespace = createHash('sha256').update(store.url).digest('hex').slice(0, 16);
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
+    const { range = { offset: 0, length: Infinity }, signal } = options;
+    throwIfAborted(signal);
+    const name = this.#nameOf(key);
+    if (name === undefined) return this.#current(key, options);
+    const object = this.#cache.acquire(name);
+    try {
+      const bytes = await this.#read(object, key, range, signal);
+      return bytes ?? (await this.#store.get(key, options));
+    } finally {
+      this.#cache.release(object);
+    }
+  }
+
+  async getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined> {
+    if (this.#isOffline) {
+      const bytes = await this.#lastSeen(key);
+      if (bytes !== undefined) return { bytes, etag: '' };
+    }
+    const tagged = await this.#store.getTagged(key, signal);
+    if (tagged !== undefined) await this.#see(key, tagged.bytes);
+    return tagged;
+  }
+
+  async put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<ObjectInfo> {
+    const info = await this.#store.put(key, bytes, options);
+    if (this.#nameOf(key) === undefined) await this.#see(key, bytes);
+    else if (KEPT_WHEN_PUT.test(key)) await this.#keepWhole(key, bytes);
+    else this.forget(key);
+    return info;
+  }
+
+  upload(signal?: AbortSignal): Promise<Upload> {
+    return this.#store.upload(signal);
+  }
+
+  head(key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
+    return this.#store.head(key, signal);
+  }
+
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo> {
+    return this.#store.list(prefix, options);
+  }
+
+  async delete(key: string, signal?: AbortSignal): Promise<void> {
+    await this.#store.delete(key, signal);
+    this.forget(key);
+  }
+
+  /** @returns whether anything was kept of it, so that reading it again may give other bytes */
+  forget(key: string): boolean {
+    const name = this.#nameOf(key);
+    if (name === undefined || !this.#cache.forget(name)) return false;
+    this.#cache.counts.healed += 1;
+    return !this.#isOffline;
+  }
+
+  keep(key: string, size: number): KeptObject {
+    const object = this.#cache.acquire(this.#nameOf(key) ?? `${this.#namespace}/${key}`);
+    object.setSize(size);
+    return new Kept(this.#cache, object, (start, end) =>
+      this.#fetched(this.#store.get(key, { range: { offset: start, length: end - start } })),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  /** What an immutable object is called in the cache. */
+  #nameOf(key: string): string | undefined {
+    if (SHARED.test(key)) return key;
+    return OWN.test(key) ? `${this.#namespace}/${key}` : undefined;
+  }
+
+  /** Undefined where the store itself must say what there is. */
+  async #read(
+    object: CachedObject,
+    key: string,
+    range: ByteRange,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const isWhole = 'last' in range || range.length === Infinity;
+    if (isWhole && object.size === undefined) {
+      // Another thread may have learned it.
+      object.gaps(0, 1);
+      const last = 'last' in range ? Math.max(range.last, TREE_WINDOW_BYTES) : undefined;
+      if (object.size === undefined) await unlessAborted(this.#learn(object, key, last), signal);
+    }
+    const { size } = object;
+    if (isWhole && size === undefined) return undefined;
+    const { offset, length } = cutRange(range, size ?? Infinity);
+    if (length === 0) return size === undefined ? undefined : new Uint8Array(0);
+    return this.#readRange(object, key, offset, offset + length, signal);
+  }
+
+  /** Bytes [start, end), or fewer where the object ends. */
+  async #readRange(
+    object: CachedObject,
+    key: string,
+    start: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const { counts } = this.#cache;
+    if (object.gaps(start, end).length === 0) {
+      const kept = await object.read(start, end);
+      if (kept !== undefined) {
+        counts.hits += 1;
+        counts.hitBytes += kept.length;
+        return kept;
+      }
+    }
+    counts.misses += 1;
+    const flights = this.#flightsFor(object, key, start, end);
+    const flown = await unlessAborted(
+      Promise.all(flights.map(async (flight) => ({ flight, bytes: await flight.bytes }))),
+      signal,
+    );
+    const last = Math.max(start, Math.min(end, object.size ?? end));
+    const [only] = flown;
+    if (only !== undefined && flown.length === 1) {
+      const { flight, bytes } = only;
+      if (flight.start <= start && last - flight.start <= bytes.length) {
+        return copyOf(bytes.subarray(start - flight.start, last - flight.start));
+      }
+    }
+    const out = Buffer.allocUnsafe(last - start);
+    const filled = RangeSet.empty();
+    for (const { flight, bytes } of flown) {
+      const from = Math.max(start, flight.start);
+      const to = Math.min(last, flight.start + bytes.length);
+      if (from >= to) continue;
+      out.set(bytes.subarray(from - flight.start, to - flight.start), from - start);
+      filled.add(from, to);
+    }
+    for (const [from, to] of filled.gaps(start, last)) {
+      const kept = await object.read(from, to);
+      if (kept === undefined) return undefined;
+      out.set(kept, from - start);
+    }
+    return out;
+  }
+
+  /** Fetches that are under way, and new ones for what they leave of the gaps of [start, end). */
+  #flightsFor(object: CachedObject, key: string, start: number, end: number): Flight[] {
+    const underWay = [...object.flights].filter((each) => each.start < end && each.end > start);
+    const covered = RangeSet.empty();
+    for (const flight of underWay) covered.add(flight.start, flight.end);
+    const gaps = object
+      .gaps(start, end)
+      .flatMap(([from, to]) => covered.gaps(from, to))
+      .map((gap) => (OWN.test(key) ? widened(object, gap) : gap));
+    return [...underWay, ...gaps.map(([from, to]) => this.#fetch(object, key, from, to))];
+  }
+
+  #fetch(object: CachedObject, key: string, start: number, end: number): Flight {
+    const range = { offset: start, length: end - start };
+    const bytes = this.#fetched(this.#store.get(key, { range })).then(async (fetched) => {
+      if (fetched.length < end - start) object.setSize(start + fetched.length);
+      await object.write(start, fetched);
+      return fetched;
+    });
+    const flight = { start, end, bytes };
+    object.flights.add(flight);
+    this.#cache.retain(object);
+    const land = (): void => {
+      object.flights.delete(flight);
+      this.#cache.release(object);
+    };
+    bytes.then(land, land);
+    return flight;
+  }
+
+  /** Finds out how long the object is, with its last bytes or all of them. */
+  #learn(object: CachedObject, key: string, last: number | undefined): Promise<void> {
+    let learning = this.#flights.get(key);
+    if (learning === undefined) {
+      this.#cache.counts.misses += 1;
+      this.#cache.retain(object);
+      const reading =
+        last === undefined ? this.#learnAll(object, key) : this.#learnEnd(object, key, last);
+      learning = reading.finally(() => {
+        this.#flights.delete(key);
+        this.#cache.release(object);
+      });
+      learning.catch(() => undefined);
+      this.#flights.set(key, learning);
+    }
+    return learning;
+  }
+
+  async #learnAll(object: CachedObject, key: string): Promise<void> {
+    const bytes = await this.#fetched(this.#store.get(key));
+    object.setSize(bytes.length);
+    await object.write(0, bytes);
+  }
+
+  async #learnEnd(object: CachedObject, key: string, last: number): Promise<void> {
+    const [info, bytes] = await Promise.all([
+      this.#store.head(key),
+      this.#fetched(this.#store.get(key, { range: { last } })),
+    ]);
+    if (info === undefined) return;
+    object.setSize(info.size);
+    await object.write(info.size - bytes.length, bytes);
+  }
+
+  async #fetched(getting: Promise<Uint8Array>): Promise<Uint8Array> {
+    const bytes = await getting;
+    const { counts } = this.#cache;
+    counts.fetches += 1;
+    counts.fetchedBytes += bytes.length;
+    return bytes;
+  }
+
+  async #keepWhole(key: string, bytes: Uint8Array): Promise<void> {
+    const object = this.#cache.acquire(this.#nameOf(key) ?? key);
+    try {
+      object.drop(0, Infinity);
+      object.setSize(bytes.length);
+      await object.write(0, bytes);
+    } finally {
+      this.#cache.release(object);
+    }
+  }
+
+  /** An object that may change: always asked for, and remembered for when there is no network. */
+  async #current(key: string, options: GetOptions): Promise<Uint8Array> {
+    if (this.#isOffline) {
+      const bytes = await this.#lastSeen(key);
+      if (bytes !== undefined) {
+        const { offset, length } = cutRange(
+          options.range ?? { offset: 0, length: Infinity },
+          bytes.length,
+        );
+        return bytes.subarray(offset, offset + length);
+      }
+    }
+    const bytes = await this.#store.get(key, options);
+    if (options.range === undefined) await this.#see(key, bytes);
+    return bytes;
+  }
+
+  async #lastSeen(key: string): Promise<Uint8Array | undefined> {
+    const object = this.#cache.acquire(this.#seenName(key));
+    try {
+      object.gaps(0, 1);
+      const { size } = object;
+      const kept = size === undefined ? undefined : await object.read(0, size);
+      if (kept === undefined) return undefined;
+      const bytes = kept.subarray(SUM_BYTES);
+      return Buffer.compare(kept.subarray(0, SUM_BYTES), sumOf(bytes)) === 0 ? bytes : undefined;
+    } finally {
+      this.#cache.release(object);
+    }
+  }
+
+  /** With a checksum in front: nothing else verifies it. */
+  async #see(key: string, bytes: Uint8Array): Promise<void> {
+    const object = this.#cache.acquire(this.#seenName(key));
+    try {
+      const summed = Buffer.concat([sumOf(bytes), bytes]);
+      const isSized = object.size === summed.length;
+      const kept = isSized ? await object.read(0, summed.length) : undefined;
+      if (kept !== undefined && Buffer.compare(kept, summed) === 0) return;
+      object.drop(0, Infinity);
+      object.setSize(summed.length);
+      await object.write(0, summed);
+    } finally {
+      this.#cache.release(object);
+    }
+  }
+
+  #seenName(key: string): string {
+    return `${this.#namespace}/seen/${key}`;
+  }
+}
+
+/** What is kept of one object, for who verifies it himself. */
+class Kept implements KeptObject {
+  readonly #cache: ObjectCache;
+  readonly #object: CachedObject;
+  readonly fetch: (start: number, end: number) => Promise<Uint8Array>;
+
+  constructor(cache: ObjectCache, object: CachedObject, fetch: Kept['fetch']) {
+    this.#cache = cache;
+    this.#object = object;
+    this.fetch = fetch;
+  }
+
+  get fd(): number | undefined {
+    return this.#object.fd;
+  }
+
+  get isVerified(): boolean {
+    return this.#object.isVerified;
+  }
+
+  has(start: number, end: number): boolean {
+    return this.#object.gaps(start, end).length === 0;
+  }
+
+  read(start: number, end: number): Promise<Uint8Array | undefined> {
+    return this.#object.read(start, end);
+  }
+
+  keep(start: number, bytes: Uint8Array): Promise<boolean> {
+    return this.#object.write(start, bytes);
+  }
+
+  drop(start: number, end: number): void {
+    this.#cache.counts.healed += 1;
+    this.#object.drop(start, end);
+  }
+
+  markVerified(): Promise<void> {
+    return this.#object.markVerified();
+  }
+
+  reserve(bytes: number, signal?: AbortSignal): Promise<() => void> {
+    return this.#cache.ahead.take(bytes, signal);
+  }
+
+  count(isHit: boolean): void {
+    if (isHit) this.#cache.counts.hits += 1;
+    else this.#cache.counts.misses += 1;
+  }
+
+  release(): void {
+    this.#cache.release(this.#object);
+  }
+}
+
+/** The window of tree nodes around [start, end), of what is not there of it. */
+function widened(object: CachedObject, [start, end]: [number, number]): [number, number] {
+  const from = start - (start % TREE_WINDOW_BYTES);
+  const to = Math.min(
+    object.size ?? Infinity,
+    Math.ceil(end / TREE_WINDOW_BYTES) * TREE_WINDOW_BYTES,
+  );
+  const gaps = object.gaps(from, to);
+  return [Math.min(start, gaps[0]?.[0] ?? start), Math.max(end, gaps.at(-1)?.[1] ?? end)];
+}
+
+/** The result of a read is the reader's own. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
+
+function sumOf(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}

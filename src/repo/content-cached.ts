@@ -1,0 +1,319 @@
+import { fstatSync } from 'node:fs';
+import { LRUCache } from 'lru-cache';
+import { BLOCK_BYTES } from '../model/ids.js';
+import type { KeptObject } from '../store/kept-object.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import { isPromise } from '../util/async.js';
+import type { Backing } from './content.js';
+import type { BlockSource, VerifiedBlocks } from './content-blocks.js';
+import { fileIdentity } from './content-stamps.js';
+import { hashBytes, shortObject, wrongBytes } from './content-verify.js';
+import { wholeKey } from './layout.js';
+import { blockCount } from './manifest.js';
+
+/** Blocks of one request, at most: long enough that the answer takes longer than the way there. */
+const REQUEST_BLOCKS_MAX = 4;
+/** Requests that a short fetch is split into, so that they are under way together. */
+const REQUESTS_WANTED = 8;
+/** Bits of closed files: 128 MiB of file for each byte. */
+const REMEMBERED_BYTES_MAX = 1_048_576;
+
+/** Blocks that were verified and lie in the file, while it was the file of this identity. */
+interface Remembered {
+  readonly identity: string;
+  readonly bits: Uint8Array;
+  readonly count: number;
+}
+
+/** Files of a store that lies elsewhere, as far as they are kept here; opened once for all readers. */
+export class CachedFiles {
+  readonly blocks: VerifiedBlocks;
+  readonly #objects: ObjectStore;
+  readonly #open = new Map<string, CachedFile>();
+  readonly #remembered = new LRUCache<string, Remembered>({
+    maxSize: REMEMBERED_BYTES_MAX,
+    sizeCalculation: ({ bits }) => bits.length + 128,
+  });
+
+  constructor(objects: ObjectStore, blocks: VerifiedBlocks) {
+    this.#objects = objects;
+    this.blocks = blocks;
+  }
+
+  /** To be released by the caller; undefined where the store keeps nothing. */
+  acquire(source: BlockSource): CachedFile | undefined {
+    const name = `${source.size}/${source.id}`;
+    const found = this.#open.get(name);
+    if (found !== undefined) {
+      found.retain();
+      return found;
+    }
+    const kept = this.#objects.keep?.(wholeKey(source.id), source.size);
+    if (kept === undefined) return undefined;
+    const file = new CachedFile(this.blocks, source, kept, this.#remembered.get(name), (left) => {
+      this.#open.delete(name);
+      if (left !== undefined) this.#remembered.set(name, left);
+    });
+    this.#open.set(name, file);
+    return file;
+  }
+}
+
+/**
+ * One file that lies elsewhere. A block is fetched when it is first asked for, once for all who ask
+ * meanwhile; it is hashed before a byte of it is given out, and kept. What an earlier process kept
+ * is hashed anew, unless all of the file was verified then and nobody has touched it since; a kept
+ * block that is damaged is fetched again.
+ */
+export class CachedFile {
+  readonly #blocks: VerifiedBlocks;
+  readonly #source: BlockSource;
+  readonly #kept: KeptObject;
+  readonly #onClose: (left: Remembered | undefined) => void;
+  /** Verified, and in the file. */
+  readonly #bits: Uint8Array;
+  #count = 0;
+  readonly #loading = new Map<number, Promise<Uint8Array>>();
+  #users = 1;
+
+  constructor(
+    blocks: VerifiedBlocks,
+    source: BlockSource,
+    kept: KeptObject,
+    remembered: Remembered | undefined,
+    onClose: (left: Remembered | undefined) => void,
+  ) {
+    this.#blocks = blocks;
+    this.#source = source;
+    this.#kept = kept;
+    this.#onClose = onClose;
+    const total = blockCount(source.size);
+    if (remembered !== undefined && remembered.identity === this.#identity()) {
+      this.#bits = remembered.bits;
+      this.#count = remembered.count;
+      return;
+    }
+    this.#bits = new Uint8Array(Math.ceil(total / 8));
+    if (!kept.isVerified) return;
+    this.#bits.fill(0xff);
+    this.#count = total;
+  }
+
+  retain(): void {
+    this.#users += 1;
+  }
+
+  release(): void {
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    const identity = this.#identity();
+    const isWorth = identity !== undefined && this.#count > 0;
+    this.#onClose(isWorth ? { identity, bits: this.#bits, count: this.#count } : undefined);
+    this.#kept.release();
+  }
+
+  backing(): Backing | undefined {
+    const { fd } = this.#kept;
+    if (fd === undefined || fstatSync(fd).size !== this.#source.size) return undefined;
+    return {
+      fd,
+      offset: 0,
+      exact: true,
+      verified: this.#count === blockCount(this.#source.size),
+      has: (start, end) => this.#areSet(blockOf(start), blockOf(end - 1)),
+    };
+  }
+
+  /** Bytes [start, end), which lie in the file. */
+  async read(start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    this.retain();
+    try {
+      const first = blockOf(start);
+      const last = blockOf(end - 1);
+      if (this.#areSet(first, last)) {
+        this.#kept.count(true);
+        const bytes = await this.#kept.read(start, end);
+        if (bytes !== undefined) return bytes;
+        for (let i = first; i <= last; i += 1) this.#unset(i);
+      } else {
+        this.#kept.count(false);
+      }
+      const out = Buffer.allocUnsafe(end - start);
+      await unlessAborted(Promise.all(this.#fillAll(first, last, out, start)), signal);
+      return out;
+    } finally {
+      this.release();
+    }
+  }
+
+  /** Gets the blocks that hold [start, end) into the file, many at a time. */
+  async fetch(start: number, end: number, signal: AbortSignal | undefined): Promise<void> {
+    this.retain();
+    const running: Promise<void>[] = [];
+    try {
+      const first = blockOf(start);
+      const last = blockOf(end - 1);
+      const wanted = Math.ceil((last - first + 1) / REQUESTS_WANTED);
+      const step = Math.max(1, Math.min(REQUEST_BLOCKS_MAX, wanted));
+      for (let from = first; from <= last; from += step) {
+        const to = Math.min(last, from + step - 1);
+        if (this.#areSet(from, to)) continue;
+        const giveBack = await this.#kept.reserve((to - from + 1) * BLOCK_BYTES, signal);
+        throwIfAborted(signal);
+        const loads = Promise.all(this.#load(from, to)).then(() => undefined);
+        running.push(loads.finally(giveBack));
+        // Heard of below, when the others are under way.
+        running.at(-1)?.catch(() => undefined);
+      }
+      await Promise.all(running);
+    } finally {
+      await Promise.allSettled(running);
+      this.release();
+    }
+  }
+
+  #fillAll(first: number, last: number, out: Buffer, start: number): Promise<void>[] {
+    return this.#load(first, last).map(async (loading, i) => {
+      const block = await loading;
+      const blockStart = (first + i) * BLOCK_BYTES;
+      const from = Math.max(start, blockStart);
+      const to = Math.min(start + out.length, blockStart + BLOCK_BYTES);
+      out.set(block.subarray(from - blockStart, to - blockStart), from - start);
+    });
+  }
+
+  /** The blocks first to last, verified; those that must be fetched and lie side by side, together. */
+  #load(first: number, last: number): Promise<Uint8Array>[] {
+    for (let i = first; i <= last; i += 1) {
+      if (this.#loading.has(i)) continue;
+      if (this.#kept.has(...this.#spanOf(i, i))) {
+        this.#start(i, this.#loadKept(i));
+        continue;
+      }
+      let to = i;
+      while (to < last && to - i + 1 < REQUEST_BLOCKS_MAX && this.#isMissing(to + 1)) to += 1;
+      this.#startRun(i, to);
+      i = to;
+    }
+    return Array.from(
+      { length: last - first + 1 },
+      (_, i) =>
+        // It was started above, if it was not under way already.
+        this.#loading.get(first + i) as Promise<Uint8Array>,
+    );
+  }
+
+  #isMissing(index: number): boolean {
+    return !this.#loading.has(index) && !this.#kept.has(...this.#spanOf(index, index));
+  }
+
+  #start(index: number, loading: Promise<Uint8Array>): void {
+    this.retain();
+    const started = loading.finally(() => {
+      this.#loading.delete(index);
+      this.release();
+    });
+    // Whoever waits for the block hears of it.
+    started.catch(() => undefined);
+    this.#loading.set(index, started);
+  }
+
+  #startRun(first: number, last: number): void {
+    const [start, end] = this.#spanOf(first, last);
+    const fetching = this.#kept.fetch(start, end);
+    for (let i = first; i <= last; i += 1) {
+      const [from, to] = this.#spanOf(i, i);
+      const cut = fetching.then((bytes) => bytes.subarray(from - start, to - start));
+      this.#start(i, this.#accept(i, cut));
+    }
+  }
+
+  async #loadKept(index: number): Promise<Uint8Array> {
+    const [start, end] = this.#spanOf(index, index);
+    const block = await this.#kept.read(start, end);
+    if (block !== undefined) {
+      if (this.#isSet(index)) return block;
+      const { actual, expected } = await this.#hashes(index, block);
+      if (actual === expected) {
+        this.#mark(index);
+        return block;
+      }
+      this.#unset(index);
+      this.#kept.drop(start, end);
+    }
+    return this.#accept(index, this.#kept.fetch(start, end));
+  }
+
+  async #accept(index: number, fetching: Promise<Uint8Array>): Promise<Uint8Array> {
+    const [start, end] = this.#spanOf(index, index);
+    const key = wholeKey(this.#source.id);
+    // The manifest is fetched meanwhile.
+    const expecting = this.#expected(index);
+    expecting.catch(() => undefined);
+    const block = await fetching;
+    if (block.length < end - start) throw shortObject(key, this.#source.size, start + block.length);
+    const hashing = hashBytes(block);
+    const [expected, actual] = await Promise.all([expecting, hashing]);
+    if (actual !== expected) {
+      throw wrongBytes(key, `bytes ${start} to ${end - 1}`, actual, expected);
+    }
+    if (await this.#kept.keep(start, block)) this.#mark(index);
+    return block;
+  }
+
+  async #hashes(index: number, block: Uint8Array) {
+    const hashing = hashBytes(block);
+    const expected = await this.#expected(index);
+    return { expected, actual: isPromise(hashing) ? await hashing : hashing };
+  }
+
+  #expected(index: number) {
+    return this.#blocks.expected(this.#source.id, this.#source.size, index);
+  }
+
+  #spanOf(first: number, last: number): [start: number, end: number] {
+    return [first * BLOCK_BYTES, Math.min(this.#source.size, (last + 1) * BLOCK_BYTES)];
+  }
+
+  #mark(index: number): void {
+    if (this.#isSet(index)) return;
+    const byte = index >> 3;
+    this.#bits[byte] = (this.#bits[byte] ?? 0) | (1 << (index & 7));
+    this.#count += 1;
+    if (this.#count === blockCount(this.#source.size)) void this.#markVerified();
+  }
+
+  async #markVerified(): Promise<void> {
+    this.retain();
+    await this.#kept.markVerified();
+    this.release();
+  }
+
+  #unset(index: number): void {
+    if (!this.#isSet(index)) return;
+    const byte = index >> 3;
+    this.#bits[byte] = (this.#bits[byte] ?? 0) & ~(1 << (index & 7));
+    this.#count -= 1;
+  }
+
+  #isSet(index: number): boolean {
+    return (((this.#bits[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
+  }
+
+  #areSet(first: number, last: number): boolean {
+    for (let index = first; index <= last; index += 1) {
+      if (!this.#isSet(index)) return false;
+    }
+    return true;
+  }
+
+  #identity(): string | undefined {
+    const { fd } = this.#kept;
+    return fd === undefined ? undefined : fileIdentity(fstatSync(fd, { bigint: true }));
+  }
+}
+
+function blockOf(offset: number): number {
+  return Math.floor(offset / BLOCK_BYTES);
+}

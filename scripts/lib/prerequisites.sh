@@ -62,15 +62,18 @@ need_debian_packages() {
     >/dev/null
 }
 
-# Builds the judges of file systems that only crates.io has, once for each version.
+# Builds the judges of file systems, and the S3 server, that only crates.io has, once for each version.
 need_judges() {
   command -v cargo >/dev/null ||
-    missing 'cargo, which builds pjdfstest and fsx' 'https://rustup.rs, or apt-get install cargo'
-  local judge
-  for judge in pjdfstest@0.2.2 fsx@0.3.2; do
+    missing 'cargo, which builds pjdfstest, fsx and s3s-fs' 'https://rustup.rs, or apt-get install cargo'
+  local judge features
+  for judge in pjdfstest@0.2.2 fsx@0.3.2 s3s-fs@0.14.1; do
     [ -e ".cache/judge/$judge" ] && continue
     say "Building $judge"
-    CARGO_TARGET_DIR=.cache/judge/target cargo install --quiet --locked --force --root .cache/judge "$judge"
+    features=()
+    [[ $judge = s3s-fs@* ]] && features=(--features binary)
+    CARGO_TARGET_DIR=.cache/judge/target \
+      cargo install --quiet --locked --force "${features[@]}" --root .cache/judge "$judge"
     touch ".cache/judge/$judge"
   done
   rm -rf .cache/judge/target

@@ -1,22 +1,86 @@
+import { throwIfAborted } from '../util/abort.js';
 import { TarnError } from '../util/errors.js';
-import type { ObjectStore } from './object-store.js';
+import { aroundBucket } from './bucket/around.js';
+import type { Bucket } from './bucket/bucket.js';
+import { BucketStore } from './bucket/bucket-store.js';
+import { withDeadline } from './bucket/deadline.js';
+import { RequestLimit } from './bucket/limit.js';
+import { BucketMetrics } from './bucket/metrics.js';
+import { withRetries } from './bucket/retries.js';
+import { isKey } from './keys.js';
 import type { BucketUrl } from './storage-url.js';
-import { shortStorageUrl } from './storage-url.js';
+import { formatStorageUrl } from './storage-url.js';
 
 export interface OpenBucketOptions {
-  /** How long each call of the store may take, retries included. */
+  /** How long each call may take, retries included, beside the time that its bytes take. */
   readonly timeoutMs?: number;
+  /** Holds what is uploaded until its key is known; the system's temporary directory otherwise. */
+  readonly directory?: string;
   readonly signal?: AbortSignal;
 }
+
+const TIMEOUT_MS = 60_000;
+const ATTEMPTS_MAX = 6;
+const ATTEMPT_MS_MIN = 1_000;
+const WAIT_MS = 200;
 
 /**
  * The objects below the URL's prefix. Asks nothing of the bucket yet; loads the cloud's SDK, which
  * takes a while, only now.
- * @throws TarnError invalid (the prefix or an option), unsupported
+ * @throws TarnError invalid (the prefix, or an option); not-found, denied (a file that one names)
  */
 export async function openBucket(
   url: BucketUrl,
-  _options: OpenBucketOptions = {},
-): Promise<ObjectStore> {
-  throw new TarnError('unsupported', `this tarn cannot open '${shortStorageUrl(url)}'`);
+  options: OpenBucketOptions = {},
+): Promise<BucketStore> {
+  const prefix = namespaceOf(url);
+  throwIfAborted(options.signal);
+  const metrics = new BucketMetrics();
+  const bucket = guarded(
+    await rawBucket({ ...url, prefix }),
+    metrics,
+    options.timeoutMs ?? TIMEOUT_MS,
+  );
+  const { directory } = options;
+  return new BucketStore(bucket, {
+    prefix,
+    metrics,
+    ...(directory === undefined ? {} : { directory }),
+  });
+}
+
+/** Each request counted and bounded, each call repeated where that helps, so many calls at once as help. */
+export function guarded(raw: Bucket, metrics: BucketMetrics, timeoutMs: number): Bucket {
+  const limit = new RequestLimit();
+  const attemptMs = Math.max(ATTEMPT_MS_MIN, timeoutMs / 4);
+  const counted = aroundBucket(raw, metrics.around);
+  const bounded = aroundBucket(counted, withDeadline(attemptMs));
+  const repeated = withRetries(bounded, {
+    timeoutMs,
+    attemptsMax: ATTEMPTS_MAX,
+    waitMs: WAIT_MS,
+    onThrottled: () => limit.throttled(),
+  });
+  return aroundBucket(repeated, limit.around);
+}
+
+async function rawBucket(url: BucketUrl): Promise<Bucket> {
+  switch (url.kind) {
+    case 's3': {
+      const { S3Bucket } = await import('./s3/s3-bucket.js');
+      return new S3Bucket(url);
+    }
+    case 'gs':
+    case 'az':
+      throw new TarnError('unsupported', `this tarn cannot open '${formatStorageUrl(url)}'`);
+  }
+}
+
+/** @throws TarnError invalid */
+function namespaceOf(url: BucketUrl): string {
+  const prefix = url.prefix.replace(/\/$/, '');
+  if (prefix === '' || isKey(prefix)) return prefix;
+  throw new TarnError('invalid', `'${formatStorageUrl(url)}' cannot hold a repository`, {
+    hint: "its prefix may have letters, digits, '.', '_' and '-' between single '/', and no component that begins with '.'",
+  });
 }

@@ -98,6 +98,15 @@ describe('the house', () => {
     expect(wrong.map((file) => file.path)).toEqual([]);
   });
 
+  it('keeps the SDKs of clouds in the store', () => {
+    const wrong = files.filter(
+      (file) =>
+        file.imports.some((name) => /^(@aws-sdk|@smithy|@azure|google-auth)/.test(name)) &&
+        !/^store\/(s3|gcs|azure)\//.test(file.path),
+    );
+    expect(wrong.map((file) => file.path)).toEqual([]);
+  });
+
   it('keeps kernel drivers in mount and mount out of the filesystem', () => {
     const driver = (name: string): boolean => name === 'fuse-native' || name.endsWith('.node');
     const wrong = files.filter(

@@ -1,0 +1,42 @@
+import type { Readable } from 'node:stream';
+import type { Doing } from './faults.js';
+import { truncatedFault } from './faults.js';
+
+/**
+ * All bytes of an answer whose length is known.
+ * @throws TransientFault when fewer come; whatever the stream fails with
+ */
+export async function readBody(body: Readable, length: number, doing: Doing): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let filled = 0;
+  await new Promise<void>((resolve, reject) => {
+    body.on('data', (chunk: Buffer) => {
+      chunk.copy(bytes, filled, 0, Math.min(chunk.length, length - filled));
+      filled += chunk.length;
+    });
+    body.on('end', resolve);
+    body.on('error', reject);
+    body.on('close', resolve);
+  });
+  if (filled !== length) throw truncatedFault(doing, filled, length);
+  return bytes;
+}
+
+/** What a header `Content-Range: bytes 0-9/100` says the whole object has. */
+export function wholeSize(contentRange: string | undefined | null): number | undefined {
+  const size = /\/(\d+)$/.exec(contentRange ?? '')?.[1];
+  return size === undefined ? undefined : Number(size);
+}
+
+/** The value of the header Range. */
+export function rangeHeader(
+  range: { readonly offset: number; readonly length: number } | { readonly last: number },
+): string {
+  if ('last' in range) return `bytes=-${range.last}`;
+  const end = Math.min(Number.MAX_SAFE_INTEGER, range.offset + range.length - 1);
+  return `bytes=${range.offset}-${end}`;
+}
+
+export function withoutQuotes(etag: string): string {
+  return etag.replace(/^"(.*)"$/, '$1');
+}

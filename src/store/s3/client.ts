@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { S3Client } from '@aws-sdk/client-s3';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { asTarnError, TarnError } from '../../util/errors.js';
+import type { BucketOptions } from '../storage-url.js';
+import { agentsFor } from '../bucket/agents.js';
+
+/** Region that servers which have none are asked in. */
+const REGION_OF_NONE = 'us-east-1';
+const SSE_C_KEY_BYTES = 32;
+
+/**
+ * A client that tries each request once. Credentials are found by the SDK's standard chain.
+ * @throws TarnError invalid (an option's file), not-found, denied
+ */
+export function s3Client(options: BucketOptions): S3Client {
+  const { endpoint, region, profile, pathStyle } = options;
+  return new S3Client({
+    // Checksums of what is sent go in a header, since bodies are whole; what is read is checked by
+    // its content id.
+    requestChecksumCalculation: 'WHEN_SUPPORTED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 1,
+    requestHandler: new NodeHttpHandler(agentsFor(options, endpoint ?? 'https://amazonaws.com')),
+    ...(profile === undefined ? {} : { profile }),
+    ...(region !== undefined
+      ? { region }
+      : endpoint === undefined
+        ? {}
+        : { region: REGION_OF_NONE }),
+    ...(endpoint === undefined ? { followRegionRedirects: true } : { endpoint }),
+    forcePathStyle: pathStyle ?? endpoint !== undefined,
+  });
+}
+
+/** What each request carries beside its own parameters. */
+export interface S3Settings {
+  readonly read: S3ReadSettings;
+  readonly write: S3WriteSettings;
+}
+
+export interface S3ReadSettings {
+  readonly RequestPayer?: 'requester';
+  readonly SSECustomerAlgorithm?: 'AES256';
+  readonly SSECustomerKey?: string;
+  readonly SSECustomerKeyMD5?: string;
+}
+
+export interface S3WriteSettings extends S3ReadSettings {
+  readonly ServerSideEncryption?: 'AES256' | 'aws:kms' | 'aws:kms:dsse';
+  readonly SSEKMSKeyId?: string;
+}
+
+/** @throws TarnError invalid, not-found, denied: the file of the SSE-C key */
+export function s3Settings(options: BucketOptions): S3Settings {
+  const { requesterPays, sse, sseKmsKeyId, sseCKeyFile } = options;
+  const read: S3ReadSettings = {
+    ...(requesterPays === true ? { RequestPayer: 'requester' as const } : {}),
+    ...(sseCKeyFile === undefined ? {} : customerKey(sseCKeyFile)),
+  };
+  const write: S3WriteSettings = {
+    ...read,
+    ...(sse === undefined ? {} : { ServerSideEncryption: sse }),
+    ...(sseKmsKeyId === undefined ? {} : { SSEKMSKeyId: sseKmsKeyId }),
+  };
+  return { read, write };
+}
+
+function customerKey(file: string): S3ReadSettings {
+  let key: Buffer;
+  try {
+    key = readFileSync(file);
+  } catch (error) {
+    throw asTarnError(error, 'reading the key for SSE-C');
+  }
+  if (key.length !== SSE_C_KEY_BYTES) {
+    throw new TarnError(
+      'invalid',
+      `'${file}' has ${key.length} bytes, and a key for SSE-C ${SSE_C_KEY_BYTES}`,
+      { hint: `make one with 'head -c ${SSE_C_KEY_BYTES} /dev/urandom > FILE', and keep it safe` },
+    );
+  }
+  return {
+    SSECustomerAlgorithm: 'AES256',
+    SSECustomerKey: key.toString('base64'),
+    SSECustomerKeyMD5: createHash('md5').update(key).digest('base64'),
+  };
+}

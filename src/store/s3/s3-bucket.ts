@@ -1,0 +1,187 @@
+import type { Readable } from 'node:stream';
+import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  GetBucketVersioningCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import { TarnError } from '../../util/errors.js';
+import type {
+  Bucket,
+  BucketBytes,
+  BucketGet,
+  BucketHead,
+  BucketObject,
+  BucketPage,
+  BucketParts,
+  BucketPut,
+  BucketQuery,
+  BucketTag,
+} from '../bucket/bucket.js';
+import { WRITER_METADATA } from '../bucket/bucket.js';
+import type { Doing } from '../bucket/faults.js';
+import { Named } from '../bucket/faults.js';
+import { rangeHeader, readBody, wholeSize } from '../bucket/read-body.js';
+import type { BucketUrl } from '../storage-url.js';
+import type { S3Settings } from './client.js';
+import { s3Client, s3Settings } from './client.js';
+import { s3Fault } from './faults.js';
+import { listPage, listVersions } from './listing.js';
+import { startS3Parts } from './parts.js';
+import { conditions, etagOf, quoted, sending, statusOf, writerMetadata } from './request.js';
+
+const NOT_SATISFIABLE = 416;
+
+/** A bucket of S3, or of what speaks its protocol. */
+export class S3Bucket implements Bucket {
+  readonly url: string;
+  readonly #named: Named;
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #settings: S3Settings;
+
+  /** @throws TarnError invalid, not-found, denied: a file that an option names */
+  constructor(place: BucketUrl) {
+    this.#named = Named.of(place);
+    this.url = this.#named.url;
+    this.#client = s3Client(place.options);
+    this.#bucket = place.bucket;
+    this.#settings = s3Settings(place.options);
+  }
+
+  async get(key: string, options: BucketGet): Promise<BucketBytes | 'behind-end'> {
+    const doing = this.#named.doing('reading', key);
+    const { range, ifMatch, version } = options;
+    const command = new GetObjectCommand({
+      ...this.#settings.read,
+      ...this.#object(key),
+      ...(range === undefined ? {} : { Range: rangeHeader(range) }),
+      ...(ifMatch === undefined ? {} : { IfMatch: quoted(ifMatch) }),
+      ...(version === undefined ? {} : { VersionId: version }),
+    });
+    try {
+      const output = await this.#client.send(command, sending(options.signal));
+      return await bytesOf(output, doing);
+    } catch (error) {
+      if (statusOf(error) === NOT_SATISFIABLE) return 'behind-end';
+      throw s3Fault(error, doing);
+    }
+  }
+
+  async put(key: string, bytes: Uint8Array, options: BucketPut): Promise<BucketTag> {
+    const command = new PutObjectCommand({
+      ...this.#settings.write,
+      ...this.#object(key),
+      ...conditions(options),
+      Body: bytes,
+      ...writerMetadata(options),
+    });
+    const doing = this.#named.doing('writing', key);
+    try {
+      const { ETag } = await this.#client.send(command, sending(options.signal));
+      return { etag: etagOf(ETag, doing) };
+    } catch (error) {
+      // An absent object does not match either: servers say so in two ways.
+      if (options.ifMatch !== undefined && statusOf(error) === 404 && isMissingKey(error)) {
+        throw new TarnError('conflict', `object '${key}' in '${this.url}' is missing`, {
+          cause: error,
+        });
+      }
+      throw s3Fault(error, doing);
+    }
+  }
+
+  async head(key: string, options: BucketHead): Promise<BucketObject | undefined> {
+    const doing = this.#named.doing('looking up', key);
+    const { version } = options;
+    const command = new HeadObjectCommand({
+      ...this.#settings.read,
+      ...this.#object(key),
+      ...(version === undefined ? {} : { VersionId: version }),
+    });
+    try {
+      const found = await this.#client.send(command, sending(options.signal));
+      return {
+        key,
+        size: found.ContentLength ?? 0,
+        etag: etagOf(found.ETag, doing),
+        mtimeMs: found.LastModified?.getTime() ?? 0,
+        ...versionOf(found.VersionId),
+        ...(found.StorageClass === undefined ? {} : { storageClass: found.StorageClass }),
+        ...writerOf(found.Metadata),
+      };
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw s3Fault(error, doing);
+    }
+  }
+
+  async list(query: BucketQuery): Promise<BucketPage> {
+    const page = query.versions === true ? listVersions : listPage;
+    try {
+      return await page(this.#client, this.#bucket, query, this.#settings.read.RequestPayer);
+    } catch (error) {
+      throw s3Fault(error, this.#named.doing('listing'));
+    }
+  }
+
+  async delete(key: string, signal?: AbortSignal): Promise<void> {
+    const { RequestPayer } = this.#settings.read;
+    const command = new DeleteObjectCommand({
+      ...this.#object(key),
+      ...(RequestPayer === undefined ? {} : { RequestPayer }),
+    });
+    try {
+      await this.#client.send(command, sending(signal));
+    } catch (error) {
+      if (statusOf(error) === 404 && isMissingKey(error)) return;
+      throw s3Fault(error, this.#named.doing('deleting', key));
+    }
+  }
+
+  async startParts(key: string, size: number, options: BucketPut): Promise<BucketParts> {
+    const doing = this.#named.doing('writing', key);
+    const place = { client: this.#client, bucket: this.#bucket, settings: this.#settings, doing };
+    return startS3Parts(place, key, size, options);
+  }
+
+  async versioning(signal?: AbortSignal): Promise<boolean> {
+    try {
+      const command = new GetBucketVersioningCommand({ Bucket: this.#bucket });
+      const { Status } = await this.#client.send(command, sending(signal));
+      return Status === 'Enabled';
+    } catch (error) {
+      throw s3Fault(error, this.#named.doing('asking for versioning'));
+    }
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #object(key: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.#bucket, Key: key };
+  }
+}
+
+async function bytesOf(output: GetObjectCommandOutput, doing: Doing): Promise<BucketBytes> {
+  const { Body, ContentLength = 0, ContentRange, ETag } = output;
+  const bytes = await readBody(Body as Readable, ContentLength, doing);
+  return { bytes, etag: etagOf(ETag, doing), size: wholeSize(ContentRange) ?? ContentLength };
+}
+
+function versionOf(version: string | undefined): { version?: string } {
+  return version === undefined || version === 'null' ? {} : { version };
+}
+
+function writerOf(metadata: Record<string, string> | undefined): { writer?: string } {
+  const writer = metadata?.[WRITER_METADATA];
+  return writer === undefined ? {} : { writer };
+}
+
+/** Not of a bucket that is missing. */
+function isMissingKey(error: unknown): boolean {
+  return (error as Error).name !== 'NoSuchBucket';
+}

@@ -100,6 +100,8 @@ struct Opening {
   int map_fd = -1;
   // It may change, so that only a staged file may pass through.
   bool changes = false;
+  // Each read and write of a program comes to us as it is, and the kernel keeps nothing.
+  bool direct = false;
 };
 
 class FileTable {

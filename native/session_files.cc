@@ -117,7 +117,9 @@ int Session::ReplyOpen(uint64_t unique, const Opening& opening, const void* entr
   }
   wire::OpenOut out = {};
   out.fh = opening.handle;
-  if (opened.backing_id != 0) {
+  if (opening.direct) {
+    out.open_flags = wire::kFopenDirectIo;
+  } else if (opened.backing_id != 0) {
     // Never with KEEP_CACHE, for which the kernel fails the open with EIO.
     out.open_flags = wire::kFopenPassthrough;
     out.backing_id = opened.backing_id;

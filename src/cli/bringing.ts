@@ -3,7 +3,7 @@ import type { BringResult, ConflictRow, Version } from '../daemon/protocol/mergi
 import { author } from './ask.js';
 import type { CommandContext, Input, Option } from './command.js';
 import { EXIT } from './command.js';
-import { humanBytes, plural, shortDate, shortId } from './format.js';
+import { humanBytes, plural, shortDate, shortId } from '../util/format.js';
 import { META_OPTION, parseMetadata } from './metadata.js';
 import { wholeNumber } from './parse.js';
 import type { Terminal } from './terminal.js';

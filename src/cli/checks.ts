@@ -9,7 +9,7 @@ import { hasHelper, HELPER, HELPER_HINT } from '../mount/native/fusermount.js';
 import { asTarnError } from '../util/errors.js';
 import { askRunning } from './ask.js';
 import type { CommandContext } from './command.js';
-import { humanBytes } from './format.js';
+import { humanBytes } from '../util/format.js';
 import { deadMounts } from './mounts.js';
 
 type Check = (context: CommandContext) => Promise<CheckRow> | CheckRow;

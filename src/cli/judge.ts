@@ -8,7 +8,7 @@ import { throwIfAborted } from '../util/abort.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { ask } from './ask.js';
 import type { CommandContext } from './command.js';
-import { shortId } from './format.js';
+import { shortId } from '../util/format.js';
 
 export interface Judge {
   readonly repository: string;

@@ -3,7 +3,7 @@ import type { Settings } from '../repo/settings.js';
 import type { SettingsEdit } from '../repo/settings-edit.js';
 import { ask, author } from './ask.js';
 import type { CommandContext } from './command.js';
-import { shortDate, shortId } from './format.js';
+import { shortDate, shortId } from '../util/format.js';
 
 /** Changes the settings and says what came of it. */
 export async function changeSettings(

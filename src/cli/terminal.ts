@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import type { WireError } from '../daemon/protocol.js';
+import { escapeControls } from '../util/printable.js';
 
 /** Lines are gathered into writes of about this many characters. */
 const BATCH_CHARS = 65_536;
+/** Controls in text of several lines. */
+const LINES = /(?!\n)\p{Cc}/gu;
 
 /** Where a command prints: results to stdout, all that is said about them to stderr. */
 export class Terminal {
@@ -65,7 +68,7 @@ export class Terminal {
   status(text: string): void {
     if (this.json || !this.#err.isTTY) return;
     this.#status = true;
-    const line = escape(text, /\p{Cc}/gu).slice(0, (this.#err.columns ?? 80) - 1);
+    const line = escapeControls(text).slice(0, (this.#err.columns ?? 80) - 1);
     this.#err.write(`\r\x1b[K${line}`);
   }
 
@@ -86,12 +89,12 @@ export class Terminal {
 
   /** A name or text of a user's, made harmless where it would steer the terminal. */
   name(text: string): string {
-    return this.#out.isTTY ? escape(text, /\p{Cc}/gu) : text;
+    return this.#out.isTTY ? escapeControls(text) : text;
   }
 
   /** Like name for several lines. */
   text(text: string): string {
-    return this.#out.isTTY ? escape(text, /(?!\n)\p{Cc}/gu) : text;
+    return this.#out.isTTY ? escapeControls(text, LINES) : text;
   }
 
   /** @returns undefined where nobody can be asked */
@@ -108,14 +111,10 @@ export class Terminal {
 
   /** Like text, for what goes to stderr: names of files stand in it. */
   #told(text: string): string {
-    return this.#err.isTTY ? escape(text, /(?!\n)\p{Cc}/gu) : text;
+    return this.#err.isTTY ? escapeControls(text, LINES) : text;
   }
 
   async #write(data: Uint8Array | string): Promise<void> {
     if (!this.#out.write(data)) await once(this.#out, 'drain');
   }
-}
-
-function escape(text: string, controls: RegExp): string {
-  return text.replace(controls, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

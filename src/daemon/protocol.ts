@@ -161,6 +161,8 @@ export interface MountOwner {
   readonly gid: number;
   /** Permission bits that no file shows. */
   readonly umask: number;
+  /** Of what is committed through the mount. */
+  readonly author: string;
 }
 
 export interface RepositoryRow {

@@ -2,7 +2,7 @@ import { chmod, mkdir, rename, unlink } from 'node:fs/promises';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { dirname } from 'node:path';
-import { asTarnError, TarnError } from '../util/errors.js';
+import { asTarnError, isOurs, TarnError } from '../util/errors.js';
 import { giveWay } from '../util/give-way.js';
 import type { Context } from './context.js';
 import type { Handlers } from './operation.js';
@@ -191,11 +191,6 @@ function afterMs(ms: number): Promise<void> {
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
-}
-
-/** A fault of the program or of what is stored, which whoever looks after it wants to read later. */
-function isOurs({ kind }: TarnError): boolean {
-  return kind === 'internal' || kind === 'corrupt' || kind === 'io' || kind === 'no-space';
 }
 
 function statusOf(error: TarnError): number {

@@ -1,9 +1,10 @@
 import type { FileCalls } from '../overlay/bytes/file-calls.js';
-import { WorkspaceFilesystem } from '../overlay/workspace-filesystem.js';
+import { ControlFilesystem } from '../overlay/control-filesystem.js';
 import { findAddon } from '../mount/native/addon.js';
 import { nativeFileCalls } from '../mount/native/file-calls.js';
 import { TarnError } from '../util/errors.js';
 import type { Context } from './context.js';
+import { BranchControls } from './controls.js';
 import type { MountArguments, MountRow } from './protocol.js';
 import { resolveRef } from './resolve.js';
 
@@ -35,10 +36,11 @@ export async function mountWritable(
   const { repository } = args;
   const branch = await branchOf(context, args, signal ?? new AbortController().signal);
   const live = await workspaces.hold(repository, branch, signal);
-  let filesystem: WorkspaceFilesystem | undefined;
+  let filesystem: ControlFilesystem | undefined;
   try {
     await live.refresh(signal);
-    filesystem = new WorkspaceFilesystem(live.overlay, args.write);
+    const controls = new BranchControls(context, live, repository, args.write.author);
+    filesystem = new ControlFilesystem(live.overlay, args.write, controls);
     const made = filesystem;
     return await mounts.mount(made, { repository, ref: branch, commit: live.head }, args, () => {
       made.close();

@@ -1,8 +1,10 @@
 import type { Key } from '../model/path.js';
 import type { Inode } from '../vfs/filesystem.js';
-import { ROOT_INODE } from '../vfs/inodes.js';
 import type { NumberRow } from './journal-rows.js';
 import { prefixOf, type Node } from './nodes.js';
+
+/** The root has 1, and the control directory with its files the next ones. */
+export const RESERVED_INODE_MAX = 15;
 
 const HIGH_UNIT = 2 ** 32;
 const HIGH_BITS = 0xf_ffff;
@@ -72,7 +74,7 @@ export class Numbers {
     for (let number = first, again = 1; ; again += 1) {
       const owner = this.#owners.get(number);
       const isFree = owner === undefined || owner === path;
-      if (isFree && number > ROOT_INODE && !this.#isUsed(number)) return number;
+      if (isFree && number > RESERVED_INODE_MAX && !this.#isUsed(number)) return number;
       number = hash52(`${first}\0${again}`);
     }
   }

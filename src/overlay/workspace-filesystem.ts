@@ -412,6 +412,14 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     );
   }
 
+  protected whyUnknown(_inode: Inode): Errno {
+    return 'ESTALE';
+  }
+
+  protected nextHandle(): Handle {
+    return this.#files.next();
+  }
+
   #make(
     parent: Inode,
     name: Key,
@@ -438,7 +446,7 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     act: (node: Node) => MaybePromise<T | Errno>,
   ): MaybePromise<T | Errno> {
     const node = this.#overlay.node(inode);
-    if (node === undefined) return 'ESTALE';
+    if (node === undefined) return this.whyUnknown(inode);
     return andThen(this.#overlay.refresh(node, signal), () => act(node));
   }
 

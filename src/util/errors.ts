@@ -81,3 +81,8 @@ export function asTarnError(error: unknown, doing?: string): TarnError {
   }
   return new TarnError('internal', `${error.message}${suffix}`, { cause: error });
 }
+
+/** A fault of the program or of what is stored, which whoever looks after it wants to read later. */
+export function isOurs({ kind }: TarnError): boolean {
+  return kind === 'internal' || kind === 'corrupt' || kind === 'io' || kind === 'no-space';
+}

@@ -132,6 +132,11 @@ export interface OwnAttributes {
 
 export interface OpenedFile {
   readonly handle: Handle;
+  /**
+   * Each read and write of a program comes to the filesystem as it is, and the kernel keeps nothing;
+   * then there is neither `staged` nor `backing`.
+   */
+  readonly isDirect?: boolean;
   /** A file that is being changed; then there is no `backing`. */
   readonly staged?: StagedBacking;
   /** A local file that holds the bytes, open until release; see repo/content.ts, Backing. */

@@ -9,7 +9,10 @@ const promises = [...page.matchAll(/^- \*\*([A-Z]\d+)\*\* (.+)$/gm)].map(
 
 /** Titles of tests that begin with the number of a promise. */
 function quoted(): Set<string> {
-  const folders = [here, new URL('../suites/', here), new URL('../overlay/', here)];
+  const folders = [
+    here,
+    ...['suites', 'overlay', 'cli'].map((name) => new URL(`../${name}/`, here)),
+  ];
   const titles = folders.flatMap((folder) =>
     readdirSync(folder)
       .filter((name) => name.endsWith('.ts') && name !== 'semantics.test.ts')

@@ -4,7 +4,7 @@ import { Bisection } from '../../history/bisect.js';
 import { ask } from '../ask.js';
 import type { Command, CommandContext, Input } from '../command.js';
 import { EXIT, UsageError } from '../command.js';
-import { plural, shortDate, shortId } from '../format.js';
+import { plural, shortDate, shortId } from '../../util/format.js';
 import type { Judged } from '../judge.js';
 import { judgeCommit } from '../judge.js';
 import { refIn, refPlaceOf } from '../places.js';

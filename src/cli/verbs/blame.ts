@@ -1,6 +1,6 @@
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
-import { plural, shortDate, shortId } from '../format.js';
+import { plural, shortDate, shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { ADDRESS, placeOf, refPlaceOf } from '../places.js';
 

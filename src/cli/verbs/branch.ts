@@ -2,7 +2,7 @@ import { parseBranchPatternAddress } from '../../model/address.js';
 import { ask, author, confirm } from '../ask.js';
 import type { Command } from '../command.js';
 import { YES_OPTION } from '../command.js';
-import { shortId } from '../format.js';
+import { shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { BRANCH, branchOf, refIn } from '../places.js';
 import { changeSettings, printChange } from '../settings.js';

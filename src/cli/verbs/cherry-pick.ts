@@ -9,7 +9,7 @@ import {
   report,
 } from '../bringing.js';
 import type { Command } from '../command.js';
-import { plural } from '../format.js';
+import { plural } from '../../util/format.js';
 import { BRANCH, branchOf, refIn } from '../places.js';
 
 const cherryPick: Command = {

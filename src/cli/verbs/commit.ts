@@ -1,7 +1,7 @@
+import { committedLine } from '../../daemon/texts.js';
 import { ask, author } from '../ask.js';
 import type { Command } from '../command.js';
 import { UsageError } from '../command.js';
-import { shortId } from '../format.js';
 import { noteLeft } from '../left.js';
 import { META_OPTION, parseMetadata } from '../metadata.js';
 import { BRANCH, branchOf } from '../places.js';
@@ -49,12 +49,10 @@ const commit: Command = {
       wait: input.flag('wait'),
       author: input.value('author') ?? author(),
     });
-    const [subject = ''] = message.split('\n');
-    await context.terminal.result(
-      made,
-      `${shortId(made.commit)} on ${repository}/${branch}: ${subject}`,
-    );
-    noteLeft(context.terminal, made.left ?? []);
+    const { terminal } = context;
+    const name = (text: string): string => terminal.name(text);
+    await terminal.result(made, committedLine(made, `${repository}/${branch}`, name));
+    noteLeft(terminal, made.left ?? []);
   },
 };
 

@@ -2,7 +2,7 @@ import { ask } from '../ask.js';
 import { listeners } from '../bringing.js';
 import type { Command } from '../command.js';
 import { EXIT } from '../command.js';
-import { plural } from '../format.js';
+import { plural } from '../../util/format.js';
 import { BRANCH, branchOf } from '../places.js';
 
 const conflicts: Command = {

@@ -1,7 +1,7 @@
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { FORCE_OPTION, UsageError } from '../command.js';
-import { plural } from '../format.js';
+import { plural } from '../../util/format.js';
 import { branchPlaceOf, placeOf } from '../places.js';
 
 const cp: Command = {

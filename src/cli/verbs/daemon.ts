@@ -4,7 +4,7 @@ import type { DaemonStatus } from '../../daemon/protocol.js';
 import { TarnError } from '../../util/errors.js';
 import { ask, askRunning } from '../ask.js';
 import type { Command } from '../command.js';
-import { humanBytes, plural } from '../format.js';
+import { humanBytes, plural } from '../../util/format.js';
 
 const END_MS_MAX = 5_000;
 const END_POLL_MS = 10;

@@ -3,7 +3,7 @@ import { parseBranchName } from '../../model/refs.js';
 import { ask } from '../ask.js';
 import type { Command, CommandContext, Input } from '../command.js';
 import { UsageError } from '../command.js';
-import { bytesText, countsText, humanBytes, shortId } from '../format.js';
+import { bytesText, countsText, humanBytes, shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { wholeNumber } from '../parse.js';
 import { refIn, refPlaceOf } from '../places.js';

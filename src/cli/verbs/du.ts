@@ -1,6 +1,6 @@
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
-import { humanBytes, plural } from '../format.js';
+import { humanBytes, plural } from '../../util/format.js';
 import { ADDRESS, placeOf } from '../places.js';
 
 const du: Command = {

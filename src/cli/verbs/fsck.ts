@@ -2,7 +2,7 @@ import { parseRepositoryName } from '../../model/address.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { EXIT } from '../command.js';
-import { humanBytes, plural } from '../format.js';
+import { humanBytes, plural } from '../../util/format.js';
 
 const fsck: Command = {
   name: 'fsck',

@@ -5,7 +5,7 @@ import { asTarnError, TarnError } from '../../util/errors.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { EXIT } from '../command.js';
-import { humanBytes, plural } from '../format.js';
+import { humanBytes, plural } from '../../util/format.js';
 import { ADDRESS, placeOf } from '../places.js';
 import { Receiver } from '../receiver.js';
 

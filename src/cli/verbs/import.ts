@@ -3,7 +3,7 @@ import { TarnError } from '../../util/errors.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { EXIT, UsageError } from '../command.js';
-import { humanBytes, plural } from '../format.js';
+import { humanBytes, plural } from '../../util/format.js';
 import { branchPlaceOf } from '../places.js';
 
 const PATTERN = { value: 'PATTERN', many: true } as const;

@@ -1,9 +1,10 @@
 import type { LogRow } from '../../daemon/protocol/history.js';
+import { commitLines } from '../../daemon/texts.js';
 import { parseTime, timeMs } from '../../model/time.js';
 import { ask } from '../ask.js';
 import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
-import { shortDate, shortId } from '../format.js';
+import { shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { refPlaceOf } from '../places.js';
 import type { Terminal } from '../terminal.js';
@@ -108,20 +109,9 @@ function conditionsOf(input: Input) {
 }
 
 function textOf(row: LogRow, oneline: boolean, terminal: Terminal): string[] {
-  const message = row.message.trimEnd().split('\n');
-  if (oneline) return [terminal.text(`${shortId(row.commit)} ${message[0] ?? ''}`)];
-  const metadata = Object.entries(row.metadata).map(([key, value]) => `    ${key}=${value}`);
-  const lines = [
-    `commit ${row.commit}`,
-    ...(row.parents.length > 1 ? [`merge  ${row.parents.map(shortId).join(' ')}`] : []),
-    `author ${row.author}`,
-    `date   ${shortDate(row.date)} UTC`,
-    '',
-    ...message.map((line) => `    ${line}`),
-    ...(metadata.length === 0 ? [] : ['', ...metadata]),
-    '',
-  ];
-  return lines.flatMap((line) => terminal.text(line).split('\n'));
+  if (!oneline) return commitLines(row, (text) => terminal.text(text));
+  const [subject = ''] = row.message.trimEnd().split('\n');
+  return [terminal.text(`${shortId(row.commit)} ${subject}`)];
 }
 
 /** The lines of text, each behind its part of the drawing where there is one. */

@@ -1,7 +1,7 @@
 import type { ListRow } from '../../daemon/protocol.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
-import { humanBytes, shortDate } from '../format.js';
+import { humanBytes, shortDate } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { ADDRESS, placeOf } from '../places.js';
 

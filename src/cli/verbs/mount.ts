@@ -1,9 +1,9 @@
 import type { MountOwner } from '../../daemon/protocol.js';
 import { asTarnError } from '../../util/errors.js';
-import { ask } from '../ask.js';
+import { ask, author } from '../ask.js';
 import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
-import { shortId } from '../format.js';
+import { shortId } from '../../util/format.js';
 import { wholeNumber } from '../parse.js';
 import { refPlaceOf } from '../places.js';
 
@@ -31,6 +31,10 @@ const mount: Command = {
       value: 'MODE',
       what: 'with --write: permission bits that no file shows, in octal, as 027; else none',
     },
+    author: {
+      value: 'TEXT',
+      what: 'with --write: who commits through .tarn/commit; else $TARN_AUTHOR, else your user name',
+    },
     driver: {
       value: 'NAME',
       what: 'native (the default: the kernel protocol, at disk speed) or fuse-native (through libfuse 2)',
@@ -42,6 +46,7 @@ const mount: Command = {
   notes: [
     'Nothing is copied. Files carry extended attributes (user.tarn.repository, .ref, .commit, .path, .content) that tell where they come from, and /proc/mounts names repository and commit. The daemon serves the mount until tarn umount or tarn daemon stop. When it was killed, the next command that starts one mounts again what it had, at the same place and the same commit.',
     'With --write the mount shows the branch with what is staged on it, and whatever programs do there is staged: it survives the end of the daemon, shows in tarn status and in every other mount of the branch at once, and belongs to no commit until tarn commit.',
+    'At its root there is a directory .tarn that no listing shows: status and log read as tarn status and tarn log, and a message that is written to commit, in one go, commits what programs have changed; the write returns when that is done, and commit then reads what came of it. Lines "key: value" as the last paragraph of the message become metadata.',
   ],
   examples: [
     { command: 'tarn mount drive/golden /mnt/golden', what: 'a tag' },
@@ -87,9 +92,10 @@ function writeOf(input: Input): { write?: MountOwner } {
     uid: numberOf(input, 'uid') ?? process.getuid?.() ?? 0,
     gid: numberOf(input, 'gid') ?? process.getgid?.() ?? 0,
     umask: umaskOf(input),
+    author: input.value('author') ?? author(),
   };
   if (input.flag('write')) return { write: owner };
-  const given = ['uid', 'gid', 'umask'].find((name) => input.value(name) !== undefined);
+  const given = ['uid', 'gid', 'umask', 'author'].find((name) => input.value(name) !== undefined);
   if (given === undefined) return {};
   throw new UsageError(`--${given} needs --write`, 'a mount of a commit is shown as it is');
 }

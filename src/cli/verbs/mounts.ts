@@ -1,7 +1,7 @@
 import type { MountRow } from '../../daemon/protocol.js';
 import { askRunning } from '../ask.js';
 import type { Command } from '../command.js';
-import { shortId } from '../format.js';
+import { shortId } from '../../util/format.js';
 import { deadMounts, deadRow } from '../mounts.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 

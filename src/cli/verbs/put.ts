@@ -1,7 +1,7 @@
 import type { Command } from '../command.js';
 import { EXIT, UsageError } from '../command.js';
 import { ask } from '../ask.js';
-import { humanBytes, plural } from '../format.js';
+import { humanBytes, plural } from '../../util/format.js';
 import { branchPlaceOf } from '../places.js';
 import { resolveSources, spoolInput } from '../sources.js';
 

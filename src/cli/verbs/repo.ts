@@ -3,7 +3,7 @@ import { ask, author, confirm } from '../ask.js';
 import { settingsLines } from '../settings.js';
 import type { Command, Positional } from '../command.js';
 import { UsageError, YES_OPTION } from '../command.js';
-import { humanBytes, plural, shortDate, shortId } from '../format.js';
+import { humanBytes, plural, shortDate, shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { requireKeys, settings } from './repo-settings.js';
 

@@ -1,7 +1,7 @@
 import { ask, author, confirm } from '../ask.js';
 import type { Command } from '../command.js';
 import { UsageError, YES_OPTION } from '../command.js';
-import { shortId } from '../format.js';
+import { shortId } from '../../util/format.js';
 import { BRANCH, branchOf, refIn } from '../places.js';
 
 const reset: Command = {

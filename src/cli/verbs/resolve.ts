@@ -1,7 +1,7 @@
 import { ask } from '../ask.js';
 import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
-import { plural } from '../format.js';
+import { plural } from '../../util/format.js';
 import { BRANCH, branchOf } from '../places.js';
 import { resolveSources } from '../sources.js';
 

@@ -1,7 +1,7 @@
 import { ask, confirm } from '../ask.js';
 import type { Command } from '../command.js';
 import { UsageError, YES_OPTION } from '../command.js';
-import { plural } from '../format.js';
+import { plural } from '../../util/format.js';
 import { branchPlaceOf } from '../places.js';
 
 const rm: Command = {

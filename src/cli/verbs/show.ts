@@ -1,7 +1,7 @@
 import type { ShowResult } from '../../daemon/protocol/history.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
-import { bytesText, countsText, humanBytes, plural, shortDate } from '../format.js';
+import { bytesText, countsText, humanBytes, plural, shortDate } from '../../util/format.js';
 import { refPlaceOf } from '../places.js';
 
 const show: Command = {

@@ -1,16 +1,8 @@
+import { changeLine, leftLine, statusSummary } from '../../daemon/texts.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
-import { humanBytes, plural, shortId } from '../format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { BRANCH, branchOf } from '../places.js';
-
-const MARKS = {
-  added: 'A',
-  changed: 'M',
-  removed: 'D',
-  'type-changed': 'T',
-  'metadata-changed': 'P',
-} as const;
 
 const status: Command = {
   name: 'status',
@@ -29,30 +21,17 @@ const status: Command = {
     const { terminal } = context;
     const place = branchOf(input.positionals[0] ?? '');
     const args = { ...place, ...pageOf(input) };
+    const name = (text: string): string => terminal.name(text);
     const result = await ask(context, 'status', args, {
-      onRow: (row) =>
-        terminal.row(row, () => {
-          const size = humanBytes(row.size).padStart(10);
-          const many = row.entries === undefined ? '' : `  (${plural(row.entries, 'file')})`;
-          return `${MARKS[row.change]}  ${size}  ${terminal.name(row.path)}${many}`;
-        }),
+      onRow: (row) => terminal.row(row, () => changeLine(row, name)),
     });
-    const { added, changed, removed, more } = result;
-    const isPage = more || args.after !== undefined;
-    const on = `${place.repository}/${place.branch} at ${shortId(result.base)}`;
     for (const row of result.left ?? []) {
-      await terminal.row(
-        row,
-        () => `!  ${' '.repeat(10)}  ${terminal.name(row.path)}  (${row.why})`,
-      );
+      await terminal.row(row, () => leftLine(row, name));
     }
     await terminal.flush();
-    const isEmpty = added + changed + removed === 0;
-    if (isEmpty && !isPage) terminal.note(`nothing is staged on ${on}`);
-    else
-      terminal.note(
-        `${plural(added, 'added', 'added')}, ${changed} changed, ${removed} removed on ${on}`,
-      );
+    const { more } = result;
+    const isPage = more || args.after !== undefined;
+    terminal.note(statusSummary(result, `${place.repository}/${place.branch}`, isPage));
     if (more) terminal.note('there is more: raise --limit, or go on with --after');
   },
 };

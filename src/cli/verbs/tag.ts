@@ -3,7 +3,7 @@ import { parseTagPattern } from '../../model/name-pattern.js';
 import { ask, author, confirm } from '../ask.js';
 import type { Command, Positional } from '../command.js';
 import { YES_OPTION } from '../command.js';
-import { shortId } from '../format.js';
+import { shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { refIn } from '../places.js';
 import { changeSettings, printChange } from '../settings.js';

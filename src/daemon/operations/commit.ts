@@ -2,7 +2,9 @@ import type { CommitId } from '../../model/ids.js';
 import { parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
 import { fields, flag, listOf, text, textMap } from '../arguments.js';
+import type { Context } from '../context.js';
 import type { OperationHandler } from '../operation.js';
+import type { CommitArguments, CommitResult } from '../protocol.js';
 import { commitRow, leftRows } from '../rows.js';
 
 export const commit: OperationHandler<'commit'> = {
@@ -15,24 +17,30 @@ export const commit: OperationHandler<'commit'> = {
     author: text,
     wait: flag,
   }),
-  run: async ({ repositories, workspaces, threads, log }, args, _output, signal) => {
-    const { repository, message, metadata, author } = args;
-    const branch = parseBranchName(args.branch);
-    const keys = args.paths.map(parsePrefix);
-    const input = {
-      repository,
-      branch,
-      message,
-      author,
-      metadata,
-      ...(keys.length === 0 ? {} : { paths: keys }),
-    };
-    const { wait } = args;
-    const kept = await workspaces.stageForCommit(repository, branch, { wait, signal });
-    const work = (): Promise<CommitId> => threads.run('commit', input, { signal });
-    const id = await workspaces.following(repository, branch, work);
-    log.info('committed', { repository, branch, commit: id });
-    const row = commitRow(id, await (await repositories.open(repository)).readCommit(id));
-    return kept.length === 0 ? row : { ...row, left: leftRows(kept) };
-  },
+  run: (context, args, _output, signal) => commitStaged(context, args, signal),
 };
+
+/** @throws TarnError as Workspace.commit; nothing is lost then */
+export async function commitStaged(
+  { repositories, workspaces, threads, log }: Context,
+  args: CommitArguments,
+  signal: AbortSignal,
+): Promise<CommitResult> {
+  const { repository, message, metadata, author, wait } = args;
+  const branch = parseBranchName(args.branch);
+  const keys = args.paths.map(parsePrefix);
+  const input = {
+    repository,
+    branch,
+    message,
+    author,
+    metadata,
+    ...(keys.length === 0 ? {} : { paths: keys }),
+  };
+  const kept = await workspaces.stageForCommit(repository, branch, { wait, signal });
+  const work = (): Promise<CommitId> => threads.run('commit', input, { signal });
+  const id = await workspaces.following(repository, branch, work);
+  log.info('committed', { repository, branch, commit: id });
+  const row = commitRow(id, await (await repositories.open(repository)).readCommit(id));
+  return kept.length === 0 ? row : { ...row, left: leftRows(kept) };
+}

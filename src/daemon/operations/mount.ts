@@ -11,7 +11,7 @@ export const mount: OperationHandler<'mount'> = {
       driver: oneOf('native', 'fuse-native'),
       allowOther: flag,
     },
-    { write: (value) => fields({ uid: count, gid: count, umask: count })(value) },
+    { write: (value) => fields({ uid: count, gid: count, umask: count, author: text })(value) },
   ),
   run: (context, args, _output, signal) => mountAs(context, args, signal),
 };

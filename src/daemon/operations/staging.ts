@@ -6,7 +6,6 @@ import type { Kept } from '../../overlay/staging/edits.js';
 import type { Change } from '../../workspace/changes.js';
 import { count, fields, flag, listOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
-import type { Output } from '../output.js';
 import type { ChangeRow, StatusResult } from '../protocol/staging.js';
 import { resolveRef } from '../resolve.js';
 import { leftRows } from '../rows.js';
@@ -85,7 +84,7 @@ export const status: OperationHandler<'status'> = {
       ...(after === undefined ? {} : { after: keyFromText(after) }),
     };
     const live = await workspaces.live(repository, branch);
-    if (live !== undefined) return { branch, ...(await liveStatus(live, page, output, signal)) };
+    if (live !== undefined) return liveStatus(live, page, (row) => output.row(row), signal);
     const input = { repository, branch, ...page };
     const end = await streamJob(threads, 'status', input, { output, signal, row: rowOf });
     return { branch, ...end };
@@ -93,21 +92,22 @@ export const status: OperationHandler<'status'> = {
 };
 
 /** With what programs have changed through mounts, which is not staged for that. */
-async function liveStatus(
+export async function liveStatus(
   live: LiveWorkspace,
   page: { readonly limit?: number; readonly after?: Key },
-  output: Output<ChangeRow>,
+  take: (row: ChangeRow) => Promise<void> | void,
   signal: AbortSignal,
-): Promise<Omit<StatusResult, 'branch'>> {
+): Promise<StatusResult> {
   await live.refresh(signal);
   const kept: Kept[] = [];
   const end = await live.list({ ...page, signal }, async (rows) => {
     for (const row of rows) {
       if (row.is === 'kept') kept.push({ path: row.path, reason: row.reason, why: row.why });
-      else await output.row(changeRow(row));
+      else await take(changeRow(row));
     }
   });
-  return kept.length === 0 ? end : { ...end, left: leftRows(kept) };
+  const result = { branch: live.branch, ...end };
+  return kept.length === 0 ? result : { ...result, left: leftRows(kept) };
 }
 
 function changeRow({ path, change, entries, size, sizeBefore }: Change): ChangeRow {

@@ -102,6 +102,7 @@ export interface NativeSession {
     verified: boolean,
     stagedFd: number,
     mapFd: number,
+    direct: boolean,
   ): number;
   /** Gives a WRITE the page it asked for (OP.need), which then goes on. As reply. */
   fill(unique: number, bytes: Uint8Array, length: number): number;

@@ -59,6 +59,7 @@ export class Opens {
       backing?.verified ?? false,
       staged?.fd ?? -1,
       partial?.mapFd ?? -1,
+      opened.isDirect ?? false,
     );
     if (error !== 0) this.#handles.close(handle);
     return this.#answers.sent(error);

@@ -34,7 +34,6 @@ export async function openBucket(
   options: OpenBucketOptions = {},
 ): Promise<BucketStore> {
   const prefix = namespaceOf(url);
-  throwIfAborted(options.signal);
   const metrics = new BucketMetrics();
   const bucket = guarded(
     await rawBucket({ ...url, prefix }),
@@ -47,6 +46,19 @@ export async function openBucket(
     metrics,
     ...(directory === undefined ? {} : { directory }),
   });
+}
+
+/**
+ * The bucket's own requests, for what is no object of a repository. Asks nothing yet.
+ * @throws as openBucket, but for the prefix, of which only messages tell
+ */
+export async function connect(
+  url: BucketUrl,
+  metrics: BucketMetrics,
+  { timeoutMs = TIMEOUT_MS, signal }: OpenBucketOptions = {},
+): Promise<Bucket> {
+  throwIfAborted(signal);
+  return guarded(await rawBucket(url), metrics, timeoutMs);
 }
 
 /** Each request counted and bounded, each call repeated where that helps, so many calls at once as help. */

@@ -16,7 +16,7 @@ export interface BucketUrl {
   readonly kind: BucketKind;
   /** The container, in Azure. */
   readonly bucket: string;
-  /** Decoded, as keys have it: no `/` at the start, one at the end where it was written so. */
+  /** Decoded: the beginning of keys as the bucket has them, with each `/` that was written. */
   readonly prefix: string;
   readonly options: BucketOptions;
 }
@@ -137,7 +137,6 @@ function bucketUrl(kind: BucketKind, rest: string, text: string): BucketUrl {
   if (bucket.includes('@')) throw wrong(text, 'credentials do not belong into it', CHAIN_HINT);
   if (!BUCKET.test(bucket)) throw wrong(text, `'${printable(bucket)}' is not a bucket's name`);
   const prefix = decoded(components.join('/'), text);
-  if (prefix.startsWith('/')) throw wrong(text, "its prefix starts with '/'");
   if (Buffer.byteLength(prefix) > PREFIX_BYTES_MAX) {
     throw wrong(text, `its prefix is longer than ${PREFIX_BYTES_MAX} bytes`);
   }

@@ -8,6 +8,7 @@ describe('the URL of a place to store', () => {
     ['/srv/tarn/', { kind: 'local', directory: '/srv/tarn' }],
     ['file:///srv/a b', { kind: 'local', directory: '/srv/a b' }],
     ['s3://fleet-logs', { kind: 's3', bucket: 'fleet-logs', prefix: '', options: {} }],
+    ['s3://b//x', { kind: 's3', bucket: 'b', prefix: '/x', options: {} }],
     ['gs://b/a//b/', { kind: 'gs', bucket: 'b', prefix: 'a//b/', options: {} }],
     [
       's3://fleet-logs/tarn?region=eu-central-1&endpoint=http://127.0.0.1:9000/&path-style=false',
@@ -43,7 +44,7 @@ describe('the URL of a place to store', () => {
     const url = fc.record({
       kind: fc.constant('s3' as const),
       bucket: fc.stringMatching(/^[a-z0-9][a-z0-9.-]{1,20}$/),
-      prefix: text.filter((prefix) => !prefix.startsWith('/') && prefix.isWellFormed()),
+      prefix: text.filter((prefix) => prefix.isWellFormed()),
       options: fc.record(
         {
           profile: text.filter((profile) => profile.isWellFormed()),
@@ -71,7 +72,6 @@ describe('the URL of a place to store', () => {
     ['s3://', /'' is not a bucket's name/],
     ['s3:///x', /'' is not a bucket's name/],
     ['s3://a b/x', /'a b' is not a bucket's name/],
-    ['s3://b//x', /prefix starts with '\/'/],
     ['s3://b/100%', /'%' in it is written %25/],
     ['s3://b/#1', /'#' in it is written %23/],
     [`s3://b/${'ä'.repeat(513)}`, /longer than 1024 bytes/],

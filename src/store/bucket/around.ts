@@ -60,6 +60,10 @@ export function aroundBucket(inner: Bucket, around: Around): Bucket {
       );
       return aroundParts(parts, key, around);
     },
+    keepsVersions: (given) =>
+      around(call('list', '', given), (signal) => inner.keepsVersions(signal)),
+    versionsOf: (key, given) =>
+      around(call('list', key, given), (signal) => inner.versionsOf(key, signal)),
     close: () => inner.close(),
   };
 }

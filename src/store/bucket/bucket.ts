@@ -27,6 +27,12 @@ export interface Bucket {
   /** Begins an object of `size` bytes that is sent in parts; it is there once that is completed. */
   startParts(key: string, size: number, options: BucketPut): Promise<BucketParts>;
 
+  /** Whether overwritten and deleted objects are kept as versions; undefined when it does not tell. */
+  keepsVersions(signal?: AbortSignal): Promise<boolean | undefined>;
+
+  /** All versions of one object that are there, the present one too, newest first. */
+  versionsOf(key: string, signal?: AbortSignal): Promise<readonly BucketObject[]>;
+
   close(): void;
 }
 

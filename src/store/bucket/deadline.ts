@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { throwIfAborted } from '../../util/abort.js';
 import { TarnError } from '../../util/errors.js';
 import type { Around, BucketCall } from './around.js';
@@ -46,6 +47,8 @@ export async function within<T>(
   const onAbort = (): void =>
     finish(new TarnError('aborted', 'interrupted before it was done', { cause: signal?.reason }));
   const timer = setTimeout(() => finish(overdue()), limitMs);
+  // As many as there are calls with this signal: each takes its own away again.
+  if (signal !== undefined) setMaxListeners(0, signal);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     const running = run(stop.signal);

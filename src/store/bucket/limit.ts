@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { TarnError } from '../../util/errors.js';
 import type { Around } from './around.js';
 import { SOCKETS_MAX } from './agents.js';
@@ -59,6 +60,7 @@ export class RequestLimit {
       };
       if (signal?.aborted === true) stop();
       else {
+        if (signal !== undefined) setMaxListeners(0, signal);
         signal?.addEventListener('abort', stop, { once: true });
         this.#waiting.add(go);
       }

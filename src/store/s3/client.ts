@@ -6,6 +6,9 @@ import { asTarnError, TarnError } from '../../util/errors.js';
 import type { BucketOptions } from '../storage-url.js';
 import { agentsFor } from '../bucket/agents.js';
 
+// The SDK's versions are held by the lock file: what its later ones need is no news to users.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+
 /** Region that servers which have none are asked in. */
 const REGION_OF_NONE = 'us-east-1';
 const SSE_C_KEY_BYTES = 32;

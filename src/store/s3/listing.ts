@@ -70,6 +70,27 @@ export async function listVersions(
   };
 }
 
+/** As far as the first page of them tells. */
+export async function objectVersions(
+  client: S3Client,
+  bucket: string,
+  key: string,
+  payer: Payer,
+  signal: AbortSignal | undefined,
+): Promise<BucketObject[]> {
+  const command = new ListObjectVersionsCommand({
+    Bucket: bucket,
+    Prefix: key,
+    EncodingType: 'url',
+    ...(payer === undefined ? {} : { RequestPayer: payer }),
+  });
+  const output = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
+  const read = output.EncodingType === 'url' ? urlDecoded : asItIs;
+  return (output.Versions ?? [])
+    .map((item) => objectOf(item, read))
+    .filter((found) => found.key === key);
+}
+
 function markersOf(next: string): [string, string] {
   return JSON.parse(next) as [string, string];
 }

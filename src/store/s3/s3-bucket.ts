@@ -28,7 +28,7 @@ import type { BucketUrl } from '../storage-url.js';
 import type { S3Settings } from './client.js';
 import { s3Client, s3Settings } from './client.js';
 import { s3Fault } from './faults.js';
-import { listPage, listVersions } from './listing.js';
+import { listPage, listVersions, objectVersions } from './listing.js';
 import { startS3Parts } from './parts.js';
 import { conditions, etagOf, quoted, sending, statusOf, writerMetadata } from './request.js';
 
@@ -147,13 +147,25 @@ export class S3Bucket implements Bucket {
     return startS3Parts(place, key, size, options);
   }
 
-  async versioning(signal?: AbortSignal): Promise<boolean> {
+  async keepsVersions(signal?: AbortSignal): Promise<boolean | undefined> {
     try {
       const command = new GetBucketVersioningCommand({ Bucket: this.#bucket });
       const { Status } = await this.#client.send(command, sending(signal));
       return Status === 'Enabled';
     } catch (error) {
-      throw s3Fault(error, this.#named.doing('asking for versioning'));
+      const fault = s3Fault(error, this.#named.doing('asking for versioning'));
+      // Many may read objects and not ask this, and some servers do not know it.
+      if (fault.kind === 'denied' || fault.kind === 'unsupported') return undefined;
+      throw fault;
+    }
+  }
+
+  async versionsOf(key: string, signal?: AbortSignal): Promise<readonly BucketObject[]> {
+    try {
+      const payer = this.#settings.read.RequestPayer;
+      return await objectVersions(this.#client, this.#bucket, key, payer, signal);
+    } catch (error) {
+      throw s3Fault(error, this.#named.doing('listing versions of', key));
     }
   }
 

@@ -1,7 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import type { VerifiedStamps } from '../repo/content-stamps.js';
 import { Repository } from '../repo/repository.js';
-import { deleteStorage, storageDirectory } from '../repo/storage.js';
+import { canonicalStorage, deleteStorage, storagePlace } from '../repo/storage.js';
+import { formatStorageUrl } from '../store/storage-url.js';
 import type { NodeCache } from '../tree/nodes.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { Home, KnownRepository } from '../workspace/home.js';
@@ -55,7 +56,9 @@ export class Repositories {
    * @throws TarnError exists, unsupported, invalid, denied, no-space, io
    */
   async create(name: string, storage: string | undefined, by: string): Promise<KnownRepository> {
-    const known = { name, storage: storage ?? this.#home.defaultStorage(name) };
+    const place =
+      storage === undefined ? this.#home.defaultStorage(name) : canonicalStorage(storage);
+    const known = { name, storage: place };
     this.#checkFree(name);
     const made = await Repository.create(name, known.storage, by, this.#shared).catch(
       async (error: unknown) => {
@@ -78,14 +81,15 @@ export class Repositories {
   async add(name: string, storage: string): Promise<KnownRepository> {
     this.#checkFree(name);
     await (await Repository.open(name, storage, this.#shared)).close();
-    const place = await realpath(storageDirectory(storage));
+    const place = await realPlace(storage);
     for (const other of this.list()) {
-      if ((await realPlace(other.storage)) !== place) continue;
+      if ((await realPlace(other.storage).catch(() => undefined)) !== place) continue;
       throw new TarnError('exists', `'${place}' is known already, as '${other.name}'`, {
         hint: `use it by that name, as in 'tarn ls ${other.name}/main'`,
       });
     }
-    const known = { name, storage: place };
+    const { kind } = storagePlace(storage);
+    const known = { name, storage: kind === 'local' ? place : canonicalStorage(storage) };
     this.#home.addRepository(known);
     return known;
   }
@@ -142,7 +146,11 @@ export class Repositories {
   }
 }
 
-/** The directory by its real name; undefined when it is not there. */
-async function realPlace(storage: string): Promise<string | undefined> {
-  return realpath(storageDirectory(storage)).catch(() => undefined);
+/** What tells places apart: a directory by its real name, which must be there, or part of a service. */
+async function realPlace(storage: string): Promise<string> {
+  const place = storagePlace(storage);
+  if (place.kind === 'local') return realpath(place.directory);
+  const { endpoint, account } = place.options;
+  const service = { ...(endpoint && { endpoint }), ...(account && { account }) };
+  return formatStorageUrl({ ...place, options: service });
 }

@@ -22,6 +22,18 @@ export function commitPrefix(digits: string): string {
 export const PACKS_PREFIX = 'packs/';
 export const TREES_PREFIX = 'trees/';
 
+/** All that there is beside REPOSITORY_KEY. */
+export const STORED_PREFIXES = [
+  'refs/',
+  'past/',
+  'commits/',
+  TREES_PREFIX,
+  'settings/',
+  PACKS_PREFIX,
+  'manifests/',
+  'files/',
+] as const;
+
 function sharded(kind: string, hash: Hash): string {
   return `${kind}/${hash.slice(0, 2)}/${hash}`;
 }

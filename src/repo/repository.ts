@@ -22,19 +22,17 @@ import { createRef, deleteRef, renameBranch, resetBranch } from './refs.js';
 import type { Resolved } from './resolve.js';
 import { resolve } from './resolve.js';
 import { SettingsStore } from './settings-store.js';
-import type { Storage } from './storage.js';
+import type { Storage, StorageOptions } from './storage.js';
 import { createStorage, markComplete, openStorage } from './storage.js';
 import { TreePackStore } from './tree-packs.js';
 import type { FrozenView, ViewSource } from './view.js';
 
-export interface RepositoryOptions {
+export interface RepositoryOptions extends StorageOptions {
   /** Shared by the repositories of a process; without it each has a small one of its own. */
   readonly nodeCache?: NodeCache;
   readonly stamps?: VerifiedStamps;
   /** Keeps on this machine what is read of a bucket. */
   readonly objectCache?: ObjectCache;
-  /** Reads hold up the thread until they are done, which is faster: never on an event loop. */
-  readonly blocking?: boolean;
 }
 
 const OWN_CACHE_BYTES = 16_777_216;
@@ -65,7 +63,7 @@ export class Repository {
   /**
    * Makes a repository with a branch `main` that has an empty first commit. One whose creation was
    * interrupted is completed.
-   * @param storage an absolute directory or a file:// URL
+   * @param storage an absolute directory, a file:// URL or that of a bucket
    * @param by author of the first commit
    * @throws TarnError exists, unsupported, invalid, denied, no-space, io
    */
@@ -75,7 +73,7 @@ export class Repository {
     by: string,
     options: RepositoryOptions = {},
   ): Promise<Repository> {
-    const repository = new Repository(name, await createStorage(storage), options);
+    const repository = new Repository(name, await createStorage(storage, options), options);
     try {
       const { id: tree } = await buildTree(repository.nodes, []);
       const atMs = Date.now();

@@ -12,3 +12,15 @@ export function andThen<T, U>(
 ): MaybePromise<U> {
   return isPromise(value) ? value.then(next) : next(value);
 }
+
+/** The items in order, up to `size` of them at a time. */
+export async function* inGroups<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let group: T[] = [];
+  for await (const item of items) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
+}

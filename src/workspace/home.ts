@@ -10,7 +10,7 @@ const SCHEMA: DurableSchema = {
   applicationId: 0x7461726d,
   version: 1,
   checkedOnOpening: true,
-  hint: "restore this file from a copy; or delete it and make each repository known again with 'tarn repo add NAME --storage DIR' (the default DIR is repositories/NAME beside this file): none of their contents are in it",
+  hint: "restore this file from a copy; or delete it and make each repository known again with 'tarn repo add PLACE' (the default place is repositories/NAME beside this file): none of their contents are in it",
   tables: `
     CREATE TABLE repositories (
       name TEXT PRIMARY KEY,

@@ -68,13 +68,30 @@ describe('repo add', () => {
     const damaged = await shell.tarn(['repo', 'list']);
     expect(damaged.code).toBe(1);
     expect(damaged.stderr).toContain('repositories.db');
-    expect(damaged.stderr).toContain('tarn repo add NAME --storage DIR');
+    expect(damaged.stderr).toContain('tarn repo add PLACE');
     for (const suffix of ['', '-wal', '-shm']) {
       await rm(shell.path('home', `repositories.db${suffix}`), { force: true });
     }
     const added = await shell.json('repo', 'add', 'drive', '--storage', storage);
     expect(added).toEqual({ name: 'drive', storage });
     expect(await shell.must('cat', `drive/main/${LABELS}`)).toBe('staged');
+  });
+
+  it('calls a repository by the last part of its place, or as it is told', async () => {
+    const other = await Shell.open();
+    try {
+      const called = await other.json<{ name: string }>('repo', 'add', storage, '--name', 'mine');
+      expect(called.name).toBe('mine');
+      const again = await other.tarn(['repo', 'add', storage]);
+      expect(again.stderr).toContain("is known already, as 'mine'");
+      const optioned = await other.tarn(['repo', 'add', storage, '--region', 'eu-central-1']);
+      expect(optioned.code).toBe(2);
+      expect(optioned.stderr).toContain('--region goes with the URL of a bucket');
+      const twice = await other.tarn(['repo', 'add', 'a', '--storage', storage, '--name', 'b']);
+      expect(twice.code).toBe(2);
+    } finally {
+      await other.dispose();
+    }
   });
 
   it('refuses what is no repository, a taken name, and to guess where', async () => {
@@ -86,7 +103,7 @@ describe('repo add', () => {
     expect(taken.stderr).toContain("there is a repository 'drive' already");
     const nowhere = await shell.tarn(['repo', 'add', 'labels']);
     expect(nowhere.code).toBe(2);
-    expect(nowhere.stderr).toContain('--storage is missing');
+    expect(nowhere.stderr).toContain('is not a place');
   });
 });
 

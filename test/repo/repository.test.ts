@@ -94,10 +94,6 @@ describe('creating a repository', () => {
     await expect(create()).rejects.toMatchObject(failure('exists', 'repository already'));
   });
 
-  it.each(['s3://bucket/x', 'gs://bucket', 'az://x'])('says that %s comes later', async (url) => {
-    await expect(create(url)).rejects.toMatchObject(failure('unsupported', url.slice(0, 5)));
-  });
-
   it('refuses a relative path and a file', async () => {
     await expect(create('drive')).rejects.toMatchObject(failure('invalid', 'absolute'));
     writeFileSync(storage, '');

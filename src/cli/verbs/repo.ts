@@ -1,10 +1,10 @@
-import { resolve } from 'node:path';
 import { ask, author, confirm } from '../ask.js';
 import { settingsLines } from '../settings.js';
-import type { Command, Positional } from '../command.js';
+import type { Command, Input, Positional } from '../command.js';
 import { UsageError, YES_OPTION } from '../command.js';
 import { humanBytes, plural, shortDate, shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
+import { BUCKET_OPTIONS, isUrl, nameFor, storageOf } from '../storage.js';
 import { requireKeys, settings } from './repo-settings.js';
 
 const NAME: Positional = {
@@ -12,7 +12,8 @@ const NAME: Positional = {
   what: "1 to 63 lower-case letters, digits and '-', as drive",
 };
 
-const ADD_HINT = "name its directory: 'tarn repo add drive --storage /data/drive'";
+const ADD_HINT =
+  "name where it lies: 'tarn repo add s3://fleet-logs/drive' or 'tarn repo add /data/drive'";
 
 const create: Command = {
   name: 'repo create',
@@ -21,12 +22,20 @@ const create: Command = {
   options: {
     storage: {
       value: 'URL',
-      what: 'a directory (or file:// URL) that is empty or does not exist yet; the default lies in the home directory',
+      what: 'a directory (or file:// URL) that is empty or does not exist yet, or s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; the default lies in the home directory',
     },
+    ...BUCKET_OPTIONS,
   },
+  notes: [
+    "Credentials of a bucket are found as the cloud's own tools find them, and never stored. Other options of the URL are in docs/buckets.md.",
+  ],
   examples: [
     { command: 'tarn repo create drive', what: 'in the home directory' },
     { command: 'tarn repo create drive --storage /data/drive', what: 'on another disk' },
+    {
+      command: 'tarn repo create drive --storage s3://fleet-logs/drive --region eu-central-1',
+      what: 'in a bucket, where other machines find it',
+    },
   ],
   async run(input, context) {
     const [name = ''] = input.positionals;
@@ -34,7 +43,7 @@ const create: Command = {
     const made = await ask(context, 'repo.create', {
       name,
       by: author(),
-      ...(storage === undefined ? {} : { storage: absoluteStorage(storage) }),
+      ...(storage === undefined ? {} : { storage: storageOf(storage, input) }),
     });
     await context.terminal.result(made, `created repository '${made.name}' in ${made.storage}`);
   },
@@ -43,29 +52,53 @@ const create: Command = {
 const add: Command = {
   name: 'repo add',
   summary: 'Make a repository known to this home directory that exists already',
-  positionals: [NAME],
+  positionals: [
+    {
+      name: 'PLACE',
+      what: "the repository's directory, or URL; its last part becomes the name here. With --storage, the name",
+    },
+  ],
   options: {
-    storage: { value: 'URL', what: "the repository's directory, or file:// URL (required)" },
+    name: { value: 'NAME', what: 'what it is called here' },
+    storage: { value: 'URL', what: "the repository's directory, or URL, when PLACE is the name" },
+    ...BUCKET_OPTIONS,
   },
   notes: [
-    'Nothing is copied or changed. What was staged under NAME in this home directory is staged again.',
+    'Nothing is copied or changed. What was staged under the name in this home directory is staged again.',
   ],
   examples: [
     {
-      command: 'tarn repo add drive --storage /data/drive',
+      command: 'tarn repo add s3://fleet-logs/drive --region eu-central-1',
+      what: 'what another machine made in a bucket, as drive',
+    },
+    {
+      command: 'tarn repo add /data/drive --name old-drive',
       what: 'as on another machine of the same disk, or after the list of repositories was lost',
     },
   ],
   async run(input, context) {
-    const [name = ''] = input.positionals;
-    const storage = input.value('storage');
-    if (storage === undefined) {
-      throw new UsageError('--storage is missing: where the repository lies', ADD_HINT);
-    }
-    const added = await ask(context, 'repo.add', { name, storage: absoluteStorage(storage) });
+    const { name, place } = addedPlace(input);
+    const added = await ask(context, 'repo.add', { name, storage: storageOf(place, input) });
     await context.terminal.result(added, `added repository '${added.name}' in ${added.storage}`);
   },
 };
+
+/** @throws UsageError when the place or the name is missing, or given twice */
+function addedPlace(input: Input): { name: string; place: string } {
+  const [first = ''] = input.positionals;
+  const storage = input.value('storage');
+  const name = input.value('name');
+  if (storage !== undefined) {
+    if (name === undefined) return { name: first, place: storage };
+    throw new UsageError('with --storage, the name is given in place of PLACE', ADD_HINT);
+  }
+  if (!isUrl(first) && !first.includes('/') && !first.startsWith('.')) {
+    throw new UsageError(`'${first}' is not a place: where the repository lies`, ADD_HINT);
+  }
+  const called = name ?? nameFor(first);
+  if (called !== undefined) return { name: called, place: first };
+  throw new UsageError(`'${first}' has no part that can be a name`, 'give one with --name');
+}
 
 const list: Command = {
   name: 'repo list',
@@ -136,11 +169,6 @@ const remove: Command = {
     await context.terminal.result(gone, `deleted repository '${name}'`);
   },
 };
-
-/** A directory is named from where the user stands; the daemon stands elsewhere. */
-function absoluteStorage(storage: string): string {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(storage) ? storage : resolve(storage);
-}
 
 export const commands: readonly Command[] = [
   create,

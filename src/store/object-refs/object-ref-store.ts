@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { throwIfAborted } from '../../util/abort.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
+import { inGroups } from '../../util/async.js';
 import { isKey } from '../keys.js';
 import type { ObjectInfo, ObjectStore } from '../object-store.js';
 import type {
@@ -385,17 +386,6 @@ async function firstOfKind(
 ): Promise<StoredChange | undefined> {
   for await (const change of changes) if (change.kind === kind) return change;
   return undefined;
-}
-
-async function* inGroups<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
-  let group: T[] = [];
-  for await (const item of items) {
-    group.push(item);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0) yield group;
 }
 
 function restless(name: string): TarnError {

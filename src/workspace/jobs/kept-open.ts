@@ -94,9 +94,13 @@ class Kept {
 
   async contentIndex(signal: AbortSignal): Promise<SqliteContentIndex> {
     this.#index ??= new SqliteContentIndex(this.#indexFile);
+    const { objects } = this.opened.repository;
+    // A bucket is not listed before files are put: what others stored there is found by its own name,
+    // and small contents that are equal to some of theirs are stored once more.
+    if (objects.localPath === undefined) return this.#index;
     const nowMs = performance.now();
     if (nowMs - this.#refreshedMs >= REFRESH_MS) {
-      await refreshContentIndex(this.opened.repository.objects, this.#index, signal);
+      await refreshContentIndex(objects, this.#index, signal);
       this.#refreshedMs = nowMs;
     }
     return this.#index;

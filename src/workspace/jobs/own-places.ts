@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { storageDirectory } from '../../repo/storage.js';
+import { storagePlace } from '../../repo/storage.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { Home } from '../home.js';
 import { SPOOL_DIRECTORY } from '../home-path.js';
@@ -18,7 +18,10 @@ export class OwnPlaces {
   readonly #spool: DiskPath;
 
   constructor(home: Home) {
-    const storages = home.repositories().map(({ storage }) => storageDirectory(storage));
+    const storages = home.repositories().flatMap(({ storage }) => {
+      const place = storagePlace(storage);
+      return place.kind === 'local' ? [place.directory] : [];
+    });
     this.directories = new Set([home.path, ...storages].map(realPathIfThere));
     this.#spool = `${realPathIfThere(home.path)}/${SPOOL_DIRECTORY}` as DiskPath;
   }

@@ -6,8 +6,8 @@ import { asTarnError, TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
 import { inGroups } from '../util/async.js';
 import { REPOSITORY_KEY, STORED_PREFIXES } from './layout.js';
+import type { OpenBucket, Storage } from './storage-format.js';
 import { checkFormat, DELETED_KEY, encodeFormat } from './storage-format.js';
-import type { OpenBucket, Storage } from './storage.js';
 
 /** What an interrupted create may have left, and at most so many objects of it. */
 const UNFINISHED = ['trees/', 'commits/', 'refs/'];

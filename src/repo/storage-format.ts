@@ -1,4 +1,15 @@
+import type { ObjectStore } from '../store/object-store.js';
+import type { RefStore } from '../store/ref-store.js';
+import type { BucketUrl } from '../store/storage-url.js';
 import { TarnError } from '../util/errors.js';
+
+/** Where a repository lives: its objects and its refs. */
+export interface Storage {
+  readonly objects: ObjectStore;
+  readonly refs: RefStore;
+}
+
+export type OpenBucket = (url: BucketUrl) => Promise<ObjectStore>;
 
 /** What REPOSITORY_KEY holds: that a namespace is a repository, and in which format. */
 

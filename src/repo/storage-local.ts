@@ -5,8 +5,8 @@ import { LocalRefStore, REFS_FILE } from '../store/local/refs.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
 import { REPOSITORY_KEY } from './layout.js';
+import type { Storage } from './storage-format.js';
 import { checkFormat, DELETED_KEY } from './storage-format.js';
-import type { Storage } from './storage.js';
 
 /** What an interrupted create may have left. */
 const UNFINISHED = new Set([

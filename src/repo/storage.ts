@@ -2,23 +2,15 @@ import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ObjectStore } from '../store/object-store.js';
 import { openBucket } from '../store/open-bucket.js';
-import type { RefStore } from '../store/ref-store.js';
-import type { BucketUrl, StorageUrl } from '../store/storage-url.js';
+import type { StorageUrl } from '../store/storage-url.js';
 import { formatStorageUrl, parseStorageUrl } from '../store/storage-url.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
 import { REPOSITORY_KEY } from './layout.js';
 import { createBucket, deleteBucket, openBucketStorage } from './storage-bucket.js';
+import type { OpenBucket, Storage } from './storage-format.js';
 import { encodeFormat } from './storage-format.js';
 import { createLocal, deleteLocal, openLocal } from './storage-local.js';
-
-/** Where a repository lives: its objects and its refs. */
-export interface Storage {
-  readonly objects: ObjectStore;
-  readonly refs: RefStore;
-}
-
-export type OpenBucket = (url: BucketUrl) => Promise<ObjectStore>;
 
 export interface StorageOptions {
   /**

@@ -196,7 +196,7 @@ void Session::Handle(const Request& request, ReadBuffer* data) {
     case wire::kForget:
     case wire::kBatchForget:
       // What never changes computes its inode numbers, so there is nothing to forget.
-      if (options_.writable) Enqueue(request);
+      if (options_.holds) Enqueue(request);
       return;
     case wire::kNotifyReply:
       return;
@@ -282,13 +282,13 @@ uint64_t Session::Wanted() const {
   // READDIRPLUS_AUTO is left out: it made a cold scan several times slower.
   uint64_t wanted = wire::kAsyncRead | wire::kDoReaddirplus | wire::kAsyncDio |
                     wire::kParallelDirops | wire::kMaxPages | wire::kInitExt;
-  if (options_.frozen || options_.writable) wanted |= wire::kCacheSymlinks;
+  if (options_.frozen || options_.holds) wanted |= wire::kCacheSymlinks;
   // Not WRITEBACK_CACHE, with which the kernel takes no backing files; and none of the locks, which
   // it then keeps by itself.
   if (options_.writable) {
-    wanted |= wire::kAtomicOTrunc | wire::kBigWrites | wire::kHandleKillprivV2 |
-              wire::kHasExpireOnly;
+    wanted |= wire::kAtomicOTrunc | wire::kBigWrites | wire::kHandleKillprivV2;
   }
+  if (!options_.frozen && options_.holds) wanted |= wire::kHasExpireOnly;
   if (options_.passthrough) wanted |= wire::kPassthrough;
   return wanted;
 }

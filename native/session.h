@@ -29,6 +29,8 @@ struct SessionOptions {
   unsigned threads = 2;
   // What is shown never changes.
   bool frozen = false;
+  // What the kernel forgets is passed on; unless it is frozen, the kernel is told of changes.
+  bool holds = false;
   // It may be written; otherwise all that writes gets EROFS.
   bool writable = false;
   // Ask the kernel for passthrough.

@@ -79,6 +79,7 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info)
   options.device = given.Get("device").As<Napi::Number>().Int32Value();
   options.threads = given.Get("threads").As<Napi::Number>().Uint32Value();
   options.frozen = given.Get("frozen").As<Napi::Boolean>().Value();
+  options.holds = given.Get("holds").As<Napi::Boolean>().Value();
   options.writable = given.Get("writable").As<Napi::Boolean>().Value();
   options.passthrough = given.Get("passthrough").As<Napi::Boolean>().Value();
 

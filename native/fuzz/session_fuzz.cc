@@ -126,6 +126,7 @@ void RunSession(uint64_t seed, uint64_t requests, bool kernel_ends, bool writabl
   options.device = pair[1];
   options.threads = 3;
   options.frozen = !writable;
+  options.holds = writable;
   options.writable = writable;
   options.passthrough = true;
   Session session(options, [] {});

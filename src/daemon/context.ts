@@ -1,6 +1,7 @@
 import type { Home } from '../workspace/home.js';
 import type { JobThreads } from '../workspace/jobs/threads.js';
 import type { DaemonJobs } from './jobs.js';
+import type { FollowedBranches } from './followed-branches.js';
 import type { Log } from './log.js';
 import type { MountTable } from './mount-table.js';
 import type { DaemonPaths } from './paths.js';
@@ -14,6 +15,8 @@ export interface Context {
   readonly log: Log;
   readonly repositories: Repositories;
   readonly mounts: MountTable;
+  /** What read-only mounts of branches show. */
+  readonly followed: FollowedBranches;
   /** What programs change through mounts. */
   readonly workspaces: Workspaces;
   /** Where work runs that the event loop, which answers the mounts, must not wait for. */

@@ -6,6 +6,7 @@ import { NodeCache } from '../tree/nodes.js';
 import { Home, lockHome } from '../workspace/home.js';
 import { JobThreads } from '../workspace/jobs/threads.js';
 import type { Context } from './context.js';
+import { FollowedBranches } from './followed-branches.js';
 import { DAEMON_JOBS } from './jobs.js';
 import { Log } from './log.js';
 import { MountTable } from './mount-table.js';
@@ -60,7 +61,9 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const repositories = new Repositories(home, shared);
   const mounts = new MountTable(paths.mounts, log);
   const threads = new JobThreads(paths.home, DAEMON_JOBS);
-  const workspaces = new Workspaces({ home, repositories, threads, log, calls: fileCalls });
+  const followed = new FollowedBranches(repositories, log);
+  const parts = { home, repositories, threads, log, followed };
+  const workspaces = new Workspaces({ ...parts, calls: fileCalls });
   const lost = await mounts.clearDead();
 
   let resolveStopped = (): void => undefined;
@@ -89,13 +92,10 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
     }
   };
   const context: Context = {
+    ...parts,
     paths,
-    home,
-    log,
-    repositories,
     mounts,
     workspaces,
-    threads,
     startedMs: Date.now(),
     stop: (keep) => {
       stopping ??= stop(keep).finally(resolveStopped);

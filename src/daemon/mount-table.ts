@@ -8,12 +8,13 @@ import type { MountArguments, MountRow } from './protocol.js';
 
 interface Live {
   readonly row: MountRow;
+  readonly shown: () => Shown;
   readonly args: MountArguments;
   readonly mounted: Mounted;
 }
 
-/** What a mount shows. */
-type Shown = Pick<MountRow, 'repository' | 'ref' | 'commit'>;
+/** What a mount shows at the moment. */
+export type Shown = Pick<MountRow, 'repository' | 'ref' | 'commit' | 'follow' | 'gone'>;
 
 /** How long a mount in use may keep a stopping daemon waiting. */
 const STOP_GRACE_MS = 2_000;
@@ -35,8 +36,9 @@ export class MountTable {
   }
 
   rows(): MountRow[] {
-    return [...this.#live.values()].map(({ row, mounted }) => ({
+    return [...this.#live.values()].map(({ row, shown, mounted }) => ({
       ...row,
+      ...shown(),
       features: mounted.features,
     }));
   }
@@ -51,7 +53,7 @@ export class MountTable {
    */
   async mount(
     filesystem: Filesystem,
-    shown: Shown,
+    shown: () => Shown,
     args: MountArguments,
     onEnded: () => void = () => undefined,
   ): Promise<MountRow> {
@@ -86,7 +88,7 @@ export class MountTable {
     }
     await live.mounted.unmount({ force });
     await live.mounted.ended;
-    return live.row;
+    return { ...live.row, ...live.shown() };
   }
 
   /** Waits a while for mounts in use, then detaches them. */
@@ -121,17 +123,17 @@ export class MountTable {
     this.#remember();
   }
 
-  #add(shown: Shown, args: MountArguments, mounted: Mounted, onEnded: () => void): MountRow {
+  #add(shown: () => Shown, args: MountArguments, mounted: Mounted, onEnded: () => void): MountRow {
     const { directory } = args;
     const row: MountRow = {
       directory,
-      ...shown,
+      ...shown(),
       driver: args.driver,
       state: 'mounted',
       ...(args.write === undefined ? {} : { write: true }),
       since: new Date().toISOString(),
     };
-    this.#live.set(directory, { row, args, mounted });
+    this.#live.set(directory, { row, shown, args, mounted });
     void mounted.ended.then(() => {
       this.#live.delete(directory);
       this.#remember();

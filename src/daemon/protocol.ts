@@ -153,6 +153,8 @@ export interface MountArguments {
   readonly allowOther: boolean;
   /** Programs may change the branch; without it the mount shows a commit. */
   readonly write?: MountOwner;
+  /** The mount shows each new commit of the branch, and cannot be written. */
+  readonly follow?: boolean;
 }
 
 /** What a mount that can be written shows where the branch says nothing. */
@@ -232,6 +234,10 @@ export interface MountRow {
   readonly state: 'mounted' | 'dead';
   /** Programs may change it. */
   readonly write?: true;
+  /** It shows the newest commit of the branch. */
+  readonly follow?: true;
+  /** The branch that it followed was deleted or renamed: it stays at the last commit. */
+  readonly gone?: true;
   readonly since?: string;
   readonly features?: Readonly<Record<string, string | number | boolean>>;
 }

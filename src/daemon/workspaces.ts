@@ -7,6 +7,7 @@ import type { Kept } from '../overlay/staging/edits.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { Home } from '../workspace/home.js';
 import type { JobThreads } from '../workspace/jobs/threads.js';
+import type { FollowedBranches } from './followed-branches.js';
 import type { DaemonJobs } from './jobs.js';
 import type { Log } from './log.js';
 import type { Repositories } from './repositories.js';
@@ -21,6 +22,8 @@ export interface WorkspacesOptions {
   readonly repositories: Repositories;
   readonly threads: JobThreads<DaemonJobs>;
   readonly log: Log;
+  /** Read-only mounts of branches, which show what was committed here too. */
+  readonly followed: FollowedBranches;
   /** For staged files, where there are any. */
   readonly calls: () => FileCalls | undefined;
 }
@@ -122,11 +125,11 @@ export class Workspaces {
   /** Does work after which mounts show what came of it. */
   async following<T>(repository: string, branch: string, work: () => Promise<T>): Promise<T> {
     const live = await this.live(repository, branch);
-    if (live === undefined) return work();
     try {
       return await work();
     } finally {
-      await this.#follow(live, repository);
+      if (live !== undefined) await this.#follow(live, repository);
+      await this.#options.followed.refresh(repository, branch);
     }
   }
 

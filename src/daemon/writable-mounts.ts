@@ -5,6 +5,7 @@ import { nativeFileCalls } from '../mount/native/file-calls.js';
 import { TarnError } from '../util/errors.js';
 import type { Context } from './context.js';
 import { BranchControls } from './controls.js';
+import type { Shown } from './mount-table.js';
 import type { MountArguments, MountRow } from './protocol.js';
 import { resolveRef } from './resolve.js';
 
@@ -42,7 +43,8 @@ export async function mountWritable(
     const controls = new BranchControls(context, live, repository, args.write.author);
     filesystem = new ControlFilesystem(live.overlay, args.write, controls);
     const made = filesystem;
-    return await mounts.mount(made, { repository, ref: branch, commit: live.head }, args, () => {
+    const shown = (): Shown => ({ repository, ref: branch, commit: live.head });
+    return await mounts.mount(made, shown, args, () => {
       made.close();
       workspaces.release(repository, branch);
     });

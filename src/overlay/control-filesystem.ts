@@ -9,7 +9,8 @@ import type {
   OpenedFile,
 } from '../vfs/filesystem.js';
 import { ROOT_INODE } from '../vfs/inodes.js';
-import type { AttributeChange, NodeSink, OpenAccess, RenameHow } from '../vfs/writable.js';
+import type { NodeSink } from '../vfs/living.js';
+import type { AttributeChange, OpenAccess, RenameHow } from '../vfs/writable.js';
 import type { Owner } from './node-attributes.js';
 import type { Overlay } from './overlay.js';
 import { WorkspaceFilesystem } from './workspace-filesystem.js';

@@ -1,8 +1,8 @@
 import { andThen, isPromise, type MaybePromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
 import type { Key } from '../model/path.js';
+import type { Base } from '../vfs/base.js';
 import type { DirectoryWalk } from '../vfs/walk.js';
-import type { Base } from './base.js';
 import type { NodeMemory } from './node-memory.js';
 import { parentOf, prefixOf, type Node, type OwnName } from './nodes.js';
 

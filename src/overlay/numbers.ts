@@ -1,13 +1,11 @@
 import type { Key } from '../model/path.js';
 import type { Inode } from '../vfs/filesystem.js';
+import { hash52 } from '../vfs/inodes.js';
 import type { NumberRow } from './journal-rows.js';
 import { prefixOf, type Node } from './nodes.js';
 
 /** The root has 1, and the control directory with its files the next ones. */
 export const RESERVED_INODE_MAX = 15;
-
-const HIGH_UNIT = 2 ** 32;
-const HIGH_BITS = 0xf_ffff;
 
 /**
  * Inode numbers (OVERLAY.md, Nodes and names). A number follows from the **numbering** of the
@@ -88,22 +86,4 @@ export class Numbers {
     const prefix = prefixOf(parent);
     return prefix === undefined ? undefined : (`${prefix}${name}` as Key);
   }
-}
-
-/** 52 bits that spread well; nobody gains anything by choosing names whose hashes are equal. */
-export function hash52(text: string): number {
-  let low = 0xdeadbeef;
-  let high = 0x41c6ce57;
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    low = Math.imul(low ^ code, 0x9e3779b1);
-    high = Math.imul(high ^ code, 0x5f356495);
-  }
-  low = mix(low) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
-  high = mix(high) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
-  return (high & HIGH_BITS) * HIGH_UNIT + (low >>> 0);
-}
-
-function mix(hash: number): number {
-  return Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
 }

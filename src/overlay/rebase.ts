@@ -1,12 +1,12 @@
 import type { Key } from '../model/path.js';
 import type { FrozenView } from '../repo/view.js';
+import { hash52 } from '../vfs/inodes.js';
 import type { StagedStat } from './bytes/staged-file.js';
 import type { FileTable } from './file-table.js';
 import type { JournalChange } from './journal.js';
 import type { NodeRow, NumberRow } from './journal-rows.js';
 import type { NodeMemory } from './node-memory.js';
 import { isPassing, type Node, type NodeState, type OwnName, type StagedStamp } from './nodes.js';
-import { hash52 } from './numbers.js';
 import type { Absorbed } from './snapshot.js';
 
 /** Where less than one node in so many stays, the journal is written anew. */

@@ -11,11 +11,11 @@ import type {
   OpenedFile,
   SpecialKind,
 } from '../vfs/filesystem.js';
+import type { NodeSink } from '../vfs/living.js';
 import { isOurs, type Xattrs } from '../vfs/xattrs.js';
 import type {
   AttributeChange,
   NewOwner,
-  NodeSink,
   OpenAccess,
   RenameHow,
   WritableDriverEvents,

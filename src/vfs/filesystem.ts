@@ -12,7 +12,7 @@ import type { Key } from '../model/path.js';
  * otherwise; a driver must take both.
  *
  * Inodes. Numbers fit in 52 bits. A frozen filesystem computes them from the tree, so it keeps no
- * lookup counts and there is no forget.
+ * lookup counts and there is no forget. One that counts: HoldingFilesystem (living.ts).
  *
  * Calls that write: WritableFilesystem (writable.ts). Where a filesystem is none, a driver answers
  * them all with EROFS itself.
@@ -20,8 +20,14 @@ import type { Key } from '../model/path.js';
 export interface Filesystem {
   /** Shown as the mount's source in /proc/mounts: repository and commit. */
   readonly sourceName: string;
-  /** True when nothing seen here ever changes, so that kernels may cache without limit. */
+  /** True when nothing seen here ever changes but passing names, so that kernels may cache without limit. */
   readonly frozen: boolean;
+
+  /**
+   * Names in the directory may lead elsewhere, or nowhere, at any time: a kernel is to keep none of
+   * them. Without it there is no such directory.
+   */
+  isPassing?(directory: Inode): boolean;
 
   lookup(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<Attributes | Errno>;
   getattr(inode: Inode, signal: AbortSignal): MaybePromise<Attributes | Errno>;
@@ -56,7 +62,7 @@ export interface Filesystem {
   getxattr(inode: Inode, name: Key, signal: AbortSignal): MaybePromise<Uint8Array | Errno>;
   listxattr(inode: Inode, signal: AbortSignal): MaybePromise<readonly Key[] | Errno>;
 
-  /** Where to tell which bytes of an open file the driver may now read by itself. */
+  /** Where to tell which bytes of an open file the driver may now read, and what has changed. */
   connect(driver: DriverEvents): void;
 }
 
@@ -175,10 +181,14 @@ export interface PartialBacking {
   readonly verified: boolean;
 }
 
-/** What a filesystem calls on its driver. */
+/** What a filesystem calls on its driver; a frozen one tells of no changes. */
 export interface DriverEvents {
   /** Bytes [start, end) of the file open as `handle` may be read from its (base's) backing. */
   grant(handle: Handle, start: number, end: number): void;
+  /** `name` in the directory is another node by now, or none; what was kept of it is wrong. */
+  entryChanged(parent: Inode, name: Key): void;
+  /** Attributes and, with `bytes`, the contents that were kept of the node are wrong by now. */
+  nodeChanged(inode: Inode, bytes: boolean): void;
 }
 
 /** Takes one directory entry as scalars, so that a listing allocates nothing an entry. */
@@ -195,6 +205,11 @@ export interface DirectorySink {
     mtimeNsec: number,
     nlink: number,
   ): boolean;
+  /**
+   * Takes a name alone, of which the kernel is to keep nothing: it looks the name up when it needs
+   * it. As `add` otherwise.
+   */
+  addName(name: Key, next: number, inode: Inode, kind: NodeKind): boolean;
 }
 
 export interface FilesystemTotals {

@@ -22,6 +22,9 @@ const DEPTH_UNIT = 2 ** 42;
 const INODE_END = 2 ** 52;
 const FIRST_FILE = 2;
 
+const HIGH_UNIT = 2 ** 32;
+const HIGH_BITS = 0xf_ffff;
+
 export function fileInode(ordinal: number): Inode {
   return ordinal + FIRST_FILE;
 }
@@ -55,4 +58,25 @@ export function prefixAtDepth(key: Key, depth: number): Key | undefined {
     if (end === 0) return undefined;
   }
   return key.slice(0, end) as Key;
+}
+
+/**
+ * For views that change: numbers that follow from paths. 52 bits that spread well; nobody gains anything by choosing names whose hashes are
+ * equal.
+ */
+export function hash52(text: string): number {
+  let low = 0xdeadbeef;
+  let high = 0x41c6ce57;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    low = Math.imul(low ^ code, 0x9e3779b1);
+    high = Math.imul(high ^ code, 0x5f356495);
+  }
+  low = mix(low) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
+  high = mix(high) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
+  return (high & HIGH_BITS) * HIGH_UNIT + (low >>> 0);
+}
+
+function mix(hash: number): number {
+  return Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
 }

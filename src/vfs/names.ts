@@ -82,14 +82,21 @@ export async function aliasOf(
   signal?: AbortSignal,
 ): Promise<Key | undefined> {
   const cursor = view.cursor(signal);
-  for (let n = 1; n <= ALIASES_MAX; n += 1) {
-    const alias = `${name}${ALIAS_MARK}${n === 1 ? '' : n}` as Key;
-    if (alias.length > NAME_BYTES_MAX) return undefined;
+  for (const alias of aliasesOf(name)) {
     const path = `${prefix}${alias}` as Key;
     const isFile = (await cursor.seek(path)) && cursor.key === path;
     if (!isFile && !(await seekBelow(cursor, path))) return alias;
   }
   return undefined;
+}
+
+/** All the names that a file beside a directory of its name may have, first the first to be tried. */
+export function* aliasesOf(name: Key): Generator<Key> {
+  for (let n = 1; n <= ALIASES_MAX; n += 1) {
+    const alias = `${name}${ALIAS_MARK}${n === 1 ? '' : n}` as Key;
+    if (alias.length > NAME_BYTES_MAX) return;
+    yield alias;
+  }
 }
 
 /** The name that `alias` may stand for; no two names have an alias in common. */

@@ -11,30 +11,17 @@ import type {
   SpecialKind,
   StagedBacking,
 } from './filesystem.js';
+import { isLiving, type LivingFilesystem } from './living.js';
 
 /**
  * A filesystem that can be written. The calls are those of the kernel's FUSE protocol, and what they
  * promise is what POSIX says of the system call of that name; permissions were checked by the
  * kernel (default_permissions) before a call comes here.
  *
- * Inodes. Each time attributes are given out by lookup, create, make*, symlink or link, or a listing
- * takes a node (NodeSink), the driver holds the node once more; forget lets it go. A
- * number stays the node's while anyone holds it, whatever becomes of its names.
+ * Nodes are held (living.ts) also by create, make*, symlink and link.
  */
-export interface WritableFilesystem extends Filesystem {
-  readonly frozen: false;
-
-  forget(inode: Inode, times: number): void;
-
+export interface WritableFilesystem extends LivingFilesystem {
   connectWriting(driver: WritableDriverEvents): void;
-
-  /** As readdir. */
-  readdirNodes(
-    handle: Handle,
-    offset: number,
-    sink: NodeSink,
-    signal: AbortSignal,
-  ): MaybePromise<undefined | Errno>;
 
   setattr(
     inode: Inode,
@@ -137,30 +124,17 @@ export interface WritableFilesystem extends Filesystem {
 }
 
 export function isWritable(filesystem: Filesystem): filesystem is WritableFilesystem {
-  return !filesystem.frozen && 'openFor' in filesystem;
+  return isLiving(filesystem) && 'openFor' in filesystem;
 }
 
 /** What a filesystem that can be written calls on its driver. */
 export interface WritableDriverEvents extends DriverEvents {
-  /** `name` in the directory is another node by now, or none; what was kept of it is wrong. */
-  entryChanged(parent: Inode, name: Key): void;
-  /** Attributes and, with `bytes`, the contents that were kept of the node are wrong by now. */
-  nodeChanged(inode: Inode, bytes: boolean): void;
   /**
    * The node has a staged file by now: what is read through handles that were opened before comes
    * from it. To be told before anything is written there; the one that was told first stays until
    * the node's last handle is released.
    */
   nodeStaged(inode: Inode, staged: StagedBacking): void;
-}
-
-/** Takes one name of a directory that can be written. */
-export interface NodeSink {
-  /**
-   * 'full': it was not taken, and the caller stops. 'held': the driver now holds the node once more
-   * (see Inodes), which is never so for `.` and `..`.
-   */
-  addNode(name: Key, next: number, attributes: Attributes): 'full' | 'listed' | 'held';
 }
 
 /** Permission bits and owner of a node that is made. */

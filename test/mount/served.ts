@@ -11,6 +11,8 @@ import type { MemoryViewOptions } from '../vfs/memory-view.mjs';
 
 export interface ServeOptions {
   readonly view?: MemoryViewOptions;
+  /** As a branch that is followed; else as a commit. */
+  readonly shows?: 'branch';
   readonly mount?: Partial<Pick<MountOptions, 'noPassthrough' | 'allowOther'>>;
   /** A file whose every read fails as corrupt. */
   readonly corrupt?: string;

@@ -13,4 +13,13 @@ for (const backing of ['none', 'exact', 'granted'] as const) {
   );
 }
 
+runFilesystemSuite(
+  'fuse-native, a branch that is followed',
+  async (files) => {
+    const served = await ServedMount.start('fuse-native', files, { shows: 'branch' });
+    return { directory: served.directory, teardown: () => served.stop() };
+  },
+  { inodesInListings: true },
+);
+
 runFrozenMountSuite('fuse-native');

@@ -9,4 +9,12 @@ for (const backing of ['none', 'exact', 'granted'] as const) {
   });
 }
 
+runFilesystemSuite('native, a branch that is followed', async (files) => {
+  const served = await ServedMount.start('native', files, {
+    shows: 'branch',
+    view: { backing: 'granted', slow: true },
+  });
+  return { directory: served.directory, teardown: () => served.stop() };
+});
+
 runFrozenMountSuite('native');

@@ -297,7 +297,7 @@ describe('a branch as a filesystem that can be written', () => {
         next = position;
         return 'listed';
       };
-      await fs.readdirNodes(opened.handle, next, { addNode }, NEVER);
+      await fs.readdirNodes(opened.handle, next, { addNode, addName: () => true }, NEVER);
       return isTaken;
     };
     for (let i = 0; i < 3; i += 1) await step();

@@ -8,7 +8,8 @@ import type { AbsorbedFile, OverlaySnapshot } from '../../src/overlay/snapshot.j
 import type { Node, OwnName } from '../../src/overlay/nodes.js';
 import { WorkspaceFilesystem } from '../../src/overlay/workspace-filesystem.js';
 import type { Attributes, Errno, Inode } from '../../src/vfs/filesystem.js';
-import type { NodeSink, OpenAccess } from '../../src/vfs/writable.js';
+import type { NodeSink } from '../../src/vfs/living.js';
+import type { OpenAccess } from '../../src/vfs/writable.js';
 import { MemoryView, type MemoryFile } from '../vfs/memory-view.mjs';
 
 export const NEVER = new AbortController().signal;
@@ -72,6 +73,7 @@ export class Mounted {
       let room = 3;
       let any = false;
       const sink: NodeSink = {
+        addName: () => true,
         addNode(name, position, attributes) {
           if (room === 0) return 'full';
           room -= 1;

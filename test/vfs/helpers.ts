@@ -4,6 +4,7 @@ import type {
   Attributes,
   DirectorySink,
   Errno,
+  Filesystem,
   Inode,
   NodeKind,
 } from '../../src/vfs/filesystem.js';
@@ -23,6 +24,8 @@ export interface Listed {
 /** Collects entries, up to `room` of them. */
 export class ListSink implements DirectorySink {
   readonly listed: Listed[] = [];
+  /** Those that were given without attributes. */
+  readonly namesAlone: Key[] = [];
   readonly #room: number;
 
   constructor(room = Infinity) {
@@ -45,6 +48,12 @@ export class ListSink implements DirectorySink {
     this.listed.push({ name, next, attributes });
     return true;
   }
+
+  addName(name: Key, next: number, inode: Inode, kind: NodeKind): boolean {
+    if (!this.add(name, next, inode, kind, 0, 0, 0, 0, 0)) return false;
+    this.namesAlone.push(name);
+    return true;
+  }
 }
 
 export function filesystemOf(
@@ -62,7 +71,7 @@ export function succeeded<T>(value: T | Errno): Exclude<T, string> {
 }
 
 /** Looks a `/`-separated path up, one name after the other. */
-export async function resolve(fs: FrozenFilesystem, path: string): Promise<Attributes | Errno> {
+export async function resolve(fs: Filesystem, path: string): Promise<Attributes | Errno> {
   let at: Attributes | Errno = await fs.getattr(ROOT, NEVER);
   for (const name of path.split('/').filter((part) => part !== '')) {
     if (typeof at === 'string') return at;
@@ -71,13 +80,13 @@ export async function resolve(fs: FrozenFilesystem, path: string): Promise<Attri
   return at;
 }
 
-export async function inodeOf(fs: FrozenFilesystem, path: string): Promise<Inode> {
+export async function inodeOf(fs: Filesystem, path: string): Promise<Inode> {
   return succeeded<Attributes>(await resolve(fs, path)).inode;
 }
 
 /** Everything from the position `offset` on, asked for `room` entries at a time. */
 export async function list(
-  fs: FrozenFilesystem,
+  fs: Filesystem,
   inode: Inode,
   { offset = 0, room = Infinity }: { offset?: number; room?: number } = {},
 ): Promise<Listed[]> {
@@ -97,12 +106,12 @@ export async function list(
 }
 
 /** Names in a directory, without `.` and `..`, as text. */
-export async function namesIn(fs: FrozenFilesystem, path: string): Promise<string[]> {
+export async function namesIn(fs: Filesystem, path: string): Promise<string[]> {
   const listed = await list(fs, await inodeOf(fs, path));
   return listed.slice(2).map(({ name }) => Buffer.from(name, 'latin1').toString('utf8'));
 }
 
-export async function readAll(fs: FrozenFilesystem, path: string): Promise<string> {
+export async function readAll(fs: Filesystem, path: string): Promise<string> {
   const opened = succeeded(await fs.open(await inodeOf(fs, path), NEVER));
   const bytes = succeeded(await fs.read(opened.handle, 0, 1 << 24, NEVER));
   fs.release(opened.handle);

@@ -22,7 +22,11 @@ function bigFile(options: MemoryViewOptions): Grants {
   const { filesystem, view } = filesystemOf([{ path: 'big', bytes: BIG }], options);
   views.push(view);
   const grants: Grants['grants'] = [];
-  filesystem.connect({ grant: (handle, start, end) => grants.push({ handle, start, end }) });
+  filesystem.connect({
+    grant: (handle, start, end) => grants.push({ handle, start, end }),
+    entryChanged: () => {},
+    nodeChanged: () => {},
+  });
   return { filesystem, view, grants };
 }
 

@@ -1,4 +1,4 @@
-import type { MountOwner } from '../../daemon/protocol.js';
+import type { MountOwner, MountRow } from '../../daemon/protocol.js';
 import { asTarnError } from '../../util/errors.js';
 import { ask, author } from '../ask.js';
 import type { Command, Input } from '../command.js';
@@ -13,7 +13,7 @@ const mount: Command = {
   positionals: [
     {
       name: 'REF',
-      what: 'repository/ref, as drive/golden; a branch means its newest commit, and the mount stays at that commit, unless --write',
+      what: 'repository/ref, as drive/golden; a branch means its newest commit, and the mount stays at that commit, unless --follow or --write',
     },
     { name: 'DIR', what: 'an existing, empty directory' },
   ],
@@ -21,6 +21,9 @@ const mount: Command = {
     write: {
       short: 'w',
       what: 'programs may change the branch: tarn commit commits what they did; REF must be a branch',
+    },
+    follow: {
+      what: 'show each new commit of the branch as soon as it is made; REF must be a branch',
     },
     uid: { value: 'N', what: 'with --write: the owner of what no program gave another; else you' },
     gid: {
@@ -45,6 +48,7 @@ const mount: Command = {
   },
   notes: [
     'Nothing is copied. Files carry extended attributes (user.tarn.repository, .ref, .commit, .path, .content) that tell where they come from, and /proc/mounts names repository and commit. The daemon serves the mount until tarn umount or tarn daemon stop. When it was killed, the next command that starts one mounts again what it had, at the same place and the same commit.',
+    'With --follow the directory shows another commit as soon as the branch has one, whoever made it: what did not change keeps its inode number, and files that are open go on being those that were opened. When the branch is deleted the mount stays at the last commit, and tarn mounts says so.',
     'With --write the mount shows the branch with what is staged on it, and whatever programs do there is staged: it survives the end of the daemon, shows in tarn status and in every other mount of the branch at once, and belongs to no commit until tarn commit.',
     'At its root there is a directory .tarn that no listing shows: status and log read as tarn status and tarn log, and a message that is written to commit, in one go, commits what programs have changed; the write returns when that is done, and commit then reads what came of it. Lines "key: value" as the last paragraph of the message become metadata.',
   ],
@@ -53,6 +57,10 @@ const mount: Command = {
     {
       command: 'tarn mount --write drive/incident-2025-06-14-8421-glare /mnt/fix',
       what: 'a branch, to relabel its frames with any tool',
+    },
+    {
+      command: 'tarn mount --follow drive/main /mnt/main',
+      what: 'the newest commit of main, always',
     },
     {
       command: 'tarn mount drive/main~1 /mnt/before',
@@ -73,19 +81,30 @@ const mount: Command = {
     const { checkMountPoint } = await import('../../mount/mount-point.js');
     const directory = await checkMountPoint(given);
     const allowOther = input.flag('allow-other');
-    const args = { ...place, directory, driver, allowOther, ...writeOf(input) } as const;
+    const follow = input.flag('follow');
+    if (follow && input.flag('write')) {
+      throw new UsageError(
+        '--follow is for mounts that cannot be written',
+        'leave one of them out',
+      );
+    }
+    const kind = follow ? { follow } : writeOf(input);
+    const args = { ...place, directory, driver, allowOther, ...kind } as const;
     const made = await ask(context, 'mount', args).catch((error: unknown) => {
       const fault = asTarnError(error);
       if (fault.kind !== 'read-only') throw error;
       throw new UsageError(fault.message, fault.hint);
     });
-    const what = made.write === true ? 'at commit' : 'commit';
-    await context.terminal.result(
-      made,
-      `mounted ${made.repository}/${made.ref} (${what} ${shortId(made.commit)}) on ${made.directory}${made.write === true ? ' for writing' : ''}`,
-    );
+    await context.terminal.result(made, lineOf(made));
   },
 };
+
+function lineOf({ directory, repository, ref, commit, write, follow }: MountRow): string {
+  const moves = write === true || follow === true;
+  const how = write === true ? ' for writing' : follow === true ? ' to follow it' : '';
+  const at = `${moves ? 'at commit' : 'commit'} ${shortId(commit)}`;
+  return `mounted ${repository}/${ref} (${at}) on ${directory}${how}`;
+}
 
 function writeOf(input: Input): { write?: MountOwner } {
   const owner = {

@@ -30,11 +30,17 @@ const mounts: Command = {
   },
 };
 
-function lineOf({ directory, repository, ref, commit, driver, state, write }: MountRow): string {
+function lineOf(row: MountRow): string {
+  const { directory, repository, ref, commit, driver, state } = row;
   const id = shortId(commit);
   if (state === 'dead') return `${directory}  ${repository}  ${id}  dead: tarn umount it`;
-  const how = write === true ? '  for writing' : '';
-  return `${directory}  ${repository}/${ref}  ${id}  ${driver}${how}`;
+  return `${directory}  ${repository}/${ref}  ${id}  ${driver}${howOf(row)}`;
+}
+
+function howOf({ write, follow, gone }: MountRow): string {
+  if (write === true) return '  for writing';
+  if (gone === true) return '  the branch is gone: stays at its last commit';
+  return follow === true ? '  follows' : '';
 }
 
 export const commands: readonly Command[] = [mounts];

@@ -11,7 +11,10 @@ export const mount: OperationHandler<'mount'> = {
       driver: oneOf('native', 'fuse-native'),
       allowOther: flag,
     },
-    { write: (value) => fields({ uid: count, gid: count, umask: count, author: text })(value) },
+    {
+      write: (value) => fields({ uid: count, gid: count, umask: count, author: text })(value),
+      follow: flag,
+    },
   ),
   run: (context, args, _output, signal) => mountAs(context, args, signal),
 };

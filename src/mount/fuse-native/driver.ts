@@ -92,14 +92,16 @@ class FuseNativeMount implements Mounted {
 }
 
 function fuseOptionsOf(filesystem: Filesystem, options: MountOptions): FuseOptions {
-  const seconds = filesystem.frozen ? FROZEN_SECONDS : 0;
+  // It has one lifetime for all names, and remembers bytes by path.
+  const isKept = filesystem.frozen && filesystem.isPassing === undefined;
+  const seconds = isKept ? FROZEN_SECONDS : 0;
   // libfuse splits its options at commas and takes a backslash to quote one.
   const source = filesystem.sourceName.slice(0, SOURCE_CHARS_MAX).replace(/[\\,]/g, '\\$&');
   const more = [
     source,
     'subtype=tarn',
     // Writes of more than a page at a time.
-    filesystem.frozen ? 'ro' : 'big_writes',
+    isWritable(filesystem) ? 'big_writes' : 'ro',
     'nosuid',
     'nodev',
     `entry_timeout=${seconds}`,
@@ -110,7 +112,7 @@ function fuseOptionsOf(filesystem: Filesystem, options: MountOptions): FuseOptio
     timeout: false,
     allowOther: options.allowOther,
     defaultPermissions: true,
-    kernelCache: filesystem.frozen,
+    kernelCache: isKept,
     fsname: more.join(','),
   };
 }

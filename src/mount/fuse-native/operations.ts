@@ -11,7 +11,7 @@ import type {
   NodeKind,
   OpenedFile,
 } from '../../vfs/filesystem.js';
-import { isWritable, type NodeSink } from '../../vfs/writable.js';
+import { isLiving, type NodeSink } from '../../vfs/living.js';
 import type { MountOptions } from '../driver.js';
 import type { Answer, AnswerWith, FuseStat, FuseStatfs, Operations } from './package.js';
 import { pathsOf, type Paths } from './paths.js';
@@ -157,7 +157,7 @@ export class FilesystemOperations implements Operations {
     try {
       for (;;) {
         names.room = NAMES_A_TURN;
-        const errno = isWritable(filesystem)
+        const errno = isLiving(filesystem)
           ? await filesystem.readdirNodes(handle, names.next, names, this.#signal)
           : await filesystem.readdir(handle, names.next, names, this.#signal);
         if (errno !== undefined) return errno;
@@ -193,6 +193,10 @@ class Names implements DirectorySink, NodeSink {
       this.modes.push(FORMAT_BITS[kind] | mode);
     }
     return true;
+  }
+
+  addName(name: Key, next: number, inode: Inode, kind: NodeKind): boolean {
+    return this.add(name, next, inode, kind, 0);
   }
 
   addNode(name: Key, next: number, { inode, kind, mode }: Attributes): 'full' | 'listed' {

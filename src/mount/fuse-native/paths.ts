@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { andThen, type MaybePromise } from '../../util/async.js';
 import { keyFromText, type Key } from '../../model/path.js';
 import type { Attributes, Errno, Filesystem, Inode } from '../../vfs/filesystem.js';
-import { isWritable, type WritableFilesystem } from '../../vfs/writable.js';
+import { isHolding, type HoldingFilesystem } from '../../vfs/living.js';
 
 /** Paths whose attributes are kept: some 20 MB when full. */
 const KEPT_MAX = 65_536;
@@ -18,7 +18,7 @@ export interface Paths {
 }
 
 export function pathsOf(filesystem: Filesystem, signal: AbortSignal): Paths {
-  return isWritable(filesystem)
+  return isHolding(filesystem)
     ? new HeldPaths(filesystem, signal)
     : new KeptPaths(filesystem, signal);
 }
@@ -63,10 +63,10 @@ class KeptPaths implements Paths {
 
 /** Each walk looks everything up, holds it until the answer is there, and lets it go. */
 export class HeldPaths implements Paths {
-  readonly #filesystem: WritableFilesystem;
+  readonly #filesystem: HoldingFilesystem;
   readonly #signal: AbortSignal;
 
-  constructor(filesystem: WritableFilesystem, signal: AbortSignal) {
+  constructor(filesystem: HoldingFilesystem, signal: AbortSignal) {
     this.#filesystem = filesystem;
     this.#signal = signal;
   }

@@ -55,7 +55,10 @@ export interface SessionOptions {
   /** Taken over, also when the constructor throws nothing and nothing is ever started. */
   readonly device: number;
   readonly threads: number;
+  /** What is shown never changes. */
   readonly frozen: boolean;
+  /** What the kernel forgets is passed on. */
+  readonly holds: boolean;
   readonly writable: boolean;
   readonly passthrough: boolean;
   /** Where a batch of requests is put, RECORD.numbers for each. */
@@ -165,7 +168,7 @@ export const RECORD = {
 const BUILT = installed('native/build/Release/tarn_fuse.node');
 
 /** Counted whenever what the addon exports changes; kInterface in native/addon.cc. */
-const INTERFACE = 2;
+const INTERFACE = 3;
 
 let loaded: Addon | undefined;
 

@@ -1,13 +1,22 @@
 import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
 import type { Key } from '../../model/path.js';
-import type { Attributes, Errno, Filesystem, FilesystemTotals } from '../../vfs/filesystem.js';
+import type {
+  Attributes,
+  DriverEvents,
+  Errno,
+  Filesystem,
+  FilesystemTotals,
+  Inode,
+} from '../../vfs/filesystem.js';
+import { isHolding, isLiving } from '../../vfs/living.js';
 import { isWritable } from '../../vfs/writable.js';
 import { errnoName, errnoNumber } from '../errno.js';
 import type { Addon, NativeCounters, NativeSession } from './addon.js';
 import { Answers, NEVER } from './answers.js';
 import { presentation, ReplyEncoder } from './encode.js';
 import { Handles } from './handles.js';
+import { Holding } from './holding.js';
 import { Listings, type Listing } from './listings.js';
 import { Opens } from './opens.js';
 import { Requests } from './requests.js';
@@ -62,6 +71,8 @@ export class Connection {
   readonly #directories: Handles;
   readonly #keepFlags: number;
   readonly #keepsAbsent: boolean;
+  /** Absent where nobody counts what the kernel holds. */
+  readonly #holding: Holding | undefined;
   /** Absent where everything that writes is refused by the addon. */
   readonly #writing: Writing | undefined;
   #letGo: Promise<void> | undefined;
@@ -78,7 +89,7 @@ export class Connection {
     this.#onFault = options.onFault;
     const writable = isWritable(filesystem);
     // What is written through this mount the kernel knows, and of the rest it is told.
-    const isKept = filesystem.frozen || writable;
+    const isKept = filesystem.frozen || isLiving(filesystem);
     const show = presentation(options.uid, options.gid, isKept);
     this.#keepsAbsent = isKept;
     this.#keepFlags = isKept ? KEEP_CACHE | CACHE_DIR : 0;
@@ -90,6 +101,7 @@ export class Connection {
       device: options.device,
       threads: options.threads,
       frozen: filesystem.frozen,
+      holds: isHolding(filesystem),
       writable,
       passthrough: options.passthrough,
       records: this.#requests.records,
@@ -102,13 +114,27 @@ export class Connection {
     this.#directories = new Handles((handle) =>
       this.#answers.guard(() => filesystem.releasedir(handle)),
     );
-    const grant = (handle: number, start: number, end: number): void =>
-      this.#native.grant(handle, start, end);
-    filesystem.connect({ grant });
+    filesystem.connect(this.#events);
+    if (!isHolding(filesystem)) return;
+    const [requests, answers] = [this.#requests, this.#answers];
+    this.#holding = new Holding(filesystem, requests, answers);
     if (!writable) return;
-    const tools = { requests: this.#requests, answers: this.#answers, encode: this.#encode };
-    this.#writing = new Writing(filesystem, tools, this.#opens, this.#directories);
-    filesystem.connectWriting({ grant, ...this.#writing.events });
+    const tools = { requests, answers, encode: this.#encode, holding: this.#holding };
+    const writing = new Writing(filesystem, tools, this.#opens, this.#directories);
+    this.#writing = writing;
+    filesystem.connectWriting({
+      ...this.#events,
+      nodeStaged: (inode, staged) => writing.nodeStaged(inode, staged),
+    });
+  }
+
+  get #events(): DriverEvents {
+    const native = this.#native;
+    return {
+      grant: (handle, start, end) => native.grant(handle, start, end),
+      entryChanged: (parent, name) => native.entryChanged(parent, Buffer.from(name, 'latin1')),
+      nodeChanged: (inode, bytes) => native.nodeChanged(inode, bytes),
+    };
   }
 
   /** `helper` as in NativeSession.start. */
@@ -147,7 +173,7 @@ export class Connection {
     for (let i = 0; i < count; i++) {
       this.#requests.select(i);
       try {
-        if (this.#writing?.take() !== true) this.#take();
+        if (this.#holding?.take() !== true && this.#writing?.take() !== true) this.#take();
       } catch (fault) {
         this.#answers.fail(this.#requests.unique, fault);
       }
@@ -163,7 +189,8 @@ export class Connection {
     switch (opcode) {
       case OP.lookup: {
         const found = fs.lookup(inode, this.#requests.name(), signal);
-        return answers.when(unique, pid, found, this.#replyEntry, this.#writing?.forgetEntry);
+        const reply = this.#isPassing(inode) ? this.#replyPassing : this.#replyEntry;
+        return answers.when(unique, pid, found, reply, this.#holding?.forgetEntry);
       }
       case OP.getattr:
         return answers.when(unique, pid, fs.getattr(inode, signal), this.#replyAttributes);
@@ -175,14 +202,16 @@ export class Connection {
         return this.#opens.read(unique, pid, handle, this.#requests.offset, size);
       case OP.release:
         return this.#opens.close(handle);
-      case OP.opendir:
+      case OP.opendir: {
+        const keepFlags = this.#isPassing(inode) ? 0 : this.#keepFlags;
         return answers.when(
           unique,
           pid,
           fs.opendir(inode, signal),
-          this.#replyOpendir,
+          (to, opened) => this.#replyOpendir(to, opened, keepFlags),
           (opened) => typeof opened !== 'string' && fs.releasedir(opened.handle),
         );
+      }
       case OP.readdir:
       case OP.readdirplus:
         return this.#list(opcode === OP.readdirplus);
@@ -218,7 +247,7 @@ export class Connection {
     const { encoder, done } = listing;
     if (isPromise(done)) this.#directories.hold(handle, done);
     const keep = (): void => {
-      this.#writing?.forgetAll(encoder.held);
+      this.#holding?.forgetAll(encoder.held);
       this.#listings.free(encoder);
     };
     this.#answers.when(
@@ -264,7 +293,14 @@ export class Connection {
     } else if (typeof found === 'string') {
       this.#answers.refuse(unique, found);
     } else if (this.#answers.send(unique, 0, this.#encode.entry(found)) !== 0) {
-      this.#writing?.forgetEntry(found);
+      this.#holding?.forgetEntry(found);
+    }
+  };
+
+  readonly #replyPassing = (unique: number, found: Attributes | Errno): void => {
+    if (typeof found === 'string') this.#answers.refuse(unique, found);
+    else if (this.#answers.send(unique, 0, this.#encode.passingEntry(found)) !== 0) {
+      this.#holding?.forgetEntry(found);
     }
   };
 
@@ -282,13 +318,17 @@ export class Connection {
     this.#answers.send(unique, 0, this.#encode.statfs(totals));
   };
 
-  readonly #replyOpendir = (unique: number, opened: { handle: number } | Errno): void => {
+  #replyOpendir(unique: number, opened: { handle: number } | Errno, keepFlags: number): void {
     if (typeof opened === 'string') return this.#answers.refuse(unique, opened);
     const { handle } = opened;
     this.#directories.open(handle);
-    const error = this.#answers.send(unique, 0, this.#encode.opened(handle, this.#keepFlags));
+    const error = this.#answers.send(unique, 0, this.#encode.opened(handle, keepFlags));
     if (error !== 0) this.#directories.close(handle);
-  };
+  }
+
+  #isPassing(directory: Inode): boolean {
+    return this.#fs.isPassing?.(directory) === true;
+  }
 
   #replyXattr(unique: number, value: Uint8Array | Errno, room: number): void {
     if (typeof value === 'string') this.#answers.refuse(unique, value);

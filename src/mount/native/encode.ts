@@ -7,7 +7,7 @@ import type {
   Inode,
   NodeKind,
 } from '../../vfs/filesystem.js';
-import type { NodeSink } from '../../vfs/writable.js';
+import type { NodeSink } from '../../vfs/living.js';
 
 /*
  * Replies as the kernel reads them. Layouts: native/wire.h, whose assertions hold the sizes and
@@ -85,6 +85,13 @@ export class ReplyEncoder {
     );
     if (of.own !== undefined) putOwnEntry(this.#words, 0, of);
     return ENTRY_BYTES;
+  }
+
+  /** An entry whose name the kernel is to look up each time. */
+  passingEntry(of: Attributes): number {
+    const length = this.entry(of);
+    put64(this.#words, 4, 0);
+    return length;
   }
 
   /** An entry that is absent, which the kernel may remember as long as one that is there. */
@@ -230,11 +237,19 @@ export class ListingEncoder implements DirectorySink, NodeSink {
     const start = this.#length;
     if (!this.#addName(name, next, inode, kind)) return false;
     if (!this.#plus) return true;
-    const words = this.#words;
-    const at = start >> 2;
-    // The kernel links no inode for an entry without a node id, as it must be for `.` and `..`.
-    if (isDots(name)) words.fill(0, at, at + ENTRY_BYTES / 4);
-    else putEntry(words, at, this.#show, inode, kind, mode, size, mtimeSec, mtimeNsec, nlink);
+    if (isDots(name)) this.#putNoEntry(start);
+    else {
+      const at = start >> 2;
+      const [words, show] = [this.#words, this.#show];
+      putEntry(words, at, show, inode, kind, mode, size, mtimeSec, mtimeNsec, nlink);
+    }
+    return true;
+  }
+
+  addName(name: Key, next: number, inode: Inode, kind: NodeKind): boolean {
+    const start = this.#length;
+    if (!this.#addName(name, next, inode, kind)) return false;
+    if (this.#plus) this.#putNoEntry(start);
     return true;
   }
 
@@ -246,6 +261,12 @@ export class ListingEncoder implements DirectorySink, NodeSink {
     if (of.own !== undefined) putOwnEntry(this.#words, start >> 2, of);
     this.#held.push(inode);
     return 'held';
+  }
+
+  /** The kernel links no inode for an entry without a node id, as it must be for `.` and `..`. */
+  #putNoEntry(start: number): void {
+    const at = start >> 2;
+    this.#words.fill(0, at, at + ENTRY_BYTES / 4);
   }
 
   /** The entry's struct fuse_dirent, behind room for its attributes if they are wanted. */

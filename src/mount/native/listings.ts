@@ -1,6 +1,6 @@
 import { isPromise, type MaybePromise } from '../../util/async.js';
 import type { Errno, Filesystem, Handle } from '../../vfs/filesystem.js';
-import { isWritable } from '../../vfs/writable.js';
+import { isLiving } from '../../vfs/living.js';
 import { ListingEncoder, type Presentation } from './encode.js';
 
 /** Encoders kept for the next listing; more exist only while so many are being filled. */
@@ -77,7 +77,7 @@ export class Listings {
     const encoder = this.#free.pop() ?? new ListingEncoder(this.#show);
     encoder.reset(request.size, request.plus);
     const { handle, offset } = request;
-    const done = isWritable(this.#fs)
+    const done = isLiving(this.#fs)
       ? this.#fs.readdirNodes(handle, offset, encoder, signal)
       : this.#fs.readdir(handle, offset, encoder, signal);
     return { request, encoder, done };

@@ -7,6 +7,7 @@ import type {
   Inode,
   OpenedFile,
   SpecialKind,
+  StagedBacking,
 } from '../../vfs/filesystem.js';
 import type {
   AttributeChange,
@@ -14,13 +15,13 @@ import type {
   OpenAccess,
   RenameHow,
   Timestamp,
-  WritableDriverEvents,
   WritableFilesystem,
 } from '../../vfs/writable.js';
 import { errnoNumber } from '../errno.js';
 import { NEVER, type Answers } from './answers.js';
 import type { ReplyEncoder } from './encode.js';
 import type { Handles } from './handles.js';
+import type { Holding } from './holding.js';
 import type { Opens } from './opens.js';
 import type { Requests } from './requests.js';
 import { OP, OPEN_KILLS_PRIVILEGES, RENAME_EXCHANGE, RENAME_NOREPLACE, SET } from './wire.js';
@@ -60,6 +61,7 @@ interface Tools {
   readonly requests: Requests;
   readonly answers: Answers;
   readonly encode: ReplyEncoder;
+  readonly holding: Holding;
 }
 
 /** Carries the requests that only a filesystem that can be written takes. */
@@ -68,11 +70,10 @@ export class Writing {
   readonly #requests: Requests;
   readonly #answers: Answers;
   readonly #encode: ReplyEncoder;
+  readonly #holding: Holding;
   readonly #opens: Opens;
   readonly #directories: Handles;
   #killsPrivileges = false;
-
-  readonly events: Omit<WritableDriverEvents, 'grant'>;
 
   constructor(fs: WritableFilesystem, tools: Tools, opens: Opens, directories: Handles) {
     this.#fs = fs;
@@ -81,14 +82,13 @@ export class Writing {
     this.#encode = tools.encode;
     this.#opens = opens;
     this.#directories = directories;
-    const { native } = tools.answers;
-    this.events = {
-      entryChanged: (parent, name) => native.entryChanged(parent, Buffer.from(name, 'latin1')),
-      nodeChanged: (inode, bytes) => native.nodeChanged(inode, bytes),
-      nodeStaged: (inode, { fd, partial }) => {
-        this.#answers.sent(native.setStaged(inode, fd, partial?.mapFd ?? -1));
-      },
-    };
+    this.#holding = tools.holding;
+  }
+
+  /** As WritableDriverEvents. */
+  nodeStaged(inode: Inode, { fd, partial }: StagedBacking): void {
+    const { native } = this.#answers;
+    this.#answers.sent(native.setStaged(inode, fd, partial?.mapFd ?? -1));
   }
 
   /** @param killsPrivileges the kernel leaves it to us to take setuid bits away */
@@ -96,25 +96,9 @@ export class Writing {
     this.#killsPrivileges = killsPrivileges;
   }
 
-  /** The kernel did not get what was found. */
-  readonly forgetEntry = (found: Attributes | Errno): void => {
-    if (typeof found !== 'string') this.forgetAll([found.inode]);
-  };
-
-  forgetAll(inodes: readonly Inode[]): void {
-    for (const inode of inodes) this.#answers.guard(() => this.#fs.forget(inode, 1));
-  }
-
   /** False when the request is one that every filesystem takes. */
   take(): boolean {
-    const { opcode, inode } = this.#requests;
-    switch (opcode) {
-      case OP.forget:
-        this.#fs.forget(inode, this.#requests.length);
-        return true;
-      case OP.batchForget:
-        this.#forgetBatch();
-        return true;
+    switch (this.#requests.opcode) {
       case OP.open:
         this.#open();
         return true;
@@ -215,15 +199,6 @@ export class Writing {
     return true;
   }
 
-  #forgetBatch(): void {
-    const { size, index } = this.#requests;
-    const items = this.#answers.native.payload(index);
-    for (let at = 0; at < size * 16; at += 16) {
-      const inode = Number(items.readBigUInt64LE(at));
-      this.#fs.forget(inode, Number(items.readBigUInt64LE(at + 8)));
-    }
-  }
-
   #access(): OpenAccess {
     const { flags } = this.#requests;
     const mode = flags & O_ACCMODE;
@@ -283,13 +258,13 @@ export class Writing {
         const { attributes, opened } = made;
         const entry = this.#encode.entry(attributes);
         if (this.#opens.reply(to, entry, attributes.inode, opened) !== 0) {
-          this.forgetEntry(attributes);
+          this.#holding.forgetEntry(attributes);
         }
       },
       (made) => {
         if (typeof made === 'string') return;
         this.#fs.release(made.opened.handle);
-        this.forgetEntry(made.attributes);
+        this.#holding.forgetEntry(made.attributes);
       },
     );
   }
@@ -303,7 +278,7 @@ export class Writing {
       if (typeof found === 'string') return found;
       return then(this.#fs.openFor(found.inode, access, NEVER), (opened) => {
         if (typeof opened !== 'string') return { attributes: found, opened };
-        this.forgetEntry(found);
+        this.#holding.forgetEntry(found);
         return opened;
       });
     });
@@ -365,10 +340,10 @@ export class Writing {
       (to, found) => {
         if (typeof found === 'string') this.#answers.refuse(to, found);
         else if (this.#answers.send(to, 0, this.#encode.entry(found)) !== 0) {
-          this.forgetEntry(found);
+          this.#holding.forgetEntry(found);
         }
       },
-      this.forgetEntry,
+      this.#holding.forgetEntry,
     );
   }
 

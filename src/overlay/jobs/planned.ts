@@ -4,7 +4,7 @@ import type { CommitId, NodeId } from '../../model/ids.js';
 import { keyFromText } from '../../model/path.js';
 import type { FrozenView } from '../../repo/view.js';
 import type { JobContext, JobTarget } from '../../workspace/jobs/job.js';
-import { Base } from '../base.js';
+import { Base } from '../../vfs/base.js';
 import { StagedFolder } from '../bytes/staged-folder.js';
 import { IGNORE_BYTES_MAX, IGNORE_FILE, IgnoreRules } from '../staging/ignore.js';
 import type { PlanFile, PlanItem } from '../staging/plan.js';

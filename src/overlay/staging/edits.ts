@@ -7,7 +7,7 @@ import type { NodeId } from '../../model/ids.js';
 import type { Edit, Graft } from '../../tree/edit.js';
 import { isPromise } from '../../util/async.js';
 import type { Inode } from '../../vfs/filesystem.js';
-import type { Base, BaseName } from '../base.js';
+import type { Base, BaseName } from '../../vfs/base.js';
 import type { IgnoreRules } from './ignore.js';
 import { metadataOf } from './metadata.js';
 import type { PlanDirectory, PlanFile, PlanItem, PlanLook, PlanName } from './plan.js';

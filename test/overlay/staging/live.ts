@@ -253,7 +253,7 @@ export class Live {
     if (typeof opened === 'string') throw new Error(opened);
     const names: Key[] = [];
     const add = (name: Key): boolean => names.push(name) > 0;
-    await this.filesystem.readdir(opened.handle, 0, { add }, SIGNAL);
+    await this.filesystem.readdir(opened.handle, 0, { add, addName: add }, SIGNAL);
     this.filesystem.releasedir(opened.handle);
     return names.filter((name) => name !== '.' && name !== '..');
   }

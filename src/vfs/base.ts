@@ -2,16 +2,16 @@ import type { EntryAttributes, FrozenView } from '../repo/view.js';
 import type { Key } from '../model/path.js';
 import { andThen, isPromise, type MaybePromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
-import type { Timestamp } from '../vfs/writable.js';
-import { emptyAttributes, type DirectoryDefaults } from '../vfs/attributes.js';
-import { aliasedName, aliasOf, mayHaveKeysBelow, seekBelow } from '../vfs/names.js';
-import { DirectoryWalk } from '../vfs/walk.js';
+import type { Timestamp } from './writable.js';
+import { emptyAttributes, type DirectoryDefaults } from './attributes.js';
+import { aliasedName, aliasOf, mayHaveKeysBelow, seekBelow } from './names.js';
+import { DirectoryWalk } from './walk.js';
 
 const DIRECTORY_MODE = 0o755;
 /** Names looked at between two turns of the event loop. */
 const NAMES_A_TURN = 1000;
 
-/** What a directory of the base shows under a name. */
+/** What a directory of a base shows under a name. */
 export interface BaseName {
   readonly kind: 'file' | 'symlink' | 'directory';
   /** As the key has it; the name that shows differs where a file shows as `name~file`. */
@@ -25,10 +25,13 @@ export interface BaseName {
   readonly hidesFile: boolean;
 }
 
-/** The tree below an overlay, by the names it shows (SEMANTICS.md, Names): a pure function of its view. */
+/**
+ * The tree that a mount which changes shows now, or shows below an overlay, by its names (SEMANTICS.md,
+ * Names): a pure function of its view.
+ */
 export class Base {
   readonly view: FrozenView;
-  /** Tells bases apart: each one that an overlay gets has the next number. */
+  /** Tells bases apart: each one that a mount gets has the next number. */
   readonly generation: number;
   readonly #defaults: DirectoryDefaults;
 

@@ -101,6 +101,25 @@ export class CachedStore implements ObjectStore {
     this.forget(key);
   }
 
+  async fetch(key: string, offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    const name = this.#nameOf(key);
+    if (name === undefined) return;
+    const object = this.#cache.acquire(name);
+    try {
+      const end = Math.min(object.size ?? Infinity, offset + length);
+      if (object.gaps(offset, end).length === 0) return;
+      const giveBack = await this.#cache.ahead.take(end - offset, signal);
+      try {
+        const flights = this.#flightsFor(object, key, offset, end);
+        await unlessAborted(Promise.all(flights.map(({ bytes }) => bytes)), signal);
+      } finally {
+        giveBack();
+      }
+    } finally {
+      this.#cache.release(object);
+    }
+  }
+
   /** @returns whether anything was kept of it, so that reading it again may give other bytes */
   forget(key: string): boolean {
     const name = this.#nameOf(key);

@@ -10,7 +10,7 @@ import type { CommitId } from '../model/ids.js';
 import { parseCommitId } from '../model/ids.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { commitKey, commitPrefix } from './layout.js';
-import { putNamed } from './objects.js';
+import { putNamed, readChecked } from './objects.js';
 
 const CACHED_COMMITS_MAX = 1_024;
 
@@ -28,11 +28,9 @@ export class CommitStore {
     const cached = this.#cache.get(id);
     if (cached !== undefined) return cached;
     const range = { offset: 0, length: COMMIT_BYTES_MAX };
-    const bytes = await this.#objects.get(commitKey(id), {
-      range,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const commit = decodeCommit(id, bytes);
+    const options = { range, ...(signal === undefined ? {} : { signal }) };
+    const decode = (bytes: Uint8Array): Commit => decodeCommit(id, bytes);
+    const commit = await readChecked(this.#objects, commitKey(id), options, decode);
     this.#cache.set(id, commit);
     return commit;
   }

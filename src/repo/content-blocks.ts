@@ -94,7 +94,8 @@ export class VerifiedBlocks {
     return bytes !== undefined && hashBytes(bytes) === contentHash(id) ? bytes : undefined;
   }
 
-  async #load(source: BlockSource, index: number): Promise<Uint8Array> {
+  /** @param isAgain that what was kept on this machine turned out damaged, and is gone */
+  async #load(source: BlockSource, index: number, isAgain = false): Promise<Uint8Array> {
     const { id, size, imported } = source;
     const start = index * BLOCK_BYTES;
     const end = Math.min(size, start + BLOCK_BYTES);
@@ -108,7 +109,13 @@ export class VerifiedBlocks {
     if (actual === expected) return block;
     if (imported !== undefined) throw await imported.difference(start, end);
     for (const { object } of pieces) this.#windows.forget(object);
+    if (this.#forgetKept(pieces) && !isAgain) return this.#load(source, index, true);
     throw wrongBytes(whereOf(pieces), rangesOf(pieces), actual, expected);
+  }
+
+  #forgetKept(pieces: readonly Piece[]): boolean {
+    const objects = new Set(pieces.map(({ object }) => object));
+    return [...objects].filter((object) => this.#objects.forget?.(object) === true).length > 0;
   }
 
   async #read(pieces: readonly Piece[]): Promise<Uint8Array> {

@@ -14,8 +14,6 @@ import { blockCount } from './manifest.js';
 
 /** Blocks of one request, at most: long enough that the answer takes longer than the way there. */
 const REQUEST_BLOCKS_MAX = 4;
-/** Requests that a short fetch is split into, so that they are under way together. */
-const REQUESTS_WANTED = 8;
 /** Bits of closed files: 128 MiB of file for each byte. */
 const REMEMBERED_BYTES_MAX = 1_048_576;
 
@@ -154,10 +152,8 @@ export class CachedFile {
     try {
       const first = blockOf(start);
       const last = blockOf(end - 1);
-      const wanted = Math.ceil((last - first + 1) / REQUESTS_WANTED);
-      const step = Math.max(1, Math.min(REQUEST_BLOCKS_MAX, wanted));
-      for (let from = first; from <= last; from += step) {
-        const to = Math.min(last, from + step - 1);
+      for (let from = first; from <= last; from += REQUEST_BLOCKS_MAX) {
+        const to = Math.min(last, from + REQUEST_BLOCKS_MAX - 1);
         if (this.#areSet(from, to)) continue;
         const giveBack = await this.#kept.reserve((to - from + 1) * BLOCK_BYTES, signal);
         throwIfAborted(signal);

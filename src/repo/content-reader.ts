@@ -57,7 +57,8 @@ export class ContentReader {
       const file = this.#cached.acquire(source);
       if (file !== undefined) return new CachedContent(source, file);
     }
-    return new BlockContent(source, this.#blocks);
+    const isFar = this.#objects.keep !== undefined && imported === undefined && size > BLOCK_BYTES;
+    return isFar ? new FarContent(source, this.#blocks) : new BlockContent(source, this.#blocks);
   }
 }
 
@@ -181,10 +182,10 @@ class BlockContent implements Content {
     const small = signal?.aborted === true ? undefined : this.#blocks.atHand(this.#source);
     // Copied, as the result is the caller's to keep.
     if (small !== undefined) return Buffer.from(small.subarray(offset, end));
-    return this.#readBlocks(offset, end, signal);
+    return this.readBlocks(offset, end, signal);
   }
 
-  async #readBlocks(
+  protected async readBlocks(
     offset: number,
     end: number,
     signal: AbortSignal | undefined,
@@ -217,5 +218,13 @@ class BlockContent implements Content {
     const inPart = from > blockStart || to < blockEnd;
     const block = await this.#blocks.block(this.#source, index, inPart);
     out.set(block.subarray(from - blockStart, to - blockStart), from - start);
+  }
+}
+
+/** A large content in parts of objects on another machine: what was fetched of them is kept here. */
+class FarContent extends BlockContent {
+  async fetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    const end = Math.min(this.size, offset + length);
+    if (offset < end) await this.readBlocks(offset, end, signal);
   }
 }

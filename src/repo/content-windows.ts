@@ -5,6 +5,9 @@ import { shortObject } from './content-verify.js';
 
 /** Read at once where pieces are asked for one after the other. */
 const WINDOW_BYTES = 262_144;
+/** Fetched ahead of such a reader, at most, from a store that lies elsewhere. */
+const AHEAD_BYTES_MAX = 8_388_608;
+const AHEAD_REQUEST_BYTES = 2_097_152;
 const WINDOWS_MAX = 8;
 /** A longer piece is read by itself. */
 const PIECE_BYTES_MAX = 65_536;
@@ -19,6 +22,9 @@ interface Window {
   loaded: Uint8Array | undefined;
   /** Where the last piece ended. */
   nextOffset: number;
+  /** Where the pieces began that were asked for one after the other, and how far it is fetched. */
+  readonly runStart: number;
+  readonly aheadEnd: number;
 }
 
 /**
@@ -71,7 +77,11 @@ export class ObjectWindows {
     const follows = offset === last?.nextOffset && length <= PIECE_BYTES_MAX;
     const size = follows ? WINDOW_BYTES : length;
     const bytes = this.#objects.get(object, { range: { offset, length: size } });
-    const window: Window = { offset, length: size, bytes, loaded: undefined, nextOffset: offset };
+    const runStart = follows ? last.runStart : offset;
+    const end = offset + size;
+    const aheadEnd = follows ? this.#fetchAhead(object, runStart, end, last.aheadEnd) : end;
+    const place = { offset, length: size, nextOffset: offset, runStart, aheadEnd };
+    const window: Window = { ...place, bytes, loaded: undefined };
     bytes.then(
       (loaded) => (window.loaded = loaded),
       // Whoever reads from the window hears of it.
@@ -79,6 +89,25 @@ export class ObjectWindows {
     );
     this.#windows.set(object, window);
     return window;
+  }
+
+  /**
+   * Has a store that keeps what it fetched fetch what follows, as much as was read one after the other
+   * so far; returns up to where it does.
+   */
+  #fetchAhead(object: string, runStart: number, end: number, fetchedTo: number): number {
+    const run = end - runStart;
+    if (this.#objects.fetch === undefined || run < WINDOW_BYTES) return end;
+    const target = end + Math.min(AHEAD_BYTES_MAX, run);
+    let at = Math.max(end, fetchedTo);
+    // Little by little would be many requests.
+    if (target - at < Math.min(AHEAD_REQUEST_BYTES, run) / 2) return at;
+    for (; at < target; at += AHEAD_REQUEST_BYTES) {
+      const length = Math.min(AHEAD_REQUEST_BYTES, target - at);
+      // Whoever comes to read it hears of a fault.
+      this.#objects.fetch(object, at, length).catch(() => undefined);
+    }
+    return target;
   }
 }
 

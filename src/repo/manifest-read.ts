@@ -6,6 +6,7 @@ import { hashBytes, shortObject, wrongBytes } from './content-verify.js';
 import { manifestKey } from './layout.js';
 import { decodeManifest, manifestBytes } from './manifest.js';
 import type { Manifest } from './manifest.js';
+import { readChecked } from './objects.js';
 
 /**
  * The manifest of a content of more than one block, checked against its id.
@@ -20,10 +21,12 @@ export async function readManifest(
   const key = manifestKey(id);
   const length = manifestBytes(size);
   // One byte more than it may have, so that a longer one is noticed without reading it all.
-  const bytes = await objects.get(key, { range: { offset: 0, length: length + 1 } });
-  if (bytes.length < length) throw shortObject(key, length, bytes.length);
-  const hashing = hashBytes(bytes);
-  const actual = isPromise(hashing) ? await hashing : hashing;
-  if (actual !== contentHash(id)) throw wrongBytes(key, 'its bytes', actual, contentHash(id));
-  return decodeManifest(bytes, key);
+  const options = { range: { offset: 0, length: length + 1 } };
+  return readChecked(objects, key, options, async (bytes) => {
+    if (bytes.length < length) throw shortObject(key, length, bytes.length);
+    const hashing = hashBytes(bytes);
+    const actual = isPromise(hashing) ? await hashing : hashing;
+    if (actual !== contentHash(id)) throw wrongBytes(key, 'its bytes', actual, contentHash(id));
+    return decodeManifest(bytes, key);
+  });
 }

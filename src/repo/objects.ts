@@ -1,4 +1,5 @@
-import type { ObjectStore } from '../store/object-store.js';
+import type { GetOptions, ObjectStore } from '../store/object-store.js';
+import type { MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 
 /**
@@ -19,4 +20,28 @@ export async function putNamed(
     const kept = await objects.get(key, options);
     if (Buffer.compare(kept, bytes) !== 0) await objects.put(key, bytes, options);
   }
+}
+
+/**
+ * Reads an object and gives its bytes to `accept`, which throws where they are damaged. Damaged ones
+ * that this machine had kept are read again, once, from where they lie.
+ * @throws TarnError what `accept` throws, not-found, io, aborted
+ */
+export async function readChecked<T>(
+  objects: ObjectStore,
+  key: string,
+  options: GetOptions,
+  accept: (bytes: Uint8Array) => MaybePromise<T>,
+): Promise<T> {
+  const bytes = await objects.get(key, options);
+  try {
+    return await accept(bytes);
+  } catch (error) {
+    if (!isDamage(error) || objects.forget?.(key) !== true) throw error;
+    return accept(await objects.get(key, options));
+  }
+}
+
+export function isDamage(error: unknown): boolean {
+  return error instanceof TarnError && error.kind === 'corrupt';
 }

@@ -7,7 +7,7 @@ import type { MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import { giveWay } from '../util/give-way.js';
 import { treePackKey } from './layout.js';
-import { putNamed } from './objects.js';
+import { putNamed, readChecked } from './objects.js';
 import type { TreePackRecord } from './tree-pack.js';
 import {
   corruptPack,
@@ -50,9 +50,9 @@ export class TreePackStore implements NodeStore {
     const range = { offset: place.offset, length: place.length };
     const now = this.#objects.getNow?.(key, range);
     if (now !== undefined) return this.#inTurn(decodeRecord(now, place, id));
-    return this.#objects
-      .get(key, withSignal({ range }, signal))
-      .then((bytes) => decodeRecord(bytes, place, id));
+    return readChecked(this.#objects, key, withSignal({ range }, signal), (bytes) =>
+      this.#judged(id, decodeRecord(bytes, place, id)),
+    );
   }
 
   batch(signal?: AbortSignal): NodeBatch {
@@ -72,9 +72,18 @@ export class TreePackStore implements NodeStore {
     const range = { last: ROOT_READ_BYTES };
     const now = this.#objects.getNow?.(key, range);
     if (now !== undefined) return this.#cutRoot(id, now, signal);
-    return this.#objects
-      .get(key, withSignal({ range }, signal))
-      .then((end) => this.#cutRoot(id, end, signal));
+    return readChecked(this.#objects, key, withSignal({ range }, signal), async (end) =>
+      this.#judged(id, await this.#cutRoot(id, end, signal)),
+    );
+  }
+
+  /** Where a cache may have given damaged bytes they are found out here, to be read again. */
+  #judged(id: NodeId, stored: StoredNode): StoredNode {
+    if (this.#objects.forget === undefined || sha256(stored.bytes) === id) return stored;
+    throw corruptPack(
+      stored.place === undefined ? treePackKey(id) : keyOf(stored.place.pack),
+      `the bytes of node ${id} are others`,
+    );
   }
 
   #cutRoot(id: NodeId, end: Uint8Array, signal: AbortSignal | undefined): MaybePromise<StoredNode> {

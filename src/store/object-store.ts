@@ -51,6 +51,13 @@ export interface ObjectStore {
   keep?(key: string, size: number): KeptObject;
 
   /**
+   * Resolves when bytes [offset, offset + length) of an immutable object that lies elsewhere are kept
+   * on this machine, as far as there is room for them. Only in a store that has a cache.
+   * @throws TarnError as get
+   */
+  fetch?(key: string, offset: number, length: number, signal?: AbortSignal): Promise<void>;
+
+  /**
    * The object's bytes turned out wrong: what is kept of it on this machine goes. Returns whether
    * reading it again may give others. Only in a store that has a cache.
    */

@@ -2,12 +2,16 @@ import { BLOCK_BYTES } from '../model/ids.js';
 import { andThen, isPromise, type MaybePromise } from '../util/async.js';
 import type { Backing, Content } from '../repo/content.js';
 import type { DriverEvents, Handle, OpenedFile } from './filesystem.js';
+import { ReadAhead } from './read-ahead.js';
 
 /**
  * Blocks verified ahead of a sequential reader, so that the driver finds the next ones granted and
  * answers without us. Small: verifying costs a hash of each block, wanted or not.
  */
 const AHEAD_BYTES = 4 * BLOCK_BYTES;
+
+/** Blocks that are granted together, at most: the reader waits for no more than these. */
+const FETCH_BLOCKS_MAX = 4;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -27,6 +31,8 @@ export class OpenFile {
   /** Where verifying ahead goes on; bytes. It runs while this is below the frontier. */
   #ahead = 0;
   #verifyingAhead = false;
+  /** Of a content that is fetched from elsewhere. */
+  readonly #readAhead: ReadAhead | undefined;
 
   constructor(
     handle: Handle,
@@ -38,6 +44,7 @@ export class OpenFile {
     this.#content = content;
     this.#backing = backing;
     this.#driver = driver;
+    this.#readAhead = content.fetch === undefined ? undefined : new ReadAhead(content.size);
   }
 
   get opened(): OpenedFile {
@@ -57,12 +64,13 @@ export class OpenFile {
 
   read(offset: number, length: number, signal: AbortSignal): MaybePromise<Uint8Array> {
     if (offset >= this.#content.size || length <= 0) return NO_BYTES;
+    this.#fetchAhead(blockStart(offset), this.#blockEnd(offset + length));
     return andThen(this.#readContent(offset, length, signal), (bytes) => {
       if (this.#backing?.verified === false && bytes.length > 0) {
         const start = blockStart(offset);
         const end = this.#blockEnd(offset + bytes.length);
         this.#grant(start, end);
-        this.#follow(start, end);
+        if (this.#readAhead === undefined) this.#follow(start, end);
       }
       return bytes;
     });
@@ -82,6 +90,34 @@ export class OpenFile {
       this.#reading -= 1;
       if (this.#reading === 0 && this.#isReleased) this.#content.close();
     });
+  }
+
+  /** Starts what the reads so far let expect; the read of [start, end) goes on meanwhile. */
+  #fetchAhead(start: number, end: number): void {
+    for (const ahead of this.#readAhead?.note(start, end) ?? []) {
+      const blocks = (ahead.end - ahead.start) / BLOCK_BYTES;
+      const step = BLOCK_BYTES * Math.max(1, Math.min(FETCH_BLOCKS_MAX, Math.ceil(blocks / 8)));
+      for (let from = ahead.start; from < ahead.end; from += step) {
+        const to = Math.min(ahead.end, from + step);
+        // The first block is not granted.
+        const grantFrom = from === ahead.start ? from + BLOCK_BYTES : from;
+        void this.#fetch(from, to, ahead.isRun ? grantFrom : to);
+      }
+    }
+  }
+
+  async #fetch(start: number, end: number, grantFrom: number): Promise<void> {
+    this.#stopAhead ??= new AbortController();
+    this.#reading += 1;
+    try {
+      await this.#content.fetch?.(start, end - start, this.#stopAhead.signal);
+      if (this.#backing?.verified === false && grantFrom < end) this.#grant(grantFrom, end);
+    } catch {
+      // The reader who gets there meets the same fault, and hears of it.
+    } finally {
+      this.#reading -= 1;
+      if (this.#reading === 0 && this.#isReleased) this.#content.close();
+    }
   }
 
   #grant(start: number, end: number): void {

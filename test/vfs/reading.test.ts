@@ -112,7 +112,7 @@ describe('reading', () => {
     expect((await openBig(none.filesystem)).backing).toBeUndefined();
   });
 
-  it('R4: A sequential reader has at most 4 MiB verified ahead of it, one that jumps further nothing.', async () => {
+  it('R4: A sequential reader has at most 4 MiB of a local file verified ahead, one that jumps nothing.', async () => {
     const { filesystem, grants, view } = bigFile({ backing: 'granted' });
     const { handle } = await openBig(filesystem);
     await filesystem.read(handle, 0, 4096, NEVER);

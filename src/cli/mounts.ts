@@ -26,6 +26,7 @@ export async function deadMounts(served: readonly string[]): Promise<MountEntry[
 }
 
 export function deadRow({ directory, source }: MountEntry): MountRow {
-  const [repository = '', commit = ''] = source.replace(/^tarn:\/\//, '').split('/');
-  return { directory, repository, ref: commit, commit, driver: '', state: 'dead' };
+  const [repository = '', commit] = source.replace(/^tarn:\/\//, '').split('/');
+  const what = commit === undefined ? {} : { ref: commit, commit };
+  return { directory, repository, ...what, driver: '', state: 'dead' };
 }

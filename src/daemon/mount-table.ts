@@ -168,7 +168,10 @@ export class MountTable {
    * after a daemon that was killed, and to mount again; the next change records all again.
    */
   #remember(): void {
-    const live = [...this.#live.values()].map(({ args, row }) => ({ ...args, commit: row.commit }));
+    const live = [...this.#live.values()].map(({ args, row: { commit } }) => ({
+      ...args,
+      ...(commit === undefined ? {} : { commit }),
+    }));
     try {
       this.#record.write([...this.#lost, ...live]);
     } catch (error) {

@@ -1,10 +1,12 @@
 import { parseCommitId } from '../model/ids.js';
 import { TarnError } from '../util/errors.js';
 import { FrozenFilesystem } from '../vfs/frozen-filesystem.js';
+import { RepositoryFilesystem } from '../vfs/repository-filesystem.js';
 import type { Context } from './context.js';
 import type { RecordedMount } from './mount-record.js';
 import type { Shown } from './mount-table.js';
-import type { MountArguments, MountRow } from './protocol.js';
+import type { MountRow } from './protocol.js';
+import { RepositoryMoments } from './repository-moments.js';
 import { resolveRef } from './resolve.js';
 import { isWritableMount, mountWritable } from './writable-mounts.js';
 
@@ -17,9 +19,11 @@ export function mountAs(
   args: RecordedMount,
   signal: AbortSignal,
 ): Promise<MountRow> {
+  const { ref } = args;
+  if (ref === undefined) return mountRepository(context, args);
   if (isWritableMount(args)) return mountWritable(context, args, signal);
-  if (args.follow === true) return mountFollowing(context, args, signal);
-  return mountCommit(context, args, signal);
+  if (args.follow === true) return mountFollowing(context, args, ref, signal);
+  return mountCommit(context, args, ref, signal);
 }
 
 /** Mounts again what was mounted when the last daemon ended without unmounting it. */
@@ -38,31 +42,47 @@ export async function restoreMounts(
   context.mounts.forgetLost();
 }
 
+async function mountRepository(
+  { repositories, mounts }: Context,
+  args: RecordedMount,
+): Promise<MountRow> {
+  if (args.write !== undefined || args.follow === true) {
+    throw new TarnError('invalid', `'${args.repository}' is a whole repository, not a branch`, {
+      hint: `name a branch, as in ${args.repository}/main`,
+    });
+  }
+  const moments = new RepositoryMoments(await repositories.open(args.repository));
+  const shown = { repository: moments.repository };
+  return mounts.mount(new RepositoryFilesystem(moments), () => shown, args);
+}
+
 async function mountCommit(
   context: Context,
   args: RecordedMount,
+  ref: string,
   signal: AbortSignal,
 ): Promise<MountRow> {
   const { repositories, mounts } = context;
   const repository = await repositories.open(args.repository);
   const commitId =
     args.commit === undefined
-      ? (await resolveRef(context, args.repository, args.ref, signal)).commitId
+      ? (await resolveRef(context, args.repository, ref, signal)).commitId
       : parseCommitId(args.commit);
-  const view = await repository.commitView(args.ref, commitId, signal);
-  const shown = { repository: view.source.repository, ref: args.ref, commit: commitId };
+  const view = await repository.commitView(ref, commitId, signal);
+  const shown = { repository: view.source.repository, ref, commit: commitId };
   return mounts.mount(new FrozenFilesystem(view), () => shown, args);
 }
 
 async function mountFollowing(
   context: Context,
   args: RecordedMount,
+  ref: string,
   signal: AbortSignal,
 ): Promise<MountRow> {
   const { followed, mounts } = context;
-  const { repository, ref } = args;
+  const { repository } = args;
   const { branch } = await resolveRef(context, repository, ref, signal);
-  if (branch === undefined) throw neverMoves(args);
+  if (branch === undefined) throw neverMoves(repository, ref);
   const following = await followed.begin(repository, branch, signal);
   const shown = (): Shown => ({
     repository,
@@ -80,7 +100,7 @@ async function mountFollowing(
   }
 }
 
-function neverMoves({ repository, ref }: MountArguments): TarnError {
+function neverMoves(repository: string, ref: string): TarnError {
   return new TarnError(
     'invalid',
     `'${repository}/${ref}' is no branch, so there is nothing to follow`,

@@ -146,7 +146,8 @@ export interface CommitResult extends CommitRow {
 
 export interface MountArguments {
   readonly repository: string;
-  readonly ref: string;
+  /** Without it all of the repository is mounted, by its names. */
+  readonly ref?: string;
   /** Absolute, real path of an existing empty directory that the command line has checked. */
   readonly directory: string;
   readonly driver: 'native' | 'fuse-native';
@@ -228,8 +229,9 @@ export interface GetRow {
 export interface MountRow {
   readonly directory: string;
   readonly repository: string;
-  readonly ref: string;
-  readonly commit: string;
+  /** Absent, with the commit, where it is the whole repository. */
+  readonly ref?: string;
+  readonly commit?: string;
   readonly driver: string;
   readonly state: 'mounted' | 'dead';
   /** Programs may change it. */

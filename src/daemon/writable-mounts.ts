@@ -11,11 +11,12 @@ import { resolveRef } from './resolve.js';
 
 /** A mount through which programs change a branch. */
 export interface WritableMount extends MountArguments {
+  readonly ref: string;
   readonly write: NonNullable<MountArguments['write']>;
 }
 
 export function isWritableMount(args: MountArguments): args is WritableMount {
-  return args.write !== undefined;
+  return args.write !== undefined && args.ref !== undefined;
 }
 
 /** What the addon can do beyond Node; undefined where it is not built. */
@@ -57,7 +58,7 @@ export async function mountWritable(
 
 async function branchOf(
   context: Context,
-  { repository, ref }: MountArguments,
+  { repository, ref }: WritableMount,
   signal: AbortSignal,
 ): Promise<string> {
   const { branch, commitId } = await resolveRef(context, repository, ref, signal);

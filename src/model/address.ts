@@ -57,6 +57,18 @@ export function parseRefAddress(text: string, repository?: string): RefAddress {
 }
 
 /**
+ * `repository/ref` without a path, or `repository` alone, for what takes all of it.
+ * @throws TarnError invalid
+ */
+export function parseRepositoryOrRef(
+  text: string,
+): Pick<RefAddress, 'repository'> & Partial<RefAddress> {
+  const bare = text.startsWith(SCHEME) ? text.slice(SCHEME.length) : text;
+  const name = bare.endsWith('/') ? bare.slice(0, -1) : bare;
+  return REPOSITORY.test(name) ? { repository: name } : parseRefAddress(text);
+}
+
+/**
  * `repository/branch`, for what changes the branch.
  * @throws TarnError invalid
  */

@@ -45,11 +45,13 @@ export class FrozenFilesystem implements Filesystem {
   readonly #directories: Directories;
   readonly #files = new Map<Handle, OpenFile>();
   readonly #listings = new Map<Handle, Directory>();
-  #lastHandle: Handle = 0;
+  readonly #nextHandle: () => Handle;
   #driver: DriverEvents | undefined;
 
-  constructor(view: FrozenView) {
+  /** @param nextHandle where it shares a mount with others, whose handles are to be others */
+  constructor(view: FrozenView, nextHandle: () => Handle = handles()) {
     this.#view = view;
+    this.#nextHandle = nextHandle;
     const { repository, commitId, commit } = view.source;
     this.sourceName = `tarn://${repository}/${commitId}`;
     this.#defaults = directoryDefaults(commit);
@@ -267,11 +269,11 @@ export class FrozenFilesystem implements Filesystem {
       });
     });
   }
+}
 
-  #nextHandle(): Handle {
-    this.#lastHandle += 1;
-    return this.#lastHandle;
-  }
+function handles(): () => Handle {
+  let last: Handle = 0;
+  return () => ++last;
 }
 
 function leafUnder(cursor: FrozenCursor): Attributes {

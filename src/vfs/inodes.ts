@@ -19,7 +19,8 @@ export const ROOT_INODE: Inode = 1;
 export const ENTRIES_MAX = 2 ** 42 - 2;
 
 const DEPTH_UNIT = 2 ** 42;
-const INODE_END = 2 ** 52;
+/** Above every number. */
+export const INODE_END = 2 ** 52;
 const FIRST_FILE = 2;
 
 const HIGH_UNIT = 2 ** 32;
@@ -58,6 +59,33 @@ export function prefixAtDepth(key: Key, depth: number): Key | undefined {
     if (end === 0) return undefined;
   }
   return key.slice(0, end) as Key;
+}
+
+/** Components that a key has at most. */
+const DEPTH_MAX = 512;
+
+/**
+ * For mounts of many views: how many numbers in a row stand for all that a view of so many entries may
+ * have, so that views share the numbers that there are by their sizes.
+ */
+export function packedSpan(entries: number): number {
+  return 1 + (DEPTH_MAX + 1) * entries;
+}
+
+/** The place of a number of the view among these: 0 is the root. */
+export function packedInode(inode: Inode, entries: number): number {
+  if (inode === ROOT_INODE) return 0;
+  const depth = Math.floor(inode / DEPTH_UNIT);
+  const ordinal = depth === 0 ? inode - FIRST_FILE : inode - depth * DEPTH_UNIT;
+  return 1 + depth * entries + ordinal;
+}
+
+/** The number of the view at such a place. */
+export function unpackedInode(packed: number, entries: number): Inode {
+  if (packed === 0) return ROOT_INODE;
+  const depth = Math.floor((packed - 1) / entries);
+  const ordinal = packed - 1 - depth * entries;
+  return depth === 0 ? fileInode(ordinal) : directoryInode(depth, ordinal);
 }
 
 /**

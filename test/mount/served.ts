@@ -11,8 +11,8 @@ import type { MemoryViewOptions } from '../vfs/memory-view.mjs';
 
 export interface ServeOptions {
   readonly view?: MemoryViewOptions;
-  /** As a branch that is followed; else as a commit. */
-  readonly shows?: 'branch';
+  /** As a branch that is followed, or in `branches/main` of a repository; else as a commit. */
+  readonly shows?: 'branch' | 'repository';
   readonly mount?: Partial<Pick<MountOptions, 'noPassthrough' | 'allowOther'>>;
   /** A file whose every read fails as corrupt. */
   readonly corrupt?: string;

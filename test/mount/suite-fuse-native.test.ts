@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { runFrozenMountSuite } from '../suites/filesystem-mount.js';
 import { runFilesystemSuite } from '../suites/filesystem.js';
 import { ServedMount } from './served.js';
@@ -18,6 +19,18 @@ runFilesystemSuite(
   async (files) => {
     const served = await ServedMount.start('fuse-native', files, { shows: 'branch' });
     return { directory: served.directory, teardown: () => served.stop() };
+  },
+  { inodesInListings: true },
+);
+
+runFilesystemSuite(
+  'fuse-native, a branch of a repository as a directory',
+  async (files) => {
+    const served = await ServedMount.start('fuse-native', files, { shows: 'repository' });
+    return {
+      directory: join(served.directory, 'branches/main'),
+      teardown: () => served.stop(),
+    };
   },
   { inodesInListings: true },
 );

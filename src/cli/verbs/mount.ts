@@ -1,19 +1,19 @@
 import type { MountOwner, MountRow } from '../../daemon/protocol.js';
+import { parseRepositoryOrRef } from '../../model/address.js';
 import { asTarnError } from '../../util/errors.js';
 import { ask, author } from '../ask.js';
 import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
 import { shortId } from '../../util/format.js';
 import { wholeNumber } from '../parse.js';
-import { refPlaceOf } from '../places.js';
 
 const mount: Command = {
   name: 'mount',
-  summary: 'Mount a commit as a directory that never changes, or a branch as one to work in',
+  summary: 'Mount a commit, a branch or a whole repository as a directory',
   positionals: [
     {
       name: 'REF',
-      what: 'repository/ref, as drive/golden; a branch means its newest commit, and the mount stays at that commit, unless --follow or --write',
+      what: 'repository/ref, as drive/golden, or a repository alone, for all of it by its names; a branch means its newest commit, and the mount stays at that commit, unless --follow or --write',
     },
     { name: 'DIR', what: 'an existing, empty directory' },
   ],
@@ -48,6 +48,7 @@ const mount: Command = {
   },
   notes: [
     'Nothing is copied. Files carry extended attributes (user.tarn.repository, .ref, .commit, .path, .content) that tell where they come from, and /proc/mounts names repository and commit. The daemon serves the mount until tarn umount or tarn daemon stop. When it was killed, the next command that starts one mounts again what it had, at the same place and the same commit.',
+    'A repository alone shows branches/NAME, tags/NAME, commits/ID and at/TIME/BRANCH, as at/2025-06-14/main, each as it never changes: a name leads to what it names when it is looked up.',
     'With --follow the directory shows another commit as soon as the branch has one, whoever made it: what did not change keeps its inode number, and files that are open go on being those that were opened. When the branch is deleted the mount stays at the last commit, and tarn mounts says so.',
     'With --write the mount shows the branch with what is staged on it, and whatever programs do there is staged: it survives the end of the daemon, shows in tarn status and in every other mount of the branch at once, and belongs to no commit until tarn commit.',
     'At its root there is a directory .tarn that no listing shows: status and log read as tarn status and tarn log, and a message that is written to commit, in one go, commits what programs have changed; the write returns when that is done, and commit then reads what came of it. Lines "key: value" as the last paragraph of the message become metadata.',
@@ -57,6 +58,10 @@ const mount: Command = {
     {
       command: 'tarn mount --write drive/incident-2025-06-14-8421-glare /mnt/fix',
       what: 'a branch, to relabel its frames with any tool',
+    },
+    {
+      command: 'tarn mount drive /mnt/drive',
+      what: 'all of it: diff -r /mnt/drive/branches/main /mnt/drive/at/2025-06-14/main',
     },
     {
       command: 'tarn mount --follow drive/main /mnt/main',
@@ -72,8 +77,9 @@ const mount: Command = {
     },
   ],
   async run(input, context) {
-    const [ref = '', given = ''] = input.positionals;
-    const place = refPlaceOf(ref);
+    const [what = '', given = ''] = input.positionals;
+    const { repository, ref } = parseRepositoryOrRef(what);
+    const place = { repository, ...(ref === undefined ? {} : { ref: ref.text }) };
     const driver = input.value('driver') ?? 'native';
     if (driver !== 'native' && driver !== 'fuse-native') {
       throw new UsageError(`there is no driver '${driver}'`, 'it is native or fuse-native');
@@ -100,6 +106,7 @@ const mount: Command = {
 };
 
 function lineOf({ directory, repository, ref, commit, write, follow }: MountRow): string {
+  if (ref === undefined || commit === undefined) return `mounted ${repository} on ${directory}`;
   const moves = write === true || follow === true;
   const how = write === true ? ' for writing' : follow === true ? ' to follow it' : '';
   const at = `${moves ? 'at commit' : 'commit'} ${shortId(commit)}`;

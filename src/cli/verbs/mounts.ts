@@ -32,9 +32,10 @@ const mounts: Command = {
 
 function lineOf(row: MountRow): string {
   const { directory, repository, ref, commit, driver, state } = row;
-  const id = shortId(commit);
-  if (state === 'dead') return `${directory}  ${repository}  ${id}  dead: tarn umount it`;
-  return `${directory}  ${repository}/${ref}  ${id}  ${driver}${howOf(row)}`;
+  const id = commit === undefined ? '' : `  ${shortId(commit)}`;
+  if (state === 'dead') return `${directory}  ${repository}${id}  dead: tarn umount it`;
+  if (ref === undefined) return `${directory}  ${repository}  ${driver}  the whole repository`;
+  return `${directory}  ${repository}/${ref}${id}  ${driver}${howOf(row)}`;
 }
 
 function howOf({ write, follow, gone }: MountRow): string {

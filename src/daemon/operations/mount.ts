@@ -6,13 +6,13 @@ export const mount: OperationHandler<'mount'> = {
   read: fields(
     {
       repository: text,
-      ref: text,
       directory: text,
       driver: oneOf('native', 'fuse-native'),
       allowOther: flag,
     },
     {
       write: (value) => fields({ uid: count, gid: count, umask: count, author: text })(value),
+      ref: text,
       follow: flag,
     },
   ),
@@ -25,7 +25,7 @@ export const umount: OperationHandler<'umount'> = {
   run: async ({ mounts, workspaces, log }, { directory, force }, output, signal) => {
     const row = await mounts.unmount(directory, force);
     const { repository, ref: branch, write } = row;
-    if (write === true) {
+    if (write === true && branch !== undefined) {
       await workspaces
         .stage(repository, branch, { takesOpen: false, signal })
         .catch((error: unknown) => log.fault('not staged yet', error, { repository, branch }));

@@ -14,6 +14,8 @@ import type { Repositories } from './repositories.js';
 
 /** How often it is looked whether someone else has committed to a branch that is mounted. */
 const LOOK_MS = 1_000;
+/** In a bucket, where each look is a request, once in so many times. */
+const LOOKS_OF_BUCKET = 5;
 /** How often it is looked whether files that are waited for were closed. */
 const WAIT_MS = 100;
 
@@ -34,6 +36,7 @@ interface Held {
   readonly opening: Promise<LiveWorkspace>;
   mounts: number;
   isLooking: boolean;
+  looks: number;
 }
 
 /**
@@ -178,7 +181,7 @@ export class Workspaces {
     const known = this.#held.get(key);
     if (known !== undefined) return known;
     const opening = this.#opened(repository, branch, signal);
-    const held: Held = { repository, branch, opening, mounts: 0, isLooking: false };
+    const held: Held = { repository, branch, opening, mounts: 0, isLooking: false, looks: 0 };
     this.#held.set(key, held);
     opening.catch(() => {
       if (this.#held.get(key) === held) this.#held.delete(key);
@@ -227,7 +230,9 @@ export class Workspaces {
     held.isLooking = true;
     try {
       const live = await held.opening;
-      const { refs } = await this.#options.repositories.open(held.repository);
+      const { refs, objects } = await this.#options.repositories.open(held.repository);
+      held.looks += 1;
+      if (objects.localPath === undefined && held.looks % LOOKS_OF_BUCKET !== 0) return;
       const head = await refs.get('branch', held.branch);
       if (head !== undefined && head !== live.head) await this.#follow(live, held.repository);
     } catch (error) {

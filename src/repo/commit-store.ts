@@ -9,6 +9,7 @@ import {
 import type { CommitId } from '../model/ids.js';
 import { parseCommitId } from '../model/ids.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { TarnError } from '../util/errors.js';
 import { commitKey, commitPrefix } from './layout.js';
 import { putNamed, readChecked } from './objects.js';
 
@@ -43,11 +44,19 @@ export class CommitStore {
     const bytes = encodeCommit(commit);
     const id = commitIdOf(bytes);
     await putNamed(this.#objects, commitKey(id), bytes, signal);
+    this.#cache.set(id, decodeCommit(id, bytes));
     return id;
   }
 
+  /** Whether it is there, as far as can be told without judging it. @throws as read, but not-found */
   async has(id: CommitId, signal?: AbortSignal): Promise<boolean> {
-    return (await this.#objects.head(commitKey(id), signal)) !== undefined;
+    try {
+      await this.read(id, signal);
+      return true;
+    } catch (error) {
+      if (error instanceof TarnError && error.kind === 'not-found') return false;
+      throw error;
+    }
   }
 
   /** Ids that start with `digits`, in order, `limit` of them at most. */

@@ -33,6 +33,26 @@ export class Guards {
   }
 
   /**
+   * Whether it is worth while to prepare this, by the rules that were last seen: those in force are
+   * asked only where these refuse. What is published is judged by checkPublication.
+   * @throws TarnError as checkPublication
+   */
+  async checkAhead(
+    branch: string,
+    kind: PublicationKind,
+    metadata: Metadata | undefined,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { settings } = await this.#settings.known(signal);
+    try {
+      await this.#judge(settings, branch, kind, metadata);
+    } catch (error) {
+      if (!(error instanceof TarnError) || error.kind !== 'denied') throw error;
+      await this.checkPublication(branch, kind, metadata, signal);
+    }
+  }
+
+  /**
    * Whether this may be published, as far as is known: without `metadata` only the kind is judged.
    * @throws TarnError denied, naming the rule and what to do instead
    */
@@ -43,6 +63,15 @@ export class Guards {
     signal?: AbortSignal,
   ): Promise<void> {
     const { settings } = await this.#settings.current(signal);
+    await this.#judge(settings, branch, kind, metadata);
+  }
+
+  async #judge(
+    settings: Settings,
+    branch: string,
+    kind: PublicationKind,
+    metadata: Metadata | undefined,
+  ): Promise<void> {
     const isFree = kind === 'merge' || kind === 'revert';
     if (!isFree) this.#checkUnprotected(settings, branch, `takes merges, no ${kind}`, HOW_TO_MERGE);
     if (metadata !== undefined) await this.#checkMetadata(settings, branch, metadata);

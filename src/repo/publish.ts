@@ -88,17 +88,19 @@ export async function publish<Stop = never>(
   const { branch, by, kind, why, metadata } = publication;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     if (attempt > 0) await backOff(attempt, signal);
-    const head = await readHead(refs, commits, branch, signal);
-    await guards.checkPublication(branch, kind, metadata, signal);
+    const [head] = await Promise.all([
+      readHead(refs, commits, branch, signal),
+      guards.checkAhead(branch, kind, metadata, signal),
+    ]);
     faultPoint('commit-start');
     const prepared = await publication.prepare(head);
     if (prepared.kind === 'stop') return prepared.value;
     faultPoint('commit-tree-saved');
-    // The rules may have changed while the tree was built.
-    for (const each of await judged(prepared, commits, signal)) {
-      await guards.checkPublication(branch, kind, each.metadata, signal);
-    }
-    const id = await save(prepared, commits, signal);
+    const [id] = await Promise.all([
+      save(prepared, commits, signal),
+      // The rules may have changed while the tree was built. A commit that they refuse is nobody's.
+      checkAll(guards, branch, kind, await judged(prepared, commits, signal), signal),
+    ]);
     faultPoint('commit-saved');
     const change = { kind: 'branch', name: branch, expected: head.id, next: id, by, why } as const;
     if ((await refs.compareAndSwap({ ...change, atMs: Date.now() }, signal)) === 'moved') continue;
@@ -126,6 +128,18 @@ async function judged(
 ): Promise<readonly Commit[]> {
   if (prepared.kind === 'fast-forward') return [await commits.read(prepared.id, signal)];
   return [...(prepared.between ?? []), prepared.commit];
+}
+
+async function checkAll(
+  guards: Guards,
+  branch: string,
+  kind: PublicationKind,
+  commits: readonly Commit[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const { metadata } of commits) {
+    await guards.checkPublication(branch, kind, metadata, signal);
+  }
 }
 
 async function save(

@@ -40,6 +40,7 @@ export class SettingsStore {
   readonly #objects: ObjectStore;
   readonly #refs: RefStore;
   readonly #cache = new LRUCache<SettingsId, SettingsVersion>({ max: CACHED_MAX });
+  #known: SettingsVersion | undefined;
 
   constructor(objects: ObjectStore, refs: RefStore) {
     this.#objects = objects;
@@ -49,7 +50,13 @@ export class SettingsStore {
   /** Reads one ref, and the settings where they changed. @throws TarnError corrupt, io, aborted */
   async current(signal?: AbortSignal): Promise<SettingsVersion> {
     const id = await this.#refs.get('settings', NAME, signal);
-    return id === undefined ? NONE : this.read(id, signal);
+    this.#known = id === undefined ? NONE : await this.read(id, signal);
+    return this.#known;
+  }
+
+  /** As they were when they were last looked at; reads them only where they never were. */
+  async known(signal?: AbortSignal): Promise<SettingsVersion> {
+    return this.#known ?? this.current(signal);
   }
 
   /** @throws TarnError not-found, corrupt (names them), unsupported, io, aborted */
@@ -98,7 +105,9 @@ export class SettingsStore {
       await putNamed(this.#objects, settingsKey(id), bytes, signal);
       const moved = { kind: 'settings', name: NAME, expected, next: id, by, why } as const;
       const outcome = await this.#refs.compareAndSwap({ ...moved, atMs: Date.now() }, signal);
-      if (outcome === 'done') return { settings: wanted, id, isChanged: true };
+      if (outcome === 'moved') continue;
+      this.#known = { settings: wanted, id };
+      return { settings: wanted, id, isChanged: true };
     }
     throw new TarnError('conflict', 'the settings were changed by others all the time', {
       hint: "look at them with 'tarn repo settings' before you change them again",

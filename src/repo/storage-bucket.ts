@@ -69,13 +69,12 @@ async function deleteObjects(url: BucketUrl, objects: ObjectStore): Promise<void
 
 async function checkEmpty(url: BucketUrl, objects: ObjectStore): Promise<void> {
   const place = shortStorageUrl(url);
+  if ((await objects.head(REPOSITORY_KEY)) !== undefined) throw takenBy(place);
   let unfinished = 0;
   for await (const { key } of objects.list('')) {
-    if (key === REPOSITORY_KEY) throw takenBy(place);
     unfinished += 1;
     const isOwn = UNFINISHED.some((prefix) => key.startsWith(prefix));
     if (isOwn && unfinished <= UNFINISHED_MAX) continue;
-    if (isOwn && (await objects.head(REPOSITORY_KEY)) !== undefined) throw takenBy(place);
     throw new TarnError('exists', `'${place}' is not empty: it holds '${printable(key)}'`, {
       hint: 'choose a prefix below which there is nothing yet',
     });

@@ -79,6 +79,7 @@ describe('a repository in a bucket', () => {
 
   it('is not made where there is one, where other objects are, or inside of another one', async () => {
     await create();
+    await storeAt('tarn').put('files/ab/x', Buffer.from('a file of it'));
     await expect(create()).rejects.toMatchObject(failure('exists', 'holds a repository already'));
     const inside = create('s3://fleet-logs/tarn/more/inner');
     await expect(inside).rejects.toMatchObject(

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FileEntry } from '../../src/model/entry.js';
+import { keyFromText } from '../../src/model/path.js';
+import { ContentWriter } from '../../src/repo/content-writer.js';
+import { Repository } from '../../src/repo/repository.js';
+import { MemoryStore } from '../../src/store/memory-store.js';
+import { Staging } from '../../src/workspace/staging.js';
+import { Workspace } from '../../src/workspace/workspace.js';
+import { WatchedStore } from '../store/watched-store.js';
+
+const STORAGE = 's3://fleet-logs/tarn';
+
+let directory: string;
+let memory: MemoryStore;
+let calls: string[];
+let repository: Repository;
+let staging: Staging;
+let workspace: Workspace;
+
+/** In words such as `put trees`. */
+async function openBucket(): Promise<WatchedStore> {
+  return new WatchedStore(memory, (call, key) => {
+    if (call !== 'write' && call !== 'upload') calls.push(`${call} ${key.split('/')[0] ?? ''}`);
+  });
+}
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'tarn-bucket-'));
+  memory = new MemoryStore();
+  calls = [];
+  repository = await Repository.create('drive', STORAGE, 'rosa', { openBucket });
+  staging = new Staging(join(directory, 'staging.db'));
+  workspace = new Workspace(repository, staging, 'main');
+});
+afterEach(async () => {
+  staging.close();
+  await repository.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Stores and stages a file, as tarn put does. */
+async function put(path: string, bytes: Buffer): Promise<void> {
+  const entries: FileEntry[] = [];
+  const writer = new ContentWriter<null>(repository.objects, undefined, (batch) => {
+    for (const { size, content, address } of batch) {
+      const about = { mode: 0o644, mtimeSec: 0, mtimeNsec: 0 };
+      entries.push({ kind: 'file', size, content, address, ...about });
+    }
+  });
+  const source = (async function* () {
+    yield bytes;
+  })();
+  await writer.addLarge(source, null);
+  await writer.flush();
+  await workspace.stage(entries.map((entry) => ({ key: keyFromText(path), entry })));
+}
+
+describe('what work on a bucket asks of it', () => {
+  it('a small file is put by 3 requests and committed by 5, of which 4 are one after the other', async () => {
+    await put('labels/0.json', Buffer.from('zero'));
+    await workspace.commit({ message: 'first', author: 'rosa' });
+    calls.length = 0;
+    await put('labels/1.json', Buffer.from('one'));
+    // The root of the branch's tree, where nothing is kept on this machine.
+    expect(calls).toEqual(['put packs', 'get refs', 'get trees']);
+    calls.length = 0;
+    await workspace.commit({ message: 'second', author: 'rosa' });
+    // The settings are asked for while the commit is put.
+    expect(calls).toEqual(['get refs', 'put trees', 'put commits', 'get refs', 'put refs']);
+  });
+
+  it('a repository that is open is mounted by 3', async () => {
+    await put('labels/0.json', Buffer.from('zero'));
+    await workspace.commit({ message: 'first', author: 'rosa' });
+    const other = await Repository.open('drive', STORAGE, { openBucket });
+    calls.length = 0;
+    const { commitId } = await other.resolve('main@');
+    const view = await other.commitView('main', commitId);
+    expect(await view.get(keyFromText('labels/0.json'))).toMatchObject({ size: 4 });
+    expect(calls).toEqual(['get refs', 'get commits', 'get trees']);
+    calls.length = 0;
+    expect((await other.resolve(commitId)).commitId).toBe(commitId);
+    expect(calls).toEqual([]);
+  });
+
+  it('4 KiB of a large file are read by 2', async () => {
+    await put('run.mcap', Buffer.alloc(5_000_000, 'mcap'));
+    await workspace.commit({ message: 'first', author: 'rosa' });
+    const other = await Repository.open('drive', STORAGE, { openBucket });
+    const { commitId } = await other.resolve('main@');
+    const view = await other.commitView('main', commitId);
+    const entry = await view.get(keyFromText('run.mcap'));
+    if (entry === undefined) throw new Error('no file');
+    calls.length = 0;
+    const content = await view.open(keyFromText('run.mcap'), entry);
+    expect(Buffer.from(await content.read(3_000_000, 4_096)).toString()).toMatch(/^(mcap)+$/);
+    content.close();
+    expect(calls).toEqual(['get manifests', 'get files']);
+  });
+});

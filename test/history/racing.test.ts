@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeAll, expect, it } from 'vitest';
+import type { StoreServer } from '../../scripts/lib/store-servers.js';
+import { startStoreServer } from '../../scripts/lib/store-servers.js';
 import { merge } from '../../src/history/merge.js';
 import type { CommitId } from '../../src/model/ids.js';
 import { walkHistory } from '../../src/repo/log.js';
@@ -27,17 +29,24 @@ interface Said {
   readonly branch?: string;
 }
 
-let sandbox: HistorySandbox;
+const servers: StoreServer[] = [];
+const sandboxes: HistorySandbox[] = [];
 
 beforeAll(ensureBuilt);
-beforeEach(async () => {
-  sandbox = await HistorySandbox.make();
+afterEach(async () => {
+  for (const sandbox of sandboxes.splice(0)) await sandbox.remove();
+  for (const server of servers.splice(0)) await server.stop();
 });
-afterEach(() => sandbox.remove());
 
-async function race(name: string): Promise<Said[]> {
+async function make(storage?: string): Promise<HistorySandbox> {
+  const sandbox = await HistorySandbox.make(storage);
+  sandboxes.push(sandbox);
+  return sandbox;
+}
+
+async function race(sandbox: HistorySandbox, name: string, rounds: number): Promise<Said[]> {
   const home = join(sandbox.directory, `home-${name}`);
-  const input = { home, storage: sandbox.storage, name, rounds: ROUNDS };
+  const input = { home, storage: sandbox.storage, name, rounds };
   const child = spawn(process.execPath, [CHILD, JSON.stringify(input)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -48,13 +57,24 @@ async function race(name: string): Promise<Said[]> {
 }
 
 it('keeps all that processes commit and merge at once, each exactly once', async () => {
+  await raceIn(await make(), ROUNDS);
+});
+
+it('keeps it in a bucket as well, with nothing between the processes but that', async () => {
+  const server = await startStoreServer('moto');
+  servers.push(server);
+  Object.assign(process.env, server.environment);
+  await raceIn(await make(await server.makeBucket()), Math.min(ROUNDS, 2));
+}, 180_000);
+
+async function raceIn(sandbox: HistorySandbox, rounds: number): Promise<void> {
   const names = Array.from({ length: PROCESSES }, (_, n) => `av-${n}`);
-  const said = (await Promise.all(names.map(race))).flat();
+  const said = (await Promise.all(names.map((name) => race(sandbox, name, rounds)))).flat();
   const { repository } = sandbox;
   const { commitId: head, commit } = await repository.resolve('main@');
 
   const reported = said.flatMap(({ id }) => (id === undefined ? [] : [id]));
-  expect(new Set(reported).size).toBe(PROCESSES * ROUNDS * 4);
+  expect(new Set(reported).size).toBe(PROCESSES * rounds * 4);
   const history = (await all(walkHistory(head, (id) => repository.readCommit(id)))).map(
     ({ id }) => id,
   );
@@ -73,10 +93,11 @@ it('keeps all that processes commit and merge at once, each exactly once', async
   const found = (await all(repository.listRefs('branch'))).map(({ name }) => name);
   expect(found).toEqual(['main', ...branches].sort());
   const moves = await all(repository.refs.history('branch', 'main'));
-  expect(moves).toHaveLength(1 + PROCESSES * ROUNDS * 3);
-});
+  expect(moves).toHaveLength(1 + PROCESSES * rounds * 3);
+}
 
 it('gives up after so many lost races, says so, and has changed nothing', async () => {
+  const sandbox = await make();
   const { repository } = sandbox;
   await sandbox.branch('labels-v2');
   await sandbox.commit('labels-v2', { a: '2' });

@@ -26,21 +26,21 @@ export function seedOf(entry: Entry): string {
 /** A repository `drive` in a directory of its own, whose commits are made of seeds. */
 export class HistorySandbox {
   readonly directory: string;
+  readonly storage: string;
   readonly repository: Repository;
 
-  private constructor(directory: string, repository: Repository) {
+  private constructor(directory: string, storage: string, repository: Repository) {
     this.directory = directory;
+    this.storage = storage;
     this.repository = repository;
   }
 
-  static async make(): Promise<HistorySandbox> {
+  /** @param storage in that directory without it */
+  static async make(storage?: string): Promise<HistorySandbox> {
     const directory = mkdtempSync(join(tmpdir(), 'tarn-history-'));
-    const repository = await Repository.create('drive', join(directory, 'drive'), AUTHOR);
-    return new HistorySandbox(directory, repository);
-  }
-
-  get storage(): string {
-    return join(this.directory, 'drive');
+    const place = storage ?? join(directory, 'drive');
+    const repository = await Repository.create('drive', place, AUTHOR);
+    return new HistorySandbox(directory, place, repository);
   }
 
   async remove(): Promise<void> {

@@ -1,0 +1,128 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { StoreServer } from '../../scripts/lib/store-servers.js';
+import { startStoreServer } from '../../scripts/lib/store-servers.js';
+import { Shell } from '../cli/shell.js';
+import { ensureBuilt } from '../workspace/built.js';
+
+const LONG_MS = 180_000;
+
+let server: StoreServer;
+const shells: Shell[] = [];
+
+beforeAll(ensureBuilt);
+beforeAll(async () => {
+  server = await startStoreServer('moto');
+  Object.assign(process.env, server.environment);
+}, LONG_MS);
+afterEach(async () => {
+  for (const shell of shells.splice(0)) await shell.dispose();
+}, LONG_MS);
+afterAll(() => server.stop());
+
+/** A machine: a home of its own. */
+async function machine(): Promise<Shell> {
+  const shell = await Shell.open();
+  shells.push(shell);
+  return shell;
+}
+
+/** `s3://bucket/drive` and the options that go with it. */
+async function place(): Promise<{ url: string; options: string[]; storage: string }> {
+  const [bucket = '', query = ''] = (await server.makeBucket()).split('?');
+  const url = `${bucket}/drive`;
+  const options = ['--endpoint', server.endpoint, '--region', 'us-east-1'];
+  return { url, options, storage: `${url}?${query}` };
+}
+
+async function staged(shell: Shell): Promise<{ storage: string }> {
+  const { url, options, storage } = await place();
+  await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
+  await shell.must('put', await shell.file('one.json', 'one'), 'drive/main/labels/one.json');
+  return { storage };
+}
+
+const messages = async (shell: Shell): Promise<string[]> =>
+  (await shell.jsonRows<{ message: string }>('log', 'drive/main')).map(({ message }) => message);
+
+describe('a repository in a bucket, by the command line', () => {
+  it(
+    'goes from one machine to another and back, with no database beside the bucket',
+    async () => {
+      const first = await machine();
+      const { url, options, storage } = await place();
+      const made = await first.json('repo', 'create', 'drive', '--storage', url, ...options);
+      expect(made).toEqual({ name: 'drive', storage });
+      await first.file('src/labels/1.json', 'one');
+      const log = Buffer.alloc(3_000_000, 'a log of a drive ');
+      await first.file('src/run.mcap', log);
+      await first.must('put', '-r', first.path('src'), 'drive/main');
+      await first.must('commit', 'drive/main', '-m', 'one drive');
+      await first.must('branch', 'create', 'drive/labels');
+
+      const second = await machine();
+      expect(await second.json('repo', 'add', url, ...options)).toEqual({ name: 'drive', storage });
+      const frozen = await second.mountPoint('frozen');
+      await second.must('mount', 'drive/main@', frozen);
+      expect(Buffer.compare(await readFile(`${frozen}/run.mcap`), log)).toBe(0);
+      const work = await second.mountPoint('work');
+      await second.must('mount', '--write', 'drive/labels', work);
+      await writeFile(`${work}/labels/1.json`, 'edited');
+      await writeFile(`${work}/labels/2.json`, 'new');
+      await second.must('commit', 'drive/labels', '-m', 'labels');
+      await second.must('merge', 'drive/labels', 'main');
+      await second.must('tag', 'create', 'drive/golden', 'main');
+      expect(await readFile(`${frozen}/labels/1.json`, 'utf8')).toBe('one');
+
+      expect(await first.must('cat', 'drive/main/labels/1.json')).toBe('edited');
+      expect(await first.must('cat', 'drive/golden/labels/2.json')).toBe('new');
+      expect(await first.must('diff', 'drive/main~1', 'drive/main')).toContain('labels/2.json');
+      expect(await first.must('fsck', 'drive')).toContain('nothing is wrong');
+      const again = await first.tarn(['repo', 'create', 'x', '--storage', url, ...options]);
+      expect(again.code).toBe(1);
+      expect(again.stderr).toContain('holds a repository already');
+    },
+    LONG_MS,
+  );
+
+  it.each(['commit-tree-saved', 'commit-saved', 'commit-ref-moved'])(
+    'loses nothing when it is killed in a commit, at %s',
+    async (point) => {
+      const shell = await machine();
+      await staged(shell);
+      await shell.must('daemon', 'stop');
+      const args = ['commit', 'drive/main', '-m', 'labels'];
+      const killed = await shell.tarn(args, { env: { TARN_FAULT_POINT: point } });
+      expect(killed.code).not.toBe(0);
+      expect(await shell.must('cat', 'drive/main/labels/one.json')).toBe('one');
+      const isDone = point === 'commit-ref-moved';
+      expect((await messages(shell)).filter((each) => each === 'labels')).toHaveLength(
+        isDone ? 1 : 0,
+      );
+      const again = await shell.tarn(args);
+      expect(again.code).toBe(isDone ? 1 : 0);
+      expect((await messages(shell)).filter((each) => each === 'labels')).toHaveLength(1);
+      expect(await shell.must('fsck', 'drive')).toContain('nothing is wrong');
+    },
+    LONG_MS,
+  );
+
+  it(
+    'says so in words when the bucket is gone or nothing answers, and keeps what is staged',
+    async () => {
+      const shell = await machine();
+      const { storage } = await staged(shell);
+      const nowhere = await shell.tarn(['repo', 'add', storage.replace('/drive?', '/other?')]);
+      expect(nowhere.code).toBe(1);
+      expect(nowhere.stderr).toContain('there is no repository in');
+      await fetch(`${server.endpoint}/moto-api/reset`, { method: 'POST' });
+      const gone = await shell.tarn(['commit', 'drive/main', '-m', 'labels']);
+      expect(gone.code).toBe(1);
+      expect(gone.stderr).toMatch(/^tarn: .*bucket/);
+      expect(gone.stdout).toBe('');
+      const asked = await shell.tarn(['repo', 'list']);
+      expect(asked.stdout).toContain(storage);
+    },
+    LONG_MS,
+  );
+});

@@ -69,9 +69,9 @@ const RECIPES: Readonly<Record<StoreServerKind, Recipe>> = {
     },
   },
   azurite: {
-    command: (port, root) => [
+    command: (port) => [
       'node_modules/.bin/azurite-blob',
-      ...['--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', root],
+      ...['--blobHost', '127.0.0.1', '--blobPort', String(port)],
       ...['--inMemoryPersistence', '--disableTelemetry', '--silent', '--skipApiVersionCheck'],
     ],
     environment: {
@@ -91,6 +91,7 @@ const RECIPES: Readonly<Record<StoreServerKind, Recipe>> = {
       '.cache/venv/bin/python',
       ...['-c', FAKE_GCS, '-backend', 'memory', '-scheme', 'http', '-host', '127.0.0.1'],
       ...['-port', String(port), '-public-host', `127.0.0.1:${port}`, '-log-level', 'error'],
+      ...['-external-url', `http://127.0.0.1:${port}`],
     ],
     environment: {},
     makeBucket: async ({ endpoint }, bucket) => {

@@ -22,6 +22,8 @@ export interface OpenBucketOptions {
 const TIMEOUT_MS = 60_000;
 const ATTEMPTS_MAX = 6;
 const ATTEMPT_MS_MIN = 1_000;
+/** So many attempts that bring nothing fit into the time of a call. */
+const ATTEMPTS_OF_TIME = 4;
 const WAIT_MS = 200;
 
 /**
@@ -35,11 +37,7 @@ export async function openBucket(
 ): Promise<BucketStore> {
   const prefix = namespaceOf(url);
   const metrics = new BucketMetrics();
-  const bucket = guarded(
-    await rawBucket({ ...url, prefix }),
-    metrics,
-    options.timeoutMs ?? TIMEOUT_MS,
-  );
+  const bucket = await connect({ ...url, prefix }, metrics, options);
   const { directory } = options;
   return new BucketStore(bucket, {
     prefix,
@@ -58,15 +56,14 @@ export async function connect(
   { timeoutMs = TIMEOUT_MS, signal }: OpenBucketOptions = {},
 ): Promise<Bucket> {
   throwIfAborted(signal);
-  return guarded(await rawBucket(url), metrics, timeoutMs);
+  return guarded(await rawBucket(url, timeoutMs), metrics, timeoutMs);
 }
 
 /** Each request counted and bounded, each call repeated where that helps, so many calls at once as help. */
 export function guarded(raw: Bucket, metrics: BucketMetrics, timeoutMs: number): Bucket {
   const limit = new RequestLimit();
-  const attemptMs = Math.max(ATTEMPT_MS_MIN, timeoutMs / 4);
   const counted = aroundBucket(raw, metrics.around);
-  const bounded = aroundBucket(counted, withDeadline(attemptMs));
+  const bounded = aroundBucket(counted, withDeadline(attemptMs(timeoutMs)));
   const repeated = withRetries(bounded, {
     timeoutMs,
     attemptsMax: ATTEMPTS_MAX,
@@ -76,15 +73,24 @@ export function guarded(raw: Bucket, metrics: BucketMetrics, timeoutMs: number):
   return aroundBucket(repeated, limit.around);
 }
 
-async function rawBucket(url: BucketUrl): Promise<Bucket> {
+function attemptMs(timeoutMs: number): number {
+  return Math.max(ATTEMPT_MS_MIN, timeoutMs / ATTEMPTS_OF_TIME);
+}
+
+async function rawBucket(url: BucketUrl, timeoutMs: number): Promise<Bucket> {
   switch (url.kind) {
     case 's3': {
       const { S3Bucket } = await import('./s3/s3-bucket.js');
-      return new S3Bucket(url);
+      return new S3Bucket(url, attemptMs(timeoutMs));
     }
-    case 'gs':
-    case 'az':
-      throw new TarnError('unsupported', `this tarn cannot open '${formatStorageUrl(url)}'`);
+    case 'az': {
+      const { AzureBucket } = await import('./azure/azure-bucket.js');
+      return AzureBucket.open(url);
+    }
+    case 'gs': {
+      const { GcsBucket } = await import('./gcs/gcs-bucket.js');
+      return new GcsBucket(url);
+    }
   }
 }
 

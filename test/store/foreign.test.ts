@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 
 async function keepVersions(): Promise<void> {
-  const client = s3Client(url.options);
+  const client = s3Client(url.options, 10_000);
   await client.send(
     new PutBucketVersioningCommand({
       Bucket: url.bucket,

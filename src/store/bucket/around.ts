@@ -9,8 +9,6 @@ export interface BucketCall {
   readonly key: string;
   /** Bytes that the request carries. */
   readonly sent: number;
-  /** Bytes that are asked for, as far as that is known. */
-  readonly asked: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -29,19 +27,14 @@ export function aroundBucket(inner: Bucket, around: Around): Bucket {
     method: BucketMethod,
     key: string,
     signal: AbortSignal | undefined,
-    bytes: { sent?: number; asked?: number } = {},
-  ): BucketCall => ({ method, key, sent: bytes.sent ?? 0, asked: bytes.asked ?? 0, signal });
+    sent = 0,
+  ): BucketCall => ({ method, key, sent, signal });
   return {
     url: inner.url,
-    get: (key, options) => {
-      const { range } = options;
-      const asked = range === undefined ? 0 : 'last' in range ? range.last : range.length;
-      return around(call('get', key, options.signal, { asked }), (signal) =>
-        inner.get(key, { ...options, signal }),
-      );
-    },
+    get: (key, options) =>
+      around(call('get', key, options.signal), (signal) => inner.get(key, { ...options, signal })),
     put: (key, bytes, options) =>
-      around(call('put', key, options.signal, { sent: bytes.length }), (signal) =>
+      around(call('put', key, options.signal, bytes.length), (signal) =>
         inner.put(key, bytes, { ...options, signal }),
       ),
     head: (key, options) =>
@@ -73,7 +66,6 @@ function aroundParts(inner: BucketParts, key: string, around: Around): BucketPar
     method,
     key,
     sent,
-    asked: 0,
     signal,
   });
   return {

@@ -4,17 +4,17 @@ import { TarnError } from '../../util/errors.js';
 import type { Around, BucketCall } from './around.js';
 import { TransientFault } from './faults.js';
 
-/** The slowest link that is waited for. */
+/** The slowest link that is waited for while bytes are sent. */
 const BYTES_PER_MS_MIN = 64;
 
-/** What the bytes of a request may take beside its time limit. */
-export function allowanceMs({ sent, asked }: Pick<BucketCall, 'sent' | 'asked'>): number {
-  return Math.ceil((sent + asked) / BYTES_PER_MS_MIN);
+/** What the bytes that a request carries may take beside its time limit. */
+export function allowanceMs({ sent }: Pick<BucketCall, 'sent'>): number {
+  return Math.ceil(sent / BYTES_PER_MS_MIN);
 }
 
 /**
- * Ends each request after `attemptMs`, and the time that its bytes may take, with a TransientFault:
- * also one that has stalled, or whose client does not heed its signal.
+ * Ends each request that brings nothing for `attemptMs`, and the time that its own bytes may take,
+ * with a TransientFault: also one whose client does not heed its signal.
  */
 export function withDeadline(attemptMs: number): Around {
   return async (call, run) => {
@@ -25,8 +25,17 @@ export function withDeadline(attemptMs: number): Around {
   };
 }
 
+/** What to do when something came, by the signal of the work that waited for it. */
+const ON_PROGRESS = new WeakMap<AbortSignal, () => void>();
+
+/** Something came: what waits with this signal begins its time anew. */
+export function progressed(signal: AbortSignal | undefined): void {
+  if (signal !== undefined) ON_PROGRESS.get(signal)?.();
+}
+
 /**
- * The outcome of `run`, whose signal fires when it takes too long or `signal` does.
+ * The outcome of `run`, whose signal fires when nothing has progressed for `limitMs` or when `signal`
+ * does.
  * @throws what `overdue` makes; TarnError aborted
  */
 export async function within<T>(
@@ -47,6 +56,10 @@ export async function within<T>(
   const onAbort = (): void =>
     finish(new TarnError('aborted', 'interrupted before it was done', { cause: signal?.reason }));
   const timer = setTimeout(() => finish(overdue()), limitMs);
+  ON_PROGRESS.set(stop.signal, () => {
+    timer.refresh();
+    progressed(signal);
+  });
   // As many as there are calls with this signal: each takes its own away again.
   if (signal !== undefined) setMaxListeners(0, signal);
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -55,6 +68,7 @@ export async function within<T>(
     running.catch(() => undefined);
     return await Promise.race([ended, running]);
   } finally {
+    ON_PROGRESS.delete(stop.signal);
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }

@@ -84,7 +84,7 @@ export function bucketFault(answer: Answer, doing: Doing, cause: unknown): TarnE
   const { status, code } = answer;
   const at = placeOf(doing);
   const said = `${doing.doing} ${at}: ${printable(answer.message || code)}`;
-  if (NO_BUCKET.test(code)) {
+  if (NO_BUCKET.test(code) || (status === 404 && doing.key === undefined)) {
     const hint = 'check its name, the endpoint and the account; it may have been deleted';
     return new TarnError('unavailable', `there is no bucket '${doing.url}'`, { hint, cause });
   }

@@ -1,18 +1,25 @@
 import type { Readable } from 'node:stream';
+import { progressed } from './deadline.js';
 import type { Doing } from './faults.js';
 import { truncatedFault } from './faults.js';
 
 /**
- * All bytes of an answer whose length is known.
+ * All bytes of an answer whose length is known; each that comes is progress.
  * @throws TransientFault when fewer come; whatever the stream fails with
  */
-export async function readBody(body: Readable, length: number, doing: Doing): Promise<Uint8Array> {
+export async function readBody(
+  body: Readable,
+  length: number,
+  doing: Doing,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(length);
   let filled = 0;
   await new Promise<void>((resolve, reject) => {
     body.on('data', (chunk: Buffer) => {
       chunk.copy(bytes, filled, 0, Math.min(chunk.length, length - filled));
       filled += chunk.length;
+      progressed(signal);
     });
     body.on('end', resolve);
     body.on('error', reject);

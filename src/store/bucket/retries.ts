@@ -8,7 +8,7 @@ import { allowanceMs, within } from './deadline.js';
 import { TransientFault } from './faults.js';
 
 export interface RetryPolicy {
-  /** From the first attempt to the end of the last, without what the bytes may take. */
+  /** From the first attempt, or the last byte that came, to the end; beside what bytes to send may take. */
   readonly timeoutMs: number;
   readonly attemptsMax: number;
   /** Longest wait before the second attempt; it doubles with each. */
@@ -42,7 +42,7 @@ export function withRetries(inner: Bucket, policy: RetryPolicy): Bucket {
       const { signal } = options;
       const sent = bytes.length;
       const sure = new OwnPut(inner, key, writer, bytes);
-      return retries.run({ method: 'put', key, sent, asked: 0, signal }, (attempt) =>
+      return retries.run({ method: 'put', key, sent, signal }, (attempt) =>
         sure.orOwn(attempt, () => inner.put(key, bytes, { ...options, writer, signal: attempt })),
       );
     },
@@ -50,9 +50,8 @@ export function withRetries(inner: Bucket, policy: RetryPolicy): Bucket {
       const writer = given.writer ?? randomUUID();
       const options = { ...given, writer };
       const { signal } = options;
-      const parts = await retries.run(
-        { method: 'start', key, sent: 0, asked: 0, signal },
-        (attempt) => inner.startParts(key, size, { ...options, signal: attempt }),
+      const parts = await retries.run({ method: 'start', key, sent: 0, signal }, (attempt) =>
+        inner.startParts(key, size, { ...options, signal: attempt }),
       );
       return retriedParts(parts, key, retries, new OwnPut(inner, key, writer));
     },
@@ -69,17 +68,15 @@ function retriedParts(
     partBytes: inner.partBytes,
     atOnce: inner.atOnce,
     put: (index, bytes, signal) =>
-      retries.run({ method: 'part', key, sent: bytes.length, asked: 0, signal }, (attempt) =>
+      retries.run({ method: 'part', key, sent: bytes.length, signal }, (attempt) =>
         inner.put(index, bytes, attempt),
       ),
     complete: (signal) =>
-      retries.run({ method: 'complete', key, sent: 0, asked: 0, signal }, (attempt) =>
+      retries.run({ method: 'complete', key, sent: 0, signal }, (attempt) =>
         sure.orOwn(attempt, () => inner.complete(attempt)),
       ),
     abort: () =>
-      retries.run({ method: 'abort', key, sent: 0, asked: 0, signal: undefined }, () =>
-        inner.abort(),
-      ),
+      retries.run({ method: 'abort', key, sent: 0, signal: undefined }, () => inner.abort()),
   };
 }
 

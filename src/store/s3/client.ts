@@ -17,7 +17,7 @@ const SSE_C_KEY_BYTES = 32;
  * A client that tries each request once. Credentials are found by the SDK's standard chain.
  * @throws TarnError invalid (an option's file), not-found, denied
  */
-export function s3Client(options: BucketOptions): S3Client {
+export function s3Client(options: BucketOptions, attemptMs: number): S3Client {
   const { endpoint, region, profile, pathStyle } = options;
   return new S3Client({
     // Checksums of what is sent go in a header, since bodies are whole; what is read is checked by
@@ -25,7 +25,11 @@ export function s3Client(options: BucketOptions): S3Client {
     requestChecksumCalculation: 'WHEN_SUPPORTED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 1,
-    requestHandler: new NodeHttpHandler(agentsFor(options, endpoint ?? 'https://amazonaws.com')),
+    requestHandler: new NodeHttpHandler({
+      ...agentsFor(options, endpoint ?? 'https://amazonaws.com'),
+      connectionTimeout: attemptMs,
+      socketTimeout: attemptMs,
+    }),
     ...(profile === undefined ? {} : { profile }),
     ...(region !== undefined
       ? { region }

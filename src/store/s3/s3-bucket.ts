@@ -42,11 +42,14 @@ export class S3Bucket implements Bucket {
   readonly #bucket: string;
   readonly #settings: S3Settings;
 
-  /** @throws TarnError invalid, not-found, denied: a file that an option names */
-  constructor(place: BucketUrl) {
+  /**
+   * @param attemptMs a connection that carries nothing for so long is given up
+   * @throws TarnError invalid, not-found, denied: a file that an option names
+   */
+  constructor(place: BucketUrl, attemptMs: number) {
     this.#named = Named.of(place);
     this.url = this.#named.url;
-    this.#client = s3Client(place.options);
+    this.#client = s3Client(place.options, attemptMs);
     this.#bucket = place.bucket;
     this.#settings = s3Settings(place.options);
   }
@@ -63,7 +66,7 @@ export class S3Bucket implements Bucket {
     });
     try {
       const output = await this.#client.send(command, sending(options.signal));
-      return await bytesOf(output, doing);
+      return await bytesOf(output, doing, options.signal);
     } catch (error) {
       if (statusOf(error) === NOT_SATISFIABLE) return 'behind-end';
       throw s3Fault(error, doing);
@@ -178,9 +181,13 @@ export class S3Bucket implements Bucket {
   }
 }
 
-async function bytesOf(output: GetObjectCommandOutput, doing: Doing): Promise<BucketBytes> {
+async function bytesOf(
+  output: GetObjectCommandOutput,
+  doing: Doing,
+  signal: AbortSignal | undefined,
+): Promise<BucketBytes> {
   const { Body, ContentLength = 0, ContentRange, ETag } = output;
-  const bytes = await readBody(Body as Readable, ContentLength, doing);
+  const bytes = await readBody(Body as Readable, ContentLength, doing, signal);
   return { bytes, etag: etagOf(ETag, doing), size: wholeSize(ContentRange) ?? ContentLength };
 }
 

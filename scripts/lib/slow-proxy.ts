@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+
+/**
+ * A TCP proxy on the loopback address that makes a local server as far away as a real one, or as bad.
+ * What a client sends after it was answered counts as a request.
+ */
+export interface ProxyRules {
+  /** Milliseconds that each request waits before it goes on. */
+  readonly latencyMs?: number;
+  /** What a connection carries in each direction. */
+  readonly bytesPerSecond?: number;
+  /** What is done to the request with this number, counted from 0 over all connections. */
+  readonly fault?: (request: number) => ProxyFault | undefined;
+}
+
+export type ProxyFault =
+  /** The connection is reset before the request goes on. */
+  | { readonly kind: 'reset' }
+  /** The request goes on, and the connection is reset instead of an answer. */
+  | { readonly kind: 'lost-answer' }
+  /** Nothing goes on any more, and the connection stays open. */
+  | { readonly kind: 'stall' }
+  /** The connection ends after so many bytes of the answer. */
+  | { readonly kind: 'truncate'; readonly afterBytes: number };
+
+export interface SlowProxy {
+  /** `http://127.0.0.1:PORT` */
+  readonly endpoint: string;
+  rules: ProxyRules;
+  /** Requests, and connections, since it started. */
+  readonly requests: number;
+  readonly connections: number;
+  /** Bytes that came from the server. */
+  readonly bytesAnswered: number;
+  stop(): Promise<void>;
+}
+
+/** @param target `http://127.0.0.1:PORT` of the server behind it */
+export async function startSlowProxy(target: string, rules: ProxyRules = {}): Promise<SlowProxy> {
+  const { hostname, port } = new URL(target);
+  const state: State = { rules, requests: 0, connections: 0, bytesAnswered: 0 };
+  const open = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    const upstream = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+    upstream.setNoDelay(true);
+    for (const socket of [client, upstream]) {
+      open.add(socket);
+      socket.on('close', () => open.delete(socket));
+      socket.on('error', () => undefined);
+    }
+    new Connection(client, upstream, state);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const own = (server.address() as AddressInfo).port;
+  return {
+    endpoint: `http://127.0.0.1:${own}`,
+    get rules() {
+      return state.rules;
+    },
+    set rules(next: ProxyRules) {
+      state.rules = next;
+    },
+    get requests() {
+      return state.requests;
+    },
+    get connections() {
+      return state.connections;
+    },
+    get bytesAnswered() {
+      return state.bytesAnswered;
+    },
+    stop: async () => {
+      for (const socket of open) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+interface State {
+  rules: ProxyRules;
+  requests: number;
+  connections: number;
+  bytesAnswered: number;
+}
+
+class Connection {
+  readonly #client: Socket;
+  readonly #upstream: Socket;
+  readonly #state: State;
+  #wasAnswered = true;
+  #fault: ProxyFault | undefined;
+  #answered = 0;
+
+  constructor(client: Socket, upstream: Socket, state: State) {
+    this.#client = client;
+    this.#upstream = upstream;
+    this.#state = state;
+    state.connections += 1;
+    const requests = new Lane(client, upstream, () => state.rules.bytesPerSecond);
+    const answers = new Lane(upstream, client, () => state.rules.bytesPerSecond);
+    client.on('data', (chunk: Buffer) => requests.push(chunk, this.#beforeRequest()));
+    upstream.on('data', (chunk: Buffer) => this.#answer(chunk, answers));
+    client.on('end', () => requests.end());
+    upstream.on('end', () => answers.end());
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => answers.end());
+  }
+
+  /** Milliseconds to wait before the chunk goes on; undefined when it never does. */
+  #beforeRequest(): number | undefined {
+    if (this.#fault?.kind === 'stall') return undefined;
+    if (!this.#wasAnswered) return 0;
+    this.#wasAnswered = false;
+    this.#answered = 0;
+    const { rules } = this.#state;
+    this.#fault = rules.fault?.(this.#state.requests);
+    this.#state.requests += 1;
+    if (this.#fault?.kind === 'reset') this.#reset();
+    return this.#fault?.kind === 'stall' ? undefined : (rules.latencyMs ?? 0);
+  }
+
+  #answer(chunk: Buffer, answers: Lane): void {
+    this.#wasAnswered = true;
+    this.#state.bytesAnswered += chunk.length;
+    const fault = this.#fault;
+    if (fault?.kind === 'lost-answer') this.#reset();
+    else if (fault?.kind === 'truncate' && this.#answered + chunk.length > fault.afterBytes) {
+      answers.push(chunk.subarray(0, fault.afterBytes - this.#answered), 0);
+      answers.end();
+      this.#upstream.destroy();
+    } else answers.push(chunk, 0);
+    this.#answered += chunk.length;
+  }
+
+  #reset(): void {
+    this.#client.resetAndDestroy();
+    this.#upstream.destroy();
+  }
+}
+
+/** One direction of a connection: chunks go on in order, after their wait, no faster than the limit. */
+class Lane {
+  readonly #from: Socket;
+  readonly #to: Socket;
+  readonly #bytesPerSecond: () => number | undefined;
+  #tail: Promise<void> = Promise.resolve();
+  /** When the last chunk has gone on, by the limit: milliseconds. */
+  #freeAtMs = 0;
+  #waiting = 0;
+
+  constructor(from: Socket, to: Socket, bytesPerSecond: () => number | undefined) {
+    this.#from = from;
+    this.#to = to;
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  push(chunk: Buffer, waitMs: number | undefined): void {
+    if (waitMs === undefined) return;
+    const dueMs = performance.now() + waitMs;
+    this.#waiting += chunk.length;
+    if (this.#waiting > WAITING_BYTES_MAX) this.#from.pause();
+    this.#tail = this.#tail.then(async () => {
+      await until(Math.max(dueMs, this.#freeAtMs));
+      const rate = this.#bytesPerSecond();
+      const nowMs = performance.now();
+      // Timers wake late: what was missed is caught up with, up to a little.
+      if (rate !== undefined) {
+        const startMs = Math.max(this.#freeAtMs, nowMs - LATE_MS_MAX);
+        this.#freeAtMs = startMs + (chunk.length / rate) * 1000;
+      }
+      await written(this.#to, chunk);
+      this.#waiting -= chunk.length;
+      if (this.#waiting <= WAITING_BYTES_MAX) this.#from.resume();
+    });
+  }
+
+  end(): void {
+    this.#tail = this.#tail.then(() => {
+      if (!this.#to.destroyed) this.#to.end();
+    });
+  }
+}
+
+const WAITING_BYTES_MAX = 1_048_576;
+const LATE_MS_MAX = 2;
+
+async function written(socket: Socket, chunk: Buffer): Promise<void> {
+  if (socket.destroyed || socket.write(chunk)) return;
+  await new Promise<void>((resolve) => {
+    socket.once('drain', resolve);
+    socket.once('close', resolve);
+  });
+}
+
+async function until(atMs: number): Promise<void> {
+  const ms = atMs - performance.now();
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+}

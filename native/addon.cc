@@ -11,7 +11,7 @@ namespace tarn {
 namespace {
 
 // Counted whenever what is exported changes; INTERFACE in src/mount/native/addon.ts.
-constexpr int kInterface = 3;
+constexpr int kInterface = 4;
 
 Napi::Value OpenDeviceCall(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), OpenDevice());

@@ -98,6 +98,8 @@ struct Opening {
   int staged_fd = -1;
   // -1 for a staged file that holds every byte.
   int map_fd = -1;
+  // Of a partial file: what the kernel has cached of it is right.
+  bool cached_right = false;
   // It may change, so that only a staged file may pass through.
   bool changes = false;
   // Each read and write of a program comes to us as it is, and the kernel keeps nothing.

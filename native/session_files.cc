@@ -123,7 +123,8 @@ int Session::ReplyOpen(uint64_t unique, const Opening& opening, const void* entr
     // Never with KEEP_CACHE, for which the kernel fails the open with EIO.
     out.open_flags = wire::kFopenPassthrough;
     out.backing_id = opened.backing_id;
-  } else if (!opening.changes || (options_.holds && opening.staged_fd < 0)) {
+  } else if (!opening.changes || opening.cached_right ||
+             (options_.holds && opening.staged_fd < 0)) {
     // What is staged may have been written through another mount meanwhile.
     out.open_flags = wire::kFopenKeepCache;
   }

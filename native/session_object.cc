@@ -227,7 +227,7 @@ Napi::Value SessionObject::ReplyBytes(const Napi::CallbackInfo& info) {
 }
 
 // (unique, bytes of the shared reply buffer that are the entry of CREATE, handle, inode, base fd or
-// -1, offset, length, exact, verified, staged fd or -1, page map fd or -1, direct)
+// -1, offset, length, exact, verified, staged fd or -1, page map fd or -1, direct, cached right)
 Napi::Value SessionObject::ReplyOpen(const Napi::CallbackInfo& info) {
   Opening opening;
   const size_t entry = std::min<size_t>(info[1].As<Napi::Number>().Uint32Value(), reply_bytes_);
@@ -242,6 +242,7 @@ Napi::Value SessionObject::ReplyOpen(const Napi::CallbackInfo& info) {
   opening.map_fd = info[10].As<Napi::Number>().Int32Value();
   opening.changes = changes_;
   opening.direct = info[11].As<Napi::Boolean>().Value();
+  opening.cached_right = info[12].As<Napi::Boolean>().Value();
   return Napi::Number::New(info.Env(),
                            session_->ReplyOpen(Number(info[0]), opening, reply_, entry));
 }

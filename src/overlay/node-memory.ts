@@ -202,6 +202,11 @@ export abstract class NodeMemory {
     this.#listeners.add(listener);
   }
 
+  /** Nobody else could have changed what a mount shows. */
+  get isShownOnce(): boolean {
+    return this.#listeners.size === 1;
+  }
+
   unlisten(listener: OverlayListener): void {
     this.#listeners.delete(listener);
   }

@@ -179,6 +179,8 @@ export interface PartialBacking {
   readonly baseLength: number;
   /** All of the base may be read by the driver; otherwise only what is granted. */
   readonly verified: boolean;
+  /** What the kernel has cached of the file is right, as nobody changes it but through this driver. */
+  readonly isCachedRight: boolean;
 }
 
 /** What a filesystem calls on its driver; a frozen one tells of no changes. */

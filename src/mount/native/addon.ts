@@ -106,6 +106,7 @@ export interface NativeSession {
     stagedFd: number,
     mapFd: number,
     direct: boolean,
+    isCachedRight: boolean,
   ): number;
   /** Gives a WRITE the page it asked for (OP.need), which then goes on. As reply. */
   fill(unique: number, bytes: Uint8Array, length: number): number;
@@ -168,7 +169,7 @@ export const RECORD = {
 const BUILT = installed('native/build/Release/tarn_fuse.node');
 
 /** Counted whenever what the addon exports changes; kInterface in native/addon.cc. */
-const INTERFACE = 3;
+const INTERFACE = 4;
 
 let loaded: Addon | undefined;
 

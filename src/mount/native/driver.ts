@@ -20,6 +20,12 @@ const DEVICE_HINT =
  * of each 1 MiB; a few requests at a time keep all reader threads busy.
  */
 const READ_AHEAD_KIB = 4096;
+/**
+ * How much of the memory that may wait to be written belongs to a mount that is written, in percent: at
+ * most, and at least, which is what a mount begins with. With the kernel's 1 and 0 a program that writes
+ * mapped pages waits for the daemon from the start.
+ */
+const DIRTY_PERCENT = { max_ratio: 25, min_ratio: 10 };
 const THREADS_MAX = 4;
 
 /** Speaks the kernel's protocol on /dev/fuse through the addon in native/. */
@@ -52,7 +58,7 @@ export class NativeDriver implements Driver {
     const asRoot = addon.hasAdminCapability();
     const open = asRoot ? mountAsRoot : mountAsUser;
     const connection = await open(addon, filesystem, directory, options);
-    const mounted = new NativeMount(addon, connection, directory, asRoot);
+    const mounted = new NativeMount(addon, connection, directory, asRoot, isWritable(filesystem));
     try {
       await mounted.ready();
     } catch (error) {
@@ -157,14 +163,22 @@ class NativeMount implements Mounted {
   readonly #addon: Addon;
   readonly #connection: Connection;
   readonly #asRoot: boolean;
+  readonly #isWritten: boolean;
   #agreed: Agreed | undefined;
 
-  constructor(addon: Addon, connection: Connection, directory: string, asRoot: boolean) {
+  constructor(
+    addon: Addon,
+    connection: Connection,
+    directory: string,
+    asRoot: boolean,
+    isWritten: boolean,
+  ) {
     this.directory = directory;
     this.ended = connection.ended;
     this.#addon = addon;
     this.#connection = connection;
     this.#asRoot = asRoot;
+    this.#isWritten = isWritten;
   }
 
   get features(): Readonly<Record<string, string | number | boolean>> {
@@ -182,7 +196,7 @@ class NativeMount implements Mounted {
 
   async ready(): Promise<void> {
     this.#agreed = await this.#connection.agreed;
-    if (this.#asRoot) await this.#widenReadAhead();
+    if (this.#asRoot) await this.#widenLimits();
   }
 
   async unmount(options: { readonly force?: boolean } = {}): Promise<void> {
@@ -208,12 +222,15 @@ class NativeMount implements Mounted {
     await unmountByHelper(this.directory, { detach: force });
   }
 
-  /** A nicety: reading works without it. */
-  async #widenReadAhead(): Promise<void> {
+  /** A nicety: everything works without it. */
+  async #widenLimits(): Promise<void> {
     const here = (await listMounts()).findLast((mount) => mount.directory === this.directory);
     if (here === undefined) return;
-    const file = `/sys/class/bdi/${here.device}/read_ahead_kb`;
-    await writeFile(file, String(READ_AHEAD_KIB)).catch(() => undefined);
+    const limits = { read_ahead_kb: READ_AHEAD_KIB, ...(this.#isWritten ? DIRTY_PERCENT : {}) };
+    for (const [name, value] of Object.entries(limits)) {
+      const file = `/sys/class/bdi/${here.device}/${name}`;
+      await writeFile(file, String(value)).catch(() => undefined);
+    }
   }
 }
 

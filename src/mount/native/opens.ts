@@ -60,6 +60,7 @@ export class Opens {
       staged?.fd ?? -1,
       partial?.mapFd ?? -1,
       opened.isDirect ?? false,
+      partial?.isCachedRight ?? false,
     );
     if (error !== 0) this.#handles.close(handle);
     return this.#answers.sent(error);

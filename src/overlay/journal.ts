@@ -103,6 +103,9 @@ export class Journal {
   #log: number | undefined;
   readonly #checkpointer: Checkpointer | undefined;
   #rowsInLog = 0;
+  /** How often was written, by the process before this one too; of these, what a power cut would leave. */
+  #written = 1;
+  #synced = 0;
   #isCheckpointing = false;
 
   /**
@@ -133,6 +136,7 @@ export class Journal {
    */
   write(change: JournalChange): void {
     this.#database.write(() => this.#apply(change));
+    this.#written += 1;
     this.#rowsInLog += (change.putNodes?.length ?? 0) + (change.putNames?.length ?? 0);
     if (this.#rowsInLog >= CHECKPOINT_ROWS) this.#checkpoint();
   }
@@ -141,15 +145,19 @@ export class Journal {
   directoryDate(ifNone: Timestamp): Timestamp {
     const { fact, addFact } = this.#statements;
     this.#database.run(() => addFact.run('directory-date', JSON.stringify(ifNone)));
+    this.#written += 1;
     const found = this.#database.run(() => fact.get('directory-date'));
     return JSON.parse((found as { value: string }).value) as Timestamp;
   }
 
   /** Resolves when all that was written would survive a power cut. */
   async sync(): Promise<void> {
+    const written = this.#written;
+    if (written === this.#synced) return;
     try {
       this.#log ??= openSync(`${this.#path}-wal`, 'r');
       await promisify(fsync)(this.#log);
+      this.#synced = Math.max(this.#synced, written);
     } catch (error) {
       throw asTarnError(error, `syncing the log of '${this.#path}'`);
     }

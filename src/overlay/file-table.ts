@@ -34,6 +34,8 @@ export interface OpenNode {
   base: SharedBase | undefined;
   /** While the staged file is being made or opened. */
   staging: Promise<void> | undefined;
+  /** While the pages that only its base has are copied. */
+  isHydrating: boolean;
   /** Who has handles, and how many: told when the file gets a staged file. */
   readonly watchers: Map<FileWatcher, number>;
 }
@@ -53,6 +55,8 @@ export class FileTable {
   readonly #doomed = new Set<Inode>();
   /** Called when the last one that could write a file has let go of it. */
   onQuiet: (node: Node) => void = () => {};
+  /** Called when a partial file was opened, by the first who did. */
+  onPartial: (open: OpenNode) => void = () => {};
 
   constructor(overlay: NodeMemory, folder: StagedFolder) {
     this.#overlay = overlay;
@@ -72,6 +76,10 @@ export class FileTable {
     return (this.#open.get(node.inode)?.writers ?? 0) > 0;
   }
 
+  isHydrating(node: Node): boolean {
+    return this.#open.get(node.inode)?.isHydrating === true;
+  }
+
   /** Nodes that somebody has open for writing. */
   *written(): Generator<Node> {
     for (const { node, writers } of this.#open.values()) if (writers > 0) yield node;
@@ -88,6 +96,7 @@ export class FileTable {
         staged: undefined,
         base: undefined,
         staging: undefined,
+        isHydrating: false,
         watchers: new Map(),
       };
       this.#open.set(node.inode, open);
@@ -221,6 +230,7 @@ export class FileTable {
       baseOffset: backing?.offset ?? 0,
       baseLength: base?.content.size ?? 0,
       verified: backing?.verified ?? false,
+      isCachedRight: this.#overlay.isShownOnce,
     };
     return { fd: staged.fd, partial };
   }
@@ -316,6 +326,7 @@ export class FileTable {
     this.#stats.delete(open.node.inode);
     if (truncates) staged.truncate(0);
     this.#tellWatchers(open);
+    if (base !== undefined) this.onPartial(open);
   }
 
   #make(
@@ -389,6 +400,7 @@ export class FileTable {
     open.staged = staged;
     open.base = base;
     this.#tellWatchers(open);
+    if (base !== undefined) this.onPartial(open);
   }
 
   #tellWatchers(open: OpenNode): void {
@@ -416,8 +428,12 @@ export class FileTable {
     const { node, staged, base } = open;
     this.#open.delete(node.inode);
     if (staged !== undefined) {
-      if (!node.isGone) this.#stats.set(node.inode, staged.stat());
-      staged.close();
+      if (node.isGone) {
+        staged.closeLast();
+      } else {
+        this.#stats.set(node.inode, staged.stat());
+        staged.close();
+      }
     }
     base?.content.close();
     open.staged = undefined;

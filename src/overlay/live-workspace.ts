@@ -12,6 +12,7 @@ import type { OverlayThreads } from './jobs/registry.js';
 import type { Staged, StageRow } from './jobs/stage-job.js';
 import { Overlay } from './overlay.js';
 import type { Absorbed } from './snapshot.js';
+import { Hydrator } from './hydrator.js';
 import { BackgroundStore } from './staging/background-store.js';
 import type { Kept } from './staging/edits.js';
 import type { Plan } from './staging/plan.js';
@@ -46,6 +47,7 @@ export class LiveWorkspace {
   readonly branch: string;
   readonly #options: LiveWorkspaceOptions;
   readonly #background: BackgroundStore;
+  readonly #hydrator: Hydrator;
   #base: WorkspaceBase;
   /** Staging and rebasing, one after the other; never rejects. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -75,6 +77,7 @@ export class LiveWorkspace {
       threads,
       onFault,
     });
+    this.#hydrator = new Hydrator(overlay, onFault);
   }
 
   /** The branch's commit that mounts show, with changes on top. */
@@ -135,6 +138,7 @@ export class LiveWorkspace {
 
   /** Nothing may use it any more. */
   async close(): Promise<void> {
+    await this.#hydrator.close();
     await this.#background.close();
     await this.#queue;
     await this.overlay.close();
@@ -144,8 +148,13 @@ export class LiveWorkspace {
     return this.overlay.files.isWritten(node);
   }
 
-  async #stage({ takesOpen, signal }: StageOptions): Promise<readonly Kept[]> {
-    if (this.overlay.isEmpty) return [];
+  #stage(options: StageOptions): Promise<readonly Kept[]> {
+    if (this.overlay.isEmpty) return Promise.resolve([]);
+    // Copying bytes looks like a change to whoever reads them.
+    return this.#hydrator.pausedFor(() => this.#stageNow(options));
+  }
+
+  async #stageNow({ takesOpen, signal }: StageOptions): Promise<readonly Kept[]> {
     const snapshot = this.overlay.snapshot();
     try {
       const plan = await planOf(snapshot, (node) => this.#isOpen(node));

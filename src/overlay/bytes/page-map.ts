@@ -174,6 +174,20 @@ export class PageMap {
     return (byte & (1 << (page & 7))) !== 0;
   }
 
+  /** Of `blockBytes` each, a multiple of eight pages: how many have a page in the staged file. */
+  stagedBlocks(blockBytes: number): number {
+    const perBlock = blockBytes / PAGE_BYTES / 8;
+    const total = Math.ceil(this.#pages / 8);
+    let count = 0;
+    for (let from = 0; from < total; from += CHUNK_BYTES) {
+      const bits = this.#bits(from, Math.min(CHUNK_BYTES, total - from));
+      for (let at = 0; at < bits.length; at += perBlock) {
+        if (bits.subarray(at, at + perBlock).some((byte) => byte !== 0)) count += 1;
+      }
+    }
+    return count;
+  }
+
   /** From now on the pages that lie wholly in bytes [start, end) are in the staged file. */
   setStaged(start: number, end: number): void {
     const first = Math.ceil(start / PAGE_BYTES);

@@ -228,8 +228,12 @@ export class PartialBytes {
     let copied = 0;
     for (;;) {
       const { limit } = this.map;
-      const missing = this.#missing(start, end);
-      const gathered = await gather(cut(missing, limit), base, signal);
+      const missing = cut(this.#missing(start, end), limit);
+      const [first, last] = [missing[0], missing.at(-1)];
+      // One read of all: a file that was changed at random has very many pieces.
+      const span =
+        first === undefined || last === undefined ? [] : [{ start: first.start, end: last.end }];
+      const gathered = await gather(span, base, signal);
       const done = this.#calls.alone(this.map.fd, () => {
         if (this.map.limit > limit) return false;
         const { mtimeNs } = fstatSync(this.#fd, { bigint: true });

@@ -21,7 +21,7 @@ import type { BaseBytes } from './base-bytes.js';
 import { readBase } from './base-bytes.js';
 import type { FileCalls } from './file-calls.js';
 import { FALLOCATE_KEEP_SIZE, FALLOCATE_PUNCH_HOLE, FALLOCATE_ZERO_RANGE } from './file-calls.js';
-import type { PageMap } from './page-map.js';
+import { PAGE_BYTES, type PageMap } from './page-map.js';
 import { PartialBytes } from './partial-bytes.js';
 import { timestampOf } from './times.js';
 
@@ -223,6 +223,20 @@ export class StagedFile {
   }
 
   /**
+   * Whether a partial file has pages of its own in more than half of its blocks of 1 MiB: then it is
+   * stored whole anyway.
+   */
+  isMostlyStaged(): boolean {
+    const map = this.#partial?.map;
+    if (map === undefined) return false;
+    const blocks = Math.ceil(map.baseBytes / BLOCK_BYTES);
+    // Asked often, and few pages make few blocks.
+    const ownBytes = fstatSync(this.fd).blocks * SECTOR_BYTES;
+    if (ownBytes < (blocks / 2) * PAGE_BYTES) return false;
+    return map.stagedBlocks(BLOCK_BYTES) > blocks / 2;
+  }
+
+  /**
    * Copies the pages that only the base has, in pieces, and makes the file whole, durably. It may be
    * read and written meanwhile; drivers that have the page map may go on using it.
    */
@@ -238,6 +252,12 @@ export class StagedFile {
   /** Nothing may be under way. */
   close(): void {
     closeSync(this.fd);
+    this.#map?.close();
+  }
+
+  /** The same for one that has no name any more: a thread of the pool gives back its space. */
+  closeLast(): void {
+    close(this.fd, () => undefined);
     this.#map?.close();
   }
 

@@ -1,4 +1,5 @@
 import {
+  close,
   closeSync,
   constants,
   existsSync,
@@ -7,7 +8,8 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  rmSync,
+  statSync,
+  unlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { asTarnError, TarnError } from '../../util/errors.js';
@@ -20,6 +22,8 @@ import { MAP_SUFFIX, StagedFile } from './staged-file.js';
 /** Longest file of the base that is copied whole when it is first opened for writing; bytes. */
 export const COPY_BYTES_MAX = 1_048_576;
 
+/** From here on giving back a file's space may take longer than the event loop should wait; bytes. */
+const LARGE_BYTES = 8 * COPY_BYTES_MAX;
 const SHARDS = 256;
 
 const { O_RDWR, O_CREAT, O_EXCL } = constants;
@@ -131,8 +135,8 @@ export class StagedFolder {
   remove(number: number): void {
     const path = this.pathOf(number);
     // The map last: a staged file without one is whole.
-    rmSync(path, { force: true });
-    rmSync(path + MAP_SUFFIX, { force: true });
+    removeFile(path);
+    removeFile(path + MAP_SUFFIX);
   }
 
   /** Whether a program has it mapped, and so may write it; of a file that is not open here. */
@@ -196,6 +200,16 @@ export function openMap(
 ): PageMap | undefined {
   if (!existsSync(path)) return undefined;
   return PageMap.open(path, fstatSync(fd).size, baseBytes);
+}
+
+/** The space of a large file is given back by a thread of the pool: that takes a second a GiB. */
+function removeFile(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined) return;
+  if (size < LARGE_BYTES) return unlinkSync(path);
+  const fd = openSync(path, 'r');
+  unlinkSync(path);
+  close(fd, () => undefined);
 }
 
 function makeParent(path: string): void {

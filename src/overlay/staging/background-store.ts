@@ -89,7 +89,9 @@ export class BackgroundStore {
 
   #isWanted(node: Node): boolean {
     if (node.isGone || node.state?.isStaged !== true) return false;
-    if (this.#overlay.files.isWritten(node)) return false;
+    const { files } = this.#overlay;
+    // Its bytes are on the move: it goes quiet once they are there.
+    if (files.isWritten(node) || files.isHydrating(node)) return false;
     return !node.names.every(({ name }) => this.#litter.ignores(name));
   }
 

@@ -184,6 +184,34 @@ describe('a partial file', () => {
     file.close();
   });
 
+  it('is mostly staged with pages of its own in more than half of its blocks', async () => {
+    const base = new NotedBase(5 * 1_048_576, 4);
+    const file = folder.createOver(6, { ...LOOK, size: base.size });
+    for (const [block, isMost] of [
+      [4, false],
+      [0, false],
+      [0, false],
+      [2, true],
+    ] as const) {
+      await file.write(block * 1_048_576 + 4096, noise(PAGE, block), base, SIGNAL);
+      expect(file.isMostlyStaged()).toBe(isMost);
+    }
+    await file.hydrate(base, SIGNAL);
+    expect(file.isMostlyStaged()).toBe(false);
+    file.close();
+  });
+
+  it('gives the name of a large file free at once', () => {
+    const file = folder.create(6);
+    file.truncate(64 * 1_048_576);
+    folder.remove(6);
+    expect([...folder.numbers()]).toEqual([]);
+    const again = folder.create(6);
+    file.closeLast();
+    expect(again.stat().size).toBe(0);
+    again.close();
+  });
+
   it('is done alone where pages and bits are changed', async () => {
     let depth = 0;
     let times = 0;

@@ -14,6 +14,8 @@ const BUILT = fileURLToPath(new URL('../../bin/main.js', import.meta.url));
 export class Lab {
   readonly root: string;
   readonly driver: string;
+  /** Of programs that are run, beside that of this one. */
+  readonly environment: Record<string, string> = {};
   readonly #isKept: boolean;
 
   private constructor(root: string, driver: string, isKept: boolean) {
@@ -39,7 +41,7 @@ export class Lab {
 
   async run(program: string, ...args: string[]): Promise<string> {
     const { stdout } = await execute(program, args, {
-      env: { ...process.env, TARN_HOME: this.path('home'), LC_ALL: 'C' },
+      env: { ...process.env, TARN_HOME: this.path('home'), LC_ALL: 'C', ...this.environment },
       maxBuffer: 64 * 1024 * 1024,
     });
     return stdout;

@@ -74,7 +74,7 @@ export async function largeLog(lab: Lab, mib: number): Promise<Measurement[]> {
 }
 
 /** Alternates between the two, so that a slow moment of the machine meets both. */
-async function bestOf(
+export async function bestOf(
   rounds: number,
   plain: string,
   mounted: string,

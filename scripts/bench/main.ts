@@ -4,6 +4,10 @@
  * Each workload runs on the plain disk and on tarn in the same run; the table gives the ratio.
  */
 import { parseArgs } from 'node:util';
+import { inserts } from './editing/database.js';
+import { largeWrite, overwrites } from './editing/large-file.js';
+import { amongMany, oneByte } from './editing/little-of-much.js';
+import { smallFiles, sourceTree } from './editing/many-files.js';
 import { ingest } from './ingest.js';
 import { Lab, cannotRun, machine } from './lab.js';
 import { largeLog } from './large-log.js';
@@ -27,18 +31,33 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
   'list-million': (lab) => listings(lab, 1_000_000 * scale),
   small: (lab) => oneByOne(lab, 10_000),
   ingest: (lab) => ingest(lab, 100_000 * scale, 1024 * scale),
+  'edit:write': (lab) => largeWrite(lab, Math.round(2048 * scale)),
+  'edit:overwrite': (lab) => overwrites(lab, Math.round(1024 * scale)),
+  'edit:create': (lab) => smallFiles(lab, 10_000 * scale),
+  'edit:source': (lab) => sourceTree(lab, 50_000 * scale),
+  'edit:sqlite': (lab) => inserts(lab, 20_000 * scale),
+  'edit:million': (lab) => amongMany(lab, 1_000_000 * scale),
+  'edit:byte': (lab) => oneByte(lab, 10_240 * scale),
 };
+const EDITING = 'edit:';
+
+/** Each name that was given stands for itself, and `edit` for all that write. */
+function chosen(only: readonly string[] | undefined): string[] {
+  const all = Object.keys(workloads);
+  if (only === undefined) return all;
+  const fits = (name: string, wanted: string): boolean =>
+    name === wanted || (name.startsWith(EDITING) && EDITING === `${wanted}:`);
+  const unknown = only.filter((wanted) => !all.some((name) => fits(name, wanted)));
+  if (unknown.length > 0) {
+    throw new Error(`no workload ${unknown.join(', ')}; there are ${all.join(', ')}`);
+  }
+  return all.filter((name) => only.some((wanted) => fits(name, wanted)));
+}
 
 async function main(): Promise<void> {
   const obstacle = cannotRun(['fio', 'find']);
   if (obstacle !== undefined) throw new Error(obstacle);
-  const names = values.only ?? Object.keys(workloads);
-  const unknown = names.filter((name) => !(name in workloads));
-  if (unknown.length > 0) {
-    throw new Error(
-      `no workload ${unknown.join(', ')}; there are ${Object.keys(workloads).join(', ')}`,
-    );
-  }
+  const names = chosen(values.only);
   if (!values.json) console.log(`${machine()}\n\n${tableHead()}`);
   const all: Measurement[] = [];
   for (const driver of values.driver) {

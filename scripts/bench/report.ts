@@ -1,8 +1,12 @@
+/** More is better. */
+type Speed = (typeof SPEEDS)[number];
+const SPEEDS = ['MB/s', 'IOPS', 'rows/s'] as const;
+
 /** One line of the table: the same work on the plain disk and on tarn, in one run. */
 export interface Measurement {
   readonly workload: string;
   readonly driver: string;
-  readonly unit: 'MB/s' | 'IOPS' | 's' | 'ms';
+  readonly unit: Speed | 's' | 'ms' | 'MiB';
   /** On the plain disk, where there is such a thing. */
   readonly disk?: number;
   readonly tarn: number;
@@ -20,8 +24,11 @@ export function ratioOf(measurement: Measurement): number | undefined {
 export function reached(measurement: Measurement): boolean | undefined {
   if (measurement.goal === undefined) return undefined;
   const value = ratioOf(measurement) ?? measurement.tarn;
-  const isSpeed = measurement.unit === 'MB/s' || measurement.unit === 'IOPS';
-  return isSpeed ? value >= measurement.goal : value <= measurement.goal;
+  return isSpeed(measurement) ? value >= measurement.goal : value <= measurement.goal;
+}
+
+function isSpeed({ unit }: Measurement): boolean {
+  return SPEEDS.some((speed) => speed === unit);
 }
 
 export function tableHead(): string {
@@ -36,7 +43,7 @@ export function tableRow(m: Measurement): string {
     if (value === undefined) return '';
     return `${value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)} ${m.unit}`;
   };
-  const bound = m.unit === 'MB/s' || m.unit === 'IOPS' ? '≥' : '≤';
+  const bound = isSpeed(m) ? '≥' : '≤';
   const unit = m.disk === undefined ? ` ${m.unit}` : '';
   const verdict = reached(m) === false ? ', missed' : '';
   const goal = m.goal === undefined ? '' : `${bound} ${m.goal}${unit}${verdict}`;

@@ -4,6 +4,7 @@ import type { Key } from '../model/path.js';
 import type { Backing, Content } from '../repo/content.js';
 import { andThen, type MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
+import { giveWay } from '../util/give-way.js';
 import type { Errno, Inode, StagedBacking } from '../vfs/filesystem.js';
 import type { Timestamp } from '../vfs/writable.js';
 import { COPY_BYTES_MAX, type StagedFolder } from './bytes/staged-folder.js';
@@ -16,6 +17,8 @@ import type { NodeMemory } from './node-memory.js';
 const SECTOR_BYTES = 512;
 /** Staged files removed between two turns of the event loop. */
 const DISCARDED_A_TURN = 20;
+/** Staged files looked at between two turns of the event loop. */
+const LOOKED_AT_A_TURN = 100;
 
 /** The committed bytes below a partial file, shared by all its handles. */
 export interface SharedBase {
@@ -51,6 +54,8 @@ export class FileTable {
   readonly #open = new Map<Inode, OpenNode>();
   /** Of staged files that are not open. */
   readonly #stats = new Map<Inode, StagedStat>();
+  /** Of staged files that no program has mapped: nobody has opened them since that was found. */
+  readonly #unmapped = new Set<Inode>();
   /** Numbers of staged files that are not needed any more. */
   readonly #doomed = new Set<Inode>();
   /** Called when the last one that could write a file has let go of it. */
@@ -102,6 +107,7 @@ export class FileTable {
       this.#open.set(node.inode, open);
     }
     open.handles += 1;
+    this.#unmapped.delete(node.inode);
     this.#overlay.use(node);
     return open;
   }
@@ -113,6 +119,22 @@ export class FileTable {
     if (open.handles === 0) this.#shut(open);
     if (wrote && open.writers === 0 && !node.isGone) this.onQuiet(node);
     this.#overlay.unuse(node);
+  }
+
+  /** Whether a program may change the bytes though it has closed the file; of one that is not open. */
+  isMapped({ inode }: Node): boolean {
+    return !this.#unmapped.has(inode) && this.#folder.isMapped(inode);
+  }
+
+  /** Finds out of many files whether they are mapped, so that isMapped need not ask for each. */
+  async lookForMaps(nodes: Iterable<Node>): Promise<void> {
+    let left = LOOKED_AT_A_TURN;
+    for (const node of nodes) {
+      if (left === 0) await giveWay();
+      left = left === 0 ? LOOKED_AT_A_TURN : left - 1;
+      const isAsked = !node.isGone && node.state?.isStaged === true && !this.isOpen(node);
+      if (isAsked && !this.#folder.isMapped(node.inode)) this.#unmapped.add(node.inode);
+    }
   }
 
   /** Of a node that has a staged file. */
@@ -204,6 +226,7 @@ export class FileTable {
   /** The node is no more, or its bytes are in the base now. */
   discard(node: Node): void {
     this.#stats.delete(node.inode);
+    this.#unmapped.delete(node.inode);
     this.#folder.remove(node.inode);
   }
 
@@ -212,6 +235,7 @@ export class FileTable {
     const isRunning = this.#doomed.size > 0;
     for (const { inode } of nodes) {
       this.#stats.delete(inode);
+      this.#unmapped.delete(inode);
       this.#doomed.add(inode);
     }
     if (!isRunning && this.#doomed.size > 0) setImmediate(() => this.#discardSome());

@@ -166,6 +166,7 @@ export class LiveWorkspace {
       const input = { ...this.#input(plan), takesOpen };
       const done = await this.#options.threads.run('stage-changes', input, options);
       const isOpen = this.#isOpen.bind(this);
+      await this.overlay.files.lookForMaps(staged.files());
       await this.#rebase(done, { snapshot, ...staged.absorbed(isOpen) }, signal);
       return staged.kept;
     } finally {

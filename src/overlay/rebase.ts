@@ -120,7 +120,7 @@ class Rebase {
         (staged !== undefined &&
           !this.#files.isOpen(node) &&
           isOf(staged.stamp, this.#files.stat(node)) &&
-          !this.#files.folder.isMapped(node.inode)));
+          !this.#files.isMapped(node)));
     this.#leaves.set(node, leaves);
     return leaves;
   }

@@ -31,6 +31,11 @@ export class StagedPart {
     }
   }
 
+  /** Those whose bytes were staged. */
+  files(): Iterable<Node> {
+    return this.#files.keys();
+  }
+
   /** @param isOpen whether somebody may write the file by now: then its bytes may be others */
   absorbed(isOpen: (node: Node) => boolean): Pick<Absorbed, 'names' | 'files'> {
     const files = [...this.#files].filter(([node]) => !isOpen(node));

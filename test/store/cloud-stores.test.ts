@@ -13,7 +13,7 @@ async function first<T>(listing: AsyncIterable<T>): Promise<T | undefined> {
   return undefined;
 }
 
-const KINDS: readonly StoreServerKind[] = ['moto', 'azurite', 'fake-gcs'];
+const KINDS: readonly StoreServerKind[] = ['moto', 's3s-fs', 'azurite', 'fake-gcs'];
 
 describe.each(KINDS)('over a socket', (kind) => {
   let server: StoreServer | undefined;
@@ -28,10 +28,14 @@ describe.each(KINDS)('over a socket', (kind) => {
     return openBucket({ ...url, prefix: 'fleet/tarn' });
   };
 
-  runObjectStoreSuite(kind, async () => ({
-    store: await open(),
-    teardown: async () => undefined,
-  }));
+  // Not over s3s-fs: of several conditional puts at once it takes more than one, and its listings tell
+  // no ETag. The probe says so (probe.test.ts).
+  if (kind !== 's3s-fs') {
+    runObjectStoreSuite(kind, async () => ({
+      store: await open(),
+      teardown: async () => undefined,
+    }));
+  }
 
   test('a large object is sent in parts and read in pieces, and sent once', async () => {
     const store = await open();

@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import { asTarnError, TarnError } from '../util/errors.js';
+import type { BucketStore } from './bucket/bucket-store.js';
+
+/** One thing that a store was tried on. */
+export interface ProbeResult {
+  readonly check: string;
+  readonly state: 'ok' | 'warn' | 'fail';
+  readonly detail: string;
+  /** What to do about it. */
+  readonly fix?: string;
+}
+
+const RACERS = 8;
+const RACES = 3;
+const LATENCY_SAMPLES = 7;
+const SKEW_MS_WARN = 60_000;
+const ELSEWHERE =
+  'use a store whose conditional writes work: AWS S3, Google Cloud Storage, Azure Blob Storage, or a newer version of this one';
+
+/**
+ * Tries what a repository needs of a store: rights, conditional writes, time. It writes small objects
+ * below `probe/` and deletes them. A fault ends it, as a result that tells of it.
+ */
+export async function* probeStore(
+  store: BucketStore,
+  signal?: AbortSignal,
+): AsyncGenerator<ProbeResult> {
+  const probe = new Probe(store, signal);
+  try {
+    yield await probe.rights();
+    yield await probe.listing();
+    yield await probe.conditions();
+    yield await probe.latency();
+    yield await probe.clock();
+    yield await probe.versions();
+  } catch (error) {
+    const fault = asTarnError(error);
+    if (fault.kind === 'aborted') throw fault;
+    const { message, hint } = fault;
+    yield {
+      check: 'store',
+      state: 'fail',
+      detail: message,
+      ...(hint === undefined ? {} : { fix: hint }),
+    };
+  } finally {
+    await probe.clean();
+  }
+}
+
+/**
+ * Refuses a store that accepts conditional writes and ignores them: commits would be lost in it.
+ * @throws TarnError unsupported (it does), denied, unavailable, aborted
+ */
+export async function requireConditionalWrites(
+  store: BucketStore,
+  signal?: AbortSignal,
+): Promise<void> {
+  const probe = new Probe(store, signal);
+  try {
+    const { state, detail, fix } = await probe.conditions();
+    if (state === 'ok') return;
+    throw new TarnError('unsupported', detail, fix === undefined ? {} : { hint: fix });
+  } finally {
+    await probe.clean();
+  }
+}
+
+class Probe {
+  readonly #store: BucketStore;
+  readonly #signal: AbortSignal | undefined;
+  readonly #base = `probe/${randomUUID()}`;
+  readonly #made = new Set<string>();
+
+  constructor(store: BucketStore, signal: AbortSignal | undefined) {
+    this.#store = store;
+    this.#signal = signal;
+  }
+
+  async rights(): Promise<ProbeResult> {
+    const key = this.#key('rights');
+    const bytes = Buffer.from('tarn');
+    await this.#put(key, bytes);
+    const found = await this.#store.get(key, this.#sending());
+    if (Buffer.compare(found, bytes) !== 0) {
+      return this.#fail('rights', `'${this.#store.url}' gives back other bytes than were put`);
+    }
+    await this.#store.head(key, this.#signal);
+    await this.#store.delete(key, this.#signal);
+    return { check: 'rights', state: 'ok', detail: 'objects can be put, read and deleted' };
+  }
+
+  async listing(): Promise<ProbeResult> {
+    const key = this.#key('listing');
+    const check = 'listing';
+    const etag = await this.#put(key, Buffer.from('x'));
+    for await (const object of this.#store.list(`${this.#base}/`, this.#sending())) {
+      if (object.key !== key) continue;
+      if (object.etag === etag) return { check, state: 'ok', detail: 'tells at once what was put' };
+      return {
+        check,
+        state: 'warn',
+        detail: `listings of '${this.#store.url}' do not tell the ETag of objects`,
+        fix: 'objects of this store cannot be imported, since nothing would tell when they change',
+      };
+    }
+    return this.#fail(check, `'${this.#store.url}' does not list what was just put`);
+  }
+
+  async conditions(): Promise<ProbeResult> {
+    const key = this.#key('conditions');
+    const first = await this.#put(key, Buffer.from('first'), { ifNoneMatch: '*' });
+    if (await this.#succeeds(key, 'again', { ifNoneMatch: '*' })) {
+      return this.#ignores("a put with 'If-None-Match: *' replaced an object");
+    }
+    const second = await this.#put(key, Buffer.from('second'), { ifMatch: first });
+    if (await this.#succeeds(key, 'stale', { ifMatch: first })) {
+      return this.#ignores("a put with 'If-Match' replaced an object that it did not name");
+    }
+    for (let round = 0; round < RACES; round += 1) {
+      const creators = await this.#race(this.#key(`race-${round}`), { ifNoneMatch: '*' });
+      if (creators !== 1) {
+        return this.#ignores(
+          `of ${RACERS} puts with 'If-None-Match: *' at once ${creators} succeeded`,
+        );
+      }
+    }
+    const replacers = await this.#race(key, { ifMatch: second });
+    if (replacers !== 1) {
+      return this.#ignores(`of ${RACERS} puts with one 'If-Match' at once ${replacers} succeeded`);
+    }
+    return {
+      check: 'conditional writes',
+      state: 'ok',
+      detail: 'honoured, also among many at once',
+    };
+  }
+
+  async latency(): Promise<ProbeResult> {
+    const key = this.#key('latency');
+    await this.#put(key, Buffer.from('x'));
+    const times: number[] = [];
+    for (let i = 0; i < LATENCY_SAMPLES; i += 1) {
+      const start = performance.now();
+      await this.#store.head(key, this.#signal);
+      times.push(performance.now() - start);
+    }
+    const median = times.sort((a, b) => a - b)[Math.floor(LATENCY_SAMPLES / 2)] ?? 0;
+    const detail = `a request takes ${median.toFixed(1)} ms (median of ${LATENCY_SAMPLES})`;
+    return { check: 'latency', state: 'ok', detail };
+  }
+
+  /** The store's clock by the time that it gives an object; it tells whole seconds. */
+  async clock(): Promise<ProbeResult> {
+    const key = this.#key('clock');
+    const beforeMs = Date.now();
+    await this.#put(key, Buffer.from('x'));
+    const afterMs = Date.now();
+    const found = await this.#store.bucket.head(`${this.#store.base}${key}`, {
+      signal: this.#signal,
+    });
+    const storedMs = found?.mtimeMs ?? 0;
+    if (storedMs === 0) {
+      return { check: 'clock', state: 'warn', detail: 'the store tells no time' };
+    }
+    const aheadMs = storedMs - afterMs;
+    const behindMs = beforeMs - 1_000 - storedMs;
+    const skewMs = Math.max(0, aheadMs, behindMs);
+    if (skewMs <= SKEW_MS_WARN) {
+      return { check: 'clock', state: 'ok', detail: 'agrees with the store' };
+    }
+    return {
+      check: 'clock',
+      state: 'warn',
+      detail: `this machine's clock and the store's differ by ${Math.round(skewMs / 1000)} s`,
+      fix: "set this machine's clock, for example with 'timedatectl set-ntp true': beyond some minutes stores refuse requests",
+    };
+  }
+
+  async versions(): Promise<ProbeResult> {
+    const keeps = await this.#store.bucket.keepsVersions(this.#signal);
+    const check = 'versions';
+    if (keeps === undefined) {
+      return { check, state: 'ok', detail: 'the store does not tell whether it keeps versions' };
+    }
+    const detail = keeps
+      ? 'kept by the bucket: what is deleted or replaced goes on to take room until a rule ends it'
+      : 'not kept by the bucket';
+    return { check, state: 'ok', detail };
+  }
+
+  /** What cannot be deleted stays: small, and below `probe/`. */
+  async clean(): Promise<void> {
+    const deletions = [...this.#made].map((key) => this.#store.delete(key));
+    await Promise.allSettled(deletions);
+  }
+
+  async #race(key: string, condition: Condition): Promise<number> {
+    const puts = Array.from({ length: RACERS }, (_, i) =>
+      this.#succeeds(key, `racer ${i}`, condition),
+    );
+    return (await Promise.all(puts)).filter((done) => done).length;
+  }
+
+  async #succeeds(key: string, text: string, condition: Condition): Promise<boolean> {
+    try {
+      await this.#put(key, Buffer.from(text), condition);
+      return true;
+    } catch (error) {
+      if (error instanceof TarnError && error.kind === 'conflict') return false;
+      throw error;
+    }
+  }
+
+  async #put(key: string, bytes: Uint8Array, condition: Condition = {}): Promise<string> {
+    this.#made.add(key);
+    const { etag } = await this.#store.put(key, bytes, { ...condition, ...this.#sending() });
+    return etag;
+  }
+
+  #ignores(how: string): ProbeResult {
+    const detail = `'${this.#store.url}' does not honour conditional writes (${how}): commits of several writers would be lost in it`;
+    return { check: 'conditional writes', state: 'fail', detail, fix: ELSEWHERE };
+  }
+
+  #fail(check: string, detail: string): ProbeResult {
+    return { check, state: 'fail', detail };
+  }
+
+  #key(name: string): string {
+    return `${this.#base}/${name}`;
+  }
+
+  #sending(): { signal?: AbortSignal } {
+    return this.#signal === undefined ? {} : { signal: this.#signal };
+  }
+}
+
+type Condition = { readonly ifNoneMatch?: '*' } | { readonly ifMatch: string };

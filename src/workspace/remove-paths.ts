@@ -5,7 +5,9 @@ import { TarnError } from '../util/errors.js';
 import type { Workspace } from './workspace.js';
 
 /** Single paths that are removed at once. */
-const BATCH_PATHS = 5_000;
+const BATCH_PATHS = 50_000;
+/** Paths that are looked at together, while all are files. */
+const AHEAD_MAX = 10_000;
 
 export interface RemovePathsOptions {
   /** Without it a directory is refused. */
@@ -30,16 +32,28 @@ export async function removePaths(
     files.clear();
   };
   let removed = 0;
+  let ahead = 1;
   try {
-    for (const path of paths) {
-      if (files.size >= BATCH_PATHS || files.has(path)) await flush();
-      if (await isFile(view, path, signal)) {
+    for (let at = 0; at < paths.length;) {
+      const next = paths.slice(at, at + ahead);
+      const present = await workspace.present(next.filter(isFileName), signal);
+      const other = next.findIndex((path) => {
+        if (files.has(path) || !present.has(path)) return true;
         files.add(path);
-        removed += 1;
+        return false;
+      });
+      const count = other < 0 ? next.length : other;
+      removed += count;
+      at += count;
+      if (other < 0) {
+        ahead = Math.min(2 * ahead, AHEAD_MAX);
+        if (files.size >= BATCH_PATHS) await flush();
         continue;
       }
       await flush();
-      removed += await removeDirectory(workspace, view, path, { recursive, signal });
+      removed += await removeDirectory(workspace, view, paths[at] as Key, { recursive, signal });
+      at += 1;
+      ahead = 1;
     }
   } finally {
     await flush();
@@ -47,9 +61,8 @@ export async function removePaths(
   return removed;
 }
 
-async function isFile(view: View, path: Key, signal: AbortSignal | undefined): Promise<boolean> {
-  if (path === '' || path.endsWith('/')) return false;
-  return (await view.get(path, signal)) !== undefined;
+function isFileName(path: Key): boolean {
+  return path !== '' && !path.endsWith('/');
 }
 
 async function removeDirectory(

@@ -101,6 +101,16 @@ export async function leftOf(
   return left.id === tree ? undefined : { tree: left.id, base };
 }
 
+/** Undefined when it throws a conflict. */
+export async function unlessConflict<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof TarnError && error.kind === 'conflict') return undefined;
+    throw error;
+  }
+}
+
 function* rowsOf(
   staging: Staging,
   branch: string,

@@ -7,12 +7,11 @@ import type { Repository } from '../repo/repository.js';
 import type { Edit } from '../tree/edit.js';
 import { editTree } from '../tree/write.js';
 import { isPromise } from '../util/async.js';
-import { TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { HeadAt } from './live-head.js';
 import { baseOf } from './live-head.js';
 import type { StagedBranch } from './settle.js';
-import { settle } from './settle.js';
+import { settle, unlessConflict } from './settle.js';
 import type { StagedWrite } from './staging.js';
 
 /** Edits of single paths that are staged as rows; more of them become part of the staged tree. */
@@ -40,13 +39,9 @@ export async function stageEdits(
   const single = edits.filter((edit) => edit.kind !== 'replace');
   const areSingle = single.length === edits.length;
   if (areSingle && edits.length <= ROWS_MAX) return stageRows(target, at, single, onto, signal);
-  try {
-    return await stageTree(target, at, edits, onto, signal);
-  } catch (error) {
-    const isConflict = error instanceof TarnError && error.kind === 'conflict';
-    if (!isConflict || !areSingle) throw error;
-    return stageRows(target, at, single, onto, signal);
-  }
+  const work = (): Promise<'done' | 'stale'> => stageTree(target, at, edits, onto, signal);
+  if (!areSingle) return work();
+  return (await unlessConflict(work)) ?? stageRows(target, at, single, onto, signal);
 }
 
 async function stageTree(

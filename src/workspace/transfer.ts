@@ -145,3 +145,9 @@ function withoutSlash(key: Key): Key {
 function place(repository: string, ref: string, path: Key): string {
   return path === '' ? `${repository}/${ref}` : `${repository}/${ref}/${keyToText(path)}`;
 }
+
+/** @throws TarnError invalid when it names no directory */
+export function checkPrefix(prefix: Key): void {
+  if (prefix === '' || prefix.endsWith('/')) return;
+  throw new TarnError('invalid', `'${keyToText(prefix)}' does not end with '/'`);
+}

@@ -20,13 +20,14 @@ import type { StagedConflict } from './conflicts.js';
 import { decision, stagedConflicts } from './conflicts.js';
 import type { HeadAt } from './live-head.js';
 import { baseOf, LiveHead } from './live-head.js';
+import { presentOf } from './present.js';
 import type { SettleHead, Settled, StagedBranch } from './settle.js';
-import { leftOf, settle } from './settle.js';
+import { leftOf, settle, unlessConflict } from './settle.js';
 import { stageEdits } from './stage-edits.js';
 import { StagedView } from './staged-view.js';
 import type { StagedWrite, Staging } from './staging.js';
 import type { TransferOptions } from './transfer.js';
-import { checkApart, decidedBy, editsOf, sourceAt, targetOf } from './transfer.js';
+import { checkApart, checkPrefix, decidedBy, editsOf, sourceAt, targetOf } from './transfer.js';
 
 /** Rows of a branch that are staged before they are folded into its staged tree. */
 const FOLD_ROWS = 2_000;
@@ -146,20 +147,17 @@ export class Workspace {
    * @throws TarnError not-found when nothing is at one of them
    */
   async remove(keys: readonly Key[], signal?: AbortSignal): Promise<void> {
-    for (const key of keys) {
-      const { rows, head, under, state } = await this.#live.page(spanOfKey(key), signal);
-      const [row] = rows;
-      if (row === undefined ? await under.get(key, signal) : row.entry) continue;
-      const there = await head.get(key, signal);
-      const { commitId } = head.source;
-      const isStale = (row ?? state.tree)?.base !== commitId;
-      if (there === undefined || !isStale) throw this.#missing(key);
-    }
-    await this.#retry(signal, (at) => {
-      const writes = keys.map((key) => ({ kind: 'remove', key }) as const);
-      return this.#staging.write(this.branch, baseOf(at), writes);
-    });
+    const present = await this.present(keys, signal);
+    for (const key of keys) if (!present.has(key)) await this.#checkStale(key, signal);
+    if (keys.length > this.#foldRows && (await this.#removeFolded(keys, signal))) return;
+    const writes = keys.map((key) => ({ kind: 'remove', key }) as const);
+    await this.#retry(signal, (at) => this.#staging.write(this.branch, baseOf(at), writes));
     await this.#fold(signal);
+  }
+
+  /** Those of the paths that the view shows. @throws TarnError not-found (the branch) */
+  present(keys: readonly Key[], signal?: AbortSignal): Promise<Set<Key>> {
+    return presentOf(this.#live, keys, signal);
   }
 
   /**
@@ -172,10 +170,9 @@ export class Workspace {
     checkPrefix(prefix);
     const view = await this.view(signal);
     if ((await view.totals(prefix, signal)).entries === 0) {
-      const { head, state } = await this.#live.load(signal);
-      const there = await head.totals(prefix, signal);
-      const isStale = state.tree !== undefined && state.tree.base !== head.source.commitId;
-      if (there.entries === 0 || !isStale) throw this.#missing(prefix);
+      const at = await this.#live.load(signal);
+      const there = await at.head.totals(prefix, signal);
+      if (there.entries === 0 || !isOld(at)) throw this.#missing(prefix);
     }
     const span = spanOfPrefix(prefix);
     await this.#rewrite([span], signal, () => [{ kind: 'replace', span }]);
@@ -391,7 +388,7 @@ export class Workspace {
     decided: readonly Span[],
     signal: AbortSignal | undefined,
     change: TreeRewrite,
-  ): Promise<void> {
+  ): Promise<'done'> {
     return this.#retry(signal, (at) => this.#rewriteOn(at, change, { decided, signal }));
   }
 
@@ -430,12 +427,26 @@ export class Workspace {
     if (!this.#staging.hasMoreRows(this.branch, this.#foldRows)) return;
     const { head } = await this.#live.load(signal);
     if (this.#unfoldedOn === head.source.commitId) return;
-    try {
-      await this.#rewrite([], signal, (tree) => Promise.resolve(tree));
-    } catch (error) {
-      if (!(error instanceof TarnError && error.kind === 'conflict')) throw error;
-      this.#unfoldedOn = head.source.commitId;
-    }
+    const done = await unlessConflict(() => this.#rewrite([], signal, () => []));
+    if (done === undefined) this.#unfoldedOn = head.source.commitId;
+  }
+
+  /** Without a row for each; undefined where what is staged elsewhere conflicts with the branch. */
+  #removeFolded(
+    keys: readonly Key[],
+    signal: AbortSignal | undefined,
+  ): Promise<'done' | undefined> {
+    const sorted = [...new Set(keys)].sort();
+    const edits = sorted.map((key): Edit => ({ kind: 'remove', key }));
+    return unlessConflict(() => this.#rewrite(sorted.map(spanOfKey), signal, () => edits));
+  }
+
+  /** What is not there can be removed only as what another commit may bring back. */
+  async #checkStale(key: Key, signal: AbortSignal | undefined): Promise<void> {
+    const { rows, head, state } = await this.#live.page(spanOfKey(key), signal);
+    const there = await head.get(key, signal);
+    const isStale = (rows[0] ?? state.tree)?.base !== head.source.commitId;
+    if (there === undefined || !isStale) throw this.#missing(key);
   }
 
   *#rowEdits(versionMax: number): Iterable<readonly Edit[]> {
@@ -448,9 +459,9 @@ export class Workspace {
   async #retry(
     signal: AbortSignal | undefined,
     write: (at: HeadAt) => 'done' | 'stale' | Promise<'done' | 'stale'>,
-  ): Promise<void> {
+  ): Promise<'done'> {
     for (;;) {
-      if ((await write(await this.#live.load(signal))) === 'done') return;
+      if ((await write(await this.#live.load(signal))) === 'done') return 'done';
     }
   }
 
@@ -481,10 +492,4 @@ function headOf({ head: { source } }: HeadAt): SettleHead {
 /** The staged tree was made on another head: what it has there may conflict. */
 function isOld({ head, state }: HeadAt): boolean {
   return state.tree !== undefined && state.tree.base !== head.source.commitId;
-}
-
-/** @throws TarnError invalid */
-function checkPrefix(prefix: Key): void {
-  if (prefix === '' || prefix.endsWith('/')) return;
-  throw new TarnError('invalid', `'${keyToText(prefix)}' does not end with '/'`);
 }

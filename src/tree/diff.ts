@@ -1,4 +1,5 @@
 import { isPromise } from '../util/async.js';
+import type { MaybePromise } from '../util/async.js';
 import { throwIfAborted } from '../util/abort.js';
 import type { Entry } from '../model/entry.js';
 import type { NodeId } from '../model/ids.js';
@@ -52,17 +53,56 @@ export async function isSameBetween(
   span: Span,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  if (a === b) return true;
-  let [mine, its] = await Promise.all([nodes.load(a, signal), nodes.load(b, signal)]);
+  const parted = await whereParted(nodes, a, b, span, 0, signal);
+  if (parted === undefined) return true;
+  const comparison = new Comparison(nodes, ...parted, span, signal);
+  return (await comparison.next(1)).length === 0;
+}
+
+/**
+ * Whether the trees are known to have the same entries in `span`, from the nodes that they share: it
+ * loads no leaf, and at most two nodes of each level. @throws as diffTrees
+ */
+export async function sharesSpan(
+  nodes: Nodes,
+  a: NodeId,
+  b: NodeId,
+  span: Span,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return (await whereParted(nodes, a, b, span, 1, signal)) === undefined;
+}
+
+/**
+ * The lowest nodes of two trees, but for levels below `lowest`, which hold all that the trees have in
+ * `span`; undefined where nodes that both share do.
+ */
+async function whereParted(
+  nodes: Nodes,
+  a: NodeId,
+  b: NodeId,
+  span: Span,
+  lowest: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly [TreeNode, TreeNode] | undefined> {
+  if (a === b) return undefined;
+  let [mine, its] = await both(nodes.load(a, signal), nodes.load(b, signal));
   while (mine.kind === 'inner' && its.kind === 'inner' && mine.level === its.level) {
     const children = childrenOf(mine, its, span);
-    if (children === 'same') return true;
-    if (children === undefined) break;
+    if (children === 'same') return undefined;
+    if (children === undefined || mine.level <= lowest) break;
     const [i, j] = children;
-    [mine, its] = await Promise.all([nodes.child(mine, i, signal), nodes.child(its, j, signal)]);
+    [mine, its] = await both(nodes.child(mine, i, signal), nodes.child(its, j, signal));
   }
-  const comparison = new Comparison(nodes, mine, its, span, signal);
-  return (await comparison.next(1)).length === 0;
+  return [mine, its];
+}
+
+/** Nodes that are at hand are not waited for. */
+function both(
+  a: MaybePromise<TreeNode>,
+  b: MaybePromise<TreeNode>,
+): MaybePromise<[TreeNode, TreeNode]> {
+  return isPromise(a) || isPromise(b) ? Promise.all([a, b]) : [a, b];
 }
 
 /**

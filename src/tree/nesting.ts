@@ -3,7 +3,7 @@ import type { NodeId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import type { Span } from '../model/span.js';
 import { spanOfKey, spanOfPrefix } from '../model/span.js';
-import { diffTrees, isSameBetween } from './diff.js';
+import { diffTrees, sharesSpan } from './diff.js';
 import type { Nodes } from './nodes.js';
 import type { Finding, ThreeEntries, ThreeTrees } from './three-way.js';
 import { Tree } from './tree.js';
@@ -98,14 +98,14 @@ export class Nestings {
 
   /** Ours may have a file at `path`, theirs something below it. */
   async #above(path: Key): Promise<Nesting[]> {
-    if (this.#wasSeen(path) || (await this.#isUnchanged(this.#ours, spanOfKey(path)))) return [];
+    if (this.#wasSeen(path) || (await this.#isShared(this.#ours, spanOfKey(path)))) return [];
     return this.#check(path, 'ours');
   }
 
   /** Theirs may have a file at `path`, ours something below it. */
   async #below(path: Key): Promise<Nesting[]> {
-    const below = spanOfPrefix(`${path}/` as Key);
-    if (await this.#isUnchanged(this.#ours, below)) return [];
+    if (await this.#isShared(this.#ours, spanOfPrefix(`${path}/` as Key))) return [];
+    if (await this.#isShared(this.#theirs, spanOfKey(path))) return [];
     return this.#check(path, 'theirs');
   }
 
@@ -119,9 +119,9 @@ export class Nestings {
     return [{ key: path, file, entries: { base: undefined, ours, theirs } }];
   }
 
-  /** Whether the side has in the span what base has: mostly known from nodes that both share. */
-  #isUnchanged(side: Side, span: Span): Promise<boolean> {
-    return isSameBetween(this.#nodes, this.#base.id, side.id, span, this.#signal);
+  /** Whether the side is known to have in the span what base has, as it mostly is. */
+  #isShared(side: Side, span: Span): Promise<boolean> {
+    return sharesSpan(this.#nodes, this.#base.id, side.id, span, this.#signal);
   }
 
   async #addsBelow(side: Side, path: Key): Promise<boolean> {

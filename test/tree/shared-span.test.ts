@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/model/entry.js';
 import type { Key } from '../../src/model/path.js';
-import { isSameBetween } from '../../src/tree/diff.js';
+import { isSameBetween, sharesSpan } from '../../src/tree/diff.js';
 import { buildTree } from '../../src/tree/write.js';
 import { file, key, MemoryNodes, nodesOver, SMALL, sorted } from './fixtures.js';
 
@@ -30,6 +30,7 @@ describe('a span of two trees', () => {
           ([n]) => !isInside(n) || before.get(name(n)) === after.get(name(n)),
         );
         expect(await isSameBetween(nodes, a, b, span)).toBe(isSame);
+        if (await sharesSpan(nodes, a, b, span)) expect(isSame).toBe(true);
       }),
       { seed: 8421, numRuns: 400 },
     );
@@ -46,5 +47,9 @@ describe('a span of two trees', () => {
     store.forgetCounts();
     expect(await isSameBetween(nodes, a, b, { from: name(0), to: name(300) })).toBe(true);
     expect(store.loaded.length).toBeLessThanOrEqual(6);
+    store.forgetCounts();
+    expect(await sharesSpan(nodes, a, b, { from: name(0), to: name(300) })).toBe(true);
+    expect(await sharesSpan(nodes, a, b, { from: name(1_990), to: undefined })).toBe(false);
+    expect(store.loaded.length).toBeLessThanOrEqual(12);
   });
 });

@@ -53,6 +53,11 @@ void Notifier::Entry(uint64_t parent, std::string_view name) {
 
 void Notifier::Inode(uint64_t inode, bool bytes) { Add(Item{inode, bytes, std::string()}); }
 
+size_t Notifier::unheard() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return items_.size() + (overflowed_ ? 1 : 0) + (saying_ ? 1 : 0);
+}
+
 void Notifier::Add(Item&& item) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (stopping_ || overflowed_) return;
@@ -74,6 +79,7 @@ void Notifier::Run() {
   for (;;) {
     added_.wait(lock, [&] { return stopping_ || overflowed_ || !items_.empty(); });
     if (stopping_) break;
+    saying_ = true;
     if (overflowed_) {
       overflowed_ = false;
       lock.unlock();
@@ -85,6 +91,7 @@ void Notifier::Run() {
       Send(item);
     }
     lock.lock();
+    saying_ = false;
   }
   ended_ = true;
   over_.notify_all();

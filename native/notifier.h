@@ -28,6 +28,8 @@ class Notifier : public std::enable_shared_from_this<Notifier> {
   void Entry(uint64_t parent, std::string_view name);
   // Attributes, and with `bytes` the contents, are asked for again.
   void Inode(uint64_t inode, bool bytes);
+  // How much the kernel has not heard yet.
+  size_t unheard();
 
  private:
   struct Item {
@@ -53,6 +55,8 @@ class Notifier : public std::enable_shared_from_this<Notifier> {
   bool ended_ = true;
   // More was to be said than there was room for, so everything is to be asked for again.
   bool overflowed_ = false;
+  // The thread is in the kernel.
+  bool saying_ = false;
 };
 
 }  // namespace tarn

@@ -297,6 +297,7 @@ Napi::Value SessionObject::Counters(const Napi::CallbackInfo& info) {
   set("nativeWrites", counters.native_writes);
   set("passthroughOpens", counters.passthrough_opens);
   set("malformed", counters.malformed);
+  set("unheard", session_->notifier().unheard());
   return out;
 }
 

@@ -191,6 +191,8 @@ export interface DriverEvents {
   entryChanged(parent: Inode, name: Key): void;
   /** Attributes and, with `bytes`, the contents that were kept of the node are wrong by now. */
   nodeChanged(inode: Inode, bytes: boolean): void;
+  /** Resolves when the kernel has heard of all of this, or takes too long over it. */
+  heard(): Promise<void>;
 }
 
 /** Takes one directory entry as scalars, so that a listing allocates nothing an entry. */

@@ -84,7 +84,8 @@ export class FollowingFilesystem implements LivingFilesystem {
   }
 
   /**
-   * Shows another commit from now on, and tells the kernel of the names that it has to look up again.
+   * Shows another commit from now on, and tells the kernel of the names that it has to look up again;
+   * it has heard of them in the end.
    * @param keys where the commit differs from the one before, in their order
    */
   async follow(view: FrozenView, keys: AsyncIterable<Key> | Iterable<Key>): Promise<void> {
@@ -95,7 +96,10 @@ export class FollowingFilesystem implements LivingFilesystem {
     for await (const key of keys) {
       const stop = this.#stopOf(key, passed);
       // All that is new below a name that nobody knows is one change.
-      const isTold = stop.directory === last?.directory && stop.name === last.name;
+      const isTold =
+        stop.directory === last?.directory &&
+        stop.name === last.name &&
+        stop.mayHaveAlias === last.mayHaveAlias;
       if (!isTold) this.#tell(stop);
       last = stop;
       seen += 1;
@@ -109,6 +113,7 @@ export class FollowingFilesystem implements LivingFilesystem {
         this.#tell({ directory: parent, name, mayHaveAlias: true });
       }
     }
+    await this.#driver?.heard();
   }
 
   forget(inode: Inode, times: number): void {
@@ -370,7 +375,7 @@ export class FollowingFilesystem implements LivingFilesystem {
     for (const name of names) {
       const node = directory.children.get(name);
       if (node?.isDirectory !== true) {
-        return { directory, name, mayHaveAlias: node !== undefined };
+        return { directory, name, mayHaveAlias: true };
       }
       passed.add(node);
       directory = node;

@@ -153,6 +153,7 @@ export class OpenedViews {
       grant: (...bytes) => this.#driver()?.grant(...bytes),
       entryChanged: () => {},
       nodeChanged: () => {},
+      heard: () => Promise.resolve(),
     });
     this.#awake.set(place, filesystem);
     return filesystem;

@@ -39,6 +39,7 @@ function recorder(told: string[]): WritableDriverEvents {
   return {
     grant: () => {},
     nodeStaged: () => {},
+    heard: () => Promise.resolve(),
     entryChanged: (parent, name) => told.push(`${parent === ROOT ? 'root' : 'other'}/${name}`),
     nodeChanged: (inode, bytes) => told.push(`${inode === ROOT ? 'root' : 'node'} ${bytes}`),
   };

@@ -26,6 +26,7 @@ function bigFile(options: MemoryViewOptions): Grants {
     grant: (handle, start, end) => grants.push({ handle, start, end }),
     entryChanged: () => {},
     nodeChanged: () => {},
+    heard: () => Promise.resolve(),
   });
   return { filesystem, view, grants };
 }

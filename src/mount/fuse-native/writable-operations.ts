@@ -63,6 +63,7 @@ export class WritableOperations extends FilesystemOperations implements WritingO
       entryChanged: () => undefined,
       nodeChanged: () => undefined,
       nodeStaged: () => undefined,
+      heard: () => Promise.resolve(),
     });
   }
 

@@ -129,6 +129,8 @@ export interface NativeCounters {
   readonly passthroughOpens: number;
   /** Requests that did not decode. */
   readonly malformed: number;
+  /** Changes that the kernel was not told of yet. */
+  readonly unheard: number;
 }
 
 /** Where a request's numbers lie in its record; `session_object.cc` writes them in this order. */

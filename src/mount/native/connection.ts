@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
 import type { Key } from '../../model/path.js';
@@ -25,6 +26,10 @@ import { Writing } from './writing.js';
 
 /** The longest reply from the shared buffer is a symlink's target. */
 const REPLY_BYTES = 8192;
+
+/** How long a change may take to reach the kernel until nobody waits for it any more. */
+const HEARD_MS_MAX = 1_000;
+const HEARD_LOOK_MS = 1;
 
 const ERANGE = errnoNumber('ERANGE');
 const ENODEV = 19;
@@ -134,6 +139,7 @@ export class Connection {
       grant: (handle, start, end) => native.grant(handle, start, end),
       entryChanged: (parent, name) => native.entryChanged(parent, Buffer.from(name, 'latin1')),
       nodeChanged: (inode, bytes) => native.nodeChanged(inode, bytes),
+      heard: () => this.#heard(),
     };
   }
 
@@ -324,6 +330,14 @@ export class Connection {
     this.#directories.open(handle);
     const error = this.#answers.send(unique, 0, this.#encode.opened(handle, keepFlags));
     if (error !== 0) this.#directories.close(handle);
+  }
+
+  /** The kernel may wait for answers of ours before it listens, so nothing waits for this at length. */
+  async #heard(): Promise<void> {
+    const untilMs = performance.now() + HEARD_MS_MAX;
+    while (this.#native.counters().unheard > 0 && performance.now() < untilMs) {
+      await delay(HEARD_LOOK_MS);
+    }
   }
 
   #isPassing(directory: Inode): boolean {

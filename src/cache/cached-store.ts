@@ -30,6 +30,13 @@ const KEPT_WHEN_PUT = /^(trees|manifests|commits|settings)\//;
 const TREE_WINDOW_BYTES = 262_144;
 const SUM_BYTES = 32;
 
+export interface CachedStoreOptions {
+  /** What tells the store from all others, where its URL does not. */
+  readonly place?: string;
+  /** The store below cannot be asked: what may change is as it was last seen. */
+  readonly isOffline?: boolean;
+}
+
 /** Reads through an ObjectCache; writes go to the store alone, and what is small is kept as well. */
 export class CachedStore implements ObjectStore {
   readonly url: string;
@@ -40,16 +47,13 @@ export class CachedStore implements ObjectStore {
   /** Reads of whole objects and of ends of objects that are under way. */
   readonly #flights = new Map<string, Promise<void>>();
 
-  constructor(
-    cache: ObjectCache,
-    store: ObjectStore,
-    { isOffline = false }: { readonly isOffline?: boolean } = {},
-  ) {
+  constructor(cache: ObjectCache, store: ObjectStore, options: CachedStoreOptions = {}) {
     this.url = store.url;
     this.#cache = cache;
     this.#store = store;
-    this.#isOffline = isOffline;
-    this.#namespace = createHash('sha256').update(store.url).digest('hex').slice(0, 16);
+    this.#isOffline = options.isOffline === true;
+    const place = options.place ?? store.url;
+    this.#namespace = createHash('sha256').update(place).digest('hex').slice(0, 16);
   }
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {

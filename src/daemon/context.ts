@@ -1,3 +1,4 @@
+import type { ObjectCache } from '../cache/object-cache.js';
 import type { Home } from '../workspace/home.js';
 import type { JobThreads } from '../workspace/jobs/threads.js';
 import type { DaemonJobs } from './jobs.js';
@@ -14,6 +15,8 @@ export interface Context {
   readonly home: Home;
   readonly log: Log;
   readonly repositories: Repositories;
+  /** What was read of buckets. */
+  readonly objectCache: ObjectCache;
   readonly mounts: MountTable;
   /** What read-only mounts of branches show. */
   readonly followed: FollowedBranches;

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { SqliteVerifiedStamps } from '../cache/verified-stamps.js';
 import { NodeCache } from '../tree/nodes.js';
 import { Home, lockHome } from '../workspace/home.js';
+import { openObjectCache } from '../workspace/object-cache.js';
 import { JobThreads } from '../workspace/jobs/threads.js';
 import type { Context } from './context.js';
 import { FollowedBranches } from './followed-branches.js';
@@ -57,7 +58,8 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   clearSpool(paths.spool);
   mkdirSync(join(paths.home, 'cache'), { recursive: true, mode: 0o700 });
   const stamps = new SqliteVerifiedStamps(home.verifiedStampsFile());
-  const shared = { nodeCache: new NodeCache(NODE_CACHE_BYTES), stamps };
+  const objectCache = openObjectCache(home);
+  const shared = { nodeCache: new NodeCache(NODE_CACHE_BYTES), stamps, objectCache };
   const repositories = new Repositories(home, shared);
   const mounts = new MountTable(paths.mounts, log);
   const threads = new JobThreads(paths.home, DAEMON_JOBS);
@@ -79,6 +81,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
       () => workspaces.closeAll(),
       () => threads.close(),
       () => repositories.close(),
+      () => objectCache.close(),
       () => stamps.close(),
       () => home.close(),
     ];
@@ -94,6 +97,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const context: Context = {
     ...parts,
     paths,
+    objectCache,
     mounts,
     workspaces,
     startedMs: Date.now(),
@@ -114,6 +118,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   options.stop.addEventListener('abort', stopOnSignal, { once: true });
   log.info('started', { pid: process.pid, version: VERSION, node: process.version });
   options.onReady();
+  void objectCache.sweep();
   await stopped;
   await server.closed();
   log.info('stopped');

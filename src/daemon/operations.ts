@@ -6,6 +6,7 @@ import {
   branchList,
   branchRename,
 } from './operations/branch.js';
+import { cachePrune, cacheShow, cacheVerify, prefetch } from './operations/cache.js';
 import { cat } from './operations/cat.js';
 import { conflicts, resolve } from './operations/conflicts.js';
 import { commit } from './operations/commit.js';
@@ -75,6 +76,10 @@ export const HANDLERS: Handlers = {
   umount,
   mounts,
   fsck,
+  prefetch,
+  'cache.show': cacheShow,
+  'cache.verify': cacheVerify,
+  'cache.prune': cachePrune,
   'daemon.status': daemonStatus,
   'daemon.stop': daemonStop,
   'doctor.repository': doctorRepository,

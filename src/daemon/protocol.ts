@@ -1,5 +1,6 @@
 import type { ErrorKind } from '../util/errors.js';
 import type { PutResult } from '../workspace/jobs/put.js';
+import type { CacheOperations } from './protocol/cache.js';
 import type { FsckOperations } from './protocol/fsck.js';
 import type { HistoryOperations } from './protocol/history.js';
 import type { ImportOperations } from './protocol/import.js';
@@ -48,6 +49,7 @@ export interface Progress {
 /** Each operation's arguments, the rows it streams and what it ends with. */
 export interface Operations
   extends
+    CacheOperations,
     FsckOperations,
     HistoryOperations,
     ImportOperations,

@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import type { ObjectCache } from '../cache/object-cache.js';
 import type { VerifiedStamps } from '../repo/content-stamps.js';
 import { Repository } from '../repo/repository.js';
 import { canonicalStorage, deleteStorage, storagePlace } from '../repo/storage.js';
@@ -14,6 +15,7 @@ import type { RenameRef } from './protocol.js';
 export interface Shared {
   readonly nodeCache: NodeCache;
   readonly stamps: VerifiedStamps;
+  readonly objectCache?: ObjectCache;
 }
 
 /** The repositories of the home, each opened once and kept open. */

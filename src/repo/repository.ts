@@ -1,4 +1,3 @@
-import type { ObjectCache } from '../cache/object-cache.js';
 import type { Commit } from '../model/commit.js';
 import type { FileEntry } from '../model/entry.js';
 import type { CommitId, NodeId } from '../model/ids.js';
@@ -32,8 +31,6 @@ export interface RepositoryOptions extends StorageOptions {
   /** Shared by the repositories of a process; without it each has a small one of its own. */
   readonly nodeCache?: NodeCache;
   readonly stamps?: VerifiedStamps;
-  /** Keeps on this machine what is read of a bucket. */
-  readonly objectCache?: ObjectCache;
 }
 
 const OWN_CACHE_BYTES = 16_777_216;

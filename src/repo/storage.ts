@@ -1,9 +1,12 @@
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CachedStore } from '../cache/cached-store.js';
+import type { ObjectCache } from '../cache/object-cache.js';
+import { OfflineStore } from '../cache/offline-store.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { openBucket } from '../store/open-bucket.js';
-import type { StorageUrl } from '../store/storage-url.js';
-import { formatStorageUrl, parseStorageUrl } from '../store/storage-url.js';
+import type { BucketUrl, StorageUrl } from '../store/storage-url.js';
+import { formatStorageUrl, parseStorageUrl, shortStorageUrl } from '../store/storage-url.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
 import { REPOSITORY_KEY } from './layout.js';
@@ -20,6 +23,10 @@ export interface StorageOptions {
   readonly blocking?: boolean;
   /** In place of the clouds' own. */
   readonly openBucket?: OpenBucket;
+  /** Keeps on this machine what is read of a bucket. */
+  readonly objectCache?: ObjectCache;
+  /** Asks nothing of a bucket: what is in the cache is all there is. */
+  readonly offline?: boolean;
 }
 
 /**
@@ -81,7 +88,17 @@ export async function markComplete(objects: ObjectStore): Promise<void> {
 export async function openStorage(storage: string, options: StorageOptions = {}): Promise<Storage> {
   const place = storagePlace(storage);
   if (place.kind === 'local') return openLocal(place.directory, options.blocking === true);
-  return openBucketStorage(place, options.openBucket ?? openBucket);
+  return openBucketStorage(place, withCache(options));
+}
+
+/** Opens buckets with a cache over them, if there is one. */
+function withCache({ openBucket: open = openBucket, objectCache, offline }: StorageOptions) {
+  if (objectCache === undefined) return open;
+  return async (url: BucketUrl): Promise<ObjectStore> => {
+    const isOffline = offline === true;
+    const store = isOffline ? new OfflineStore(shortStorageUrl(url)) : await open(url);
+    return new CachedStore(objectCache, store, { place: formatStorageUrl(url), isOffline });
+  };
 }
 
 /**

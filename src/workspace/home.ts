@@ -111,6 +111,11 @@ export class Home {
     return join(this.path, 'cache', `contents-${repository}.db`);
   }
 
+  /** What was read of buckets. */
+  objectCacheFolder(): string {
+    return join(this.path, 'cache', 'objects');
+  }
+
   verifiedStampsFile(): string {
     return join(this.path, 'cache', 'verified.db');
   }

@@ -72,7 +72,7 @@ describe('what is fetched ahead', () => {
           expect(reader.amplification).toBeLessThanOrEqual(1.3);
         },
       ),
-      { seed: 2, numRuns: 200 },
+      { seed: 2, numRuns: 60 },
     );
   });
 
@@ -85,7 +85,7 @@ describe('what is fetched ahead', () => {
         for (const [from, count] of chunks) reader.read(from, count);
         expect(reader.amplification).toBeLessThanOrEqual(1.25);
       }),
-      { seed: 3, numRuns: 300 },
+      { seed: 3, numRuns: 60 },
     );
   });
 

@@ -1,8 +1,10 @@
 import { SqliteContentIndex } from '../../cache/content-index.js';
+import type { ObjectCache } from '../../cache/object-cache.js';
 import { SqliteVerifiedStamps } from '../../cache/verified-stamps.js';
 import { refreshContentIndex } from '../../repo/content-index.js';
 import { NodeCache } from '../../tree/nodes.js';
 import { Home } from '../home.js';
+import { openObjectCache } from '../object-cache.js';
 import { OpenRepository } from '../open-repository.js';
 import type { JobContext } from './job.js';
 
@@ -54,13 +56,14 @@ export class KeptOpen {
 
   async close(): Promise<void> {
     for (const name of [...this.#repositories.keys()]) await this.forget(name);
+    await this.#home?.objectCache.close();
     this.#home?.stamps.close();
     this.#home?.home.close();
     this.#home = undefined;
   }
 
-  async #open({ home, stamps }: OpenHome, name: string): Promise<Kept> {
-    const options = { nodeCache: this.#nodeCache, stamps, blocking: true };
+  async #open({ home, stamps, objectCache }: OpenHome, name: string): Promise<Kept> {
+    const options = { nodeCache: this.#nodeCache, stamps, objectCache, blocking: true };
     const opened = await OpenRepository.open(home, name, options);
     return new Kept(opened, home.contentIndexFile(name));
   }
@@ -69,12 +72,14 @@ export class KeptOpen {
 interface OpenHome {
   readonly home: Home;
   readonly stamps: SqliteVerifiedStamps;
+  readonly objectCache: ObjectCache;
 }
 
 function openHome(path: string): OpenHome {
   const home = Home.open(path);
   try {
-    return { home, stamps: new SqliteVerifiedStamps(home.verifiedStampsFile()) };
+    const objectCache = openObjectCache(home);
+    return { home, stamps: new SqliteVerifiedStamps(home.verifiedStampsFile()), objectCache };
   } catch (error) {
     home.close();
     throw error;

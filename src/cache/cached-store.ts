@@ -73,7 +73,7 @@ export class CachedStore implements ObjectStore {
   async getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined> {
     if (this.#isOffline) {
       const bytes = await this.#lastSeen(key);
-      if (bytes !== undefined) return { bytes, etag: '' };
+      if (bytes !== undefined) return { bytes, etag: sumOf(bytes).toString('hex') };
     }
     const tagged = await this.#store.getTagged(key, signal);
     if (tagged !== undefined) await this.#see(key, tagged.bytes);

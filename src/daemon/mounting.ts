@@ -63,11 +63,13 @@ async function mountCommit(
   signal: AbortSignal,
 ): Promise<MountRow> {
   const { repositories, mounts } = context;
-  const repository = await repositories.open(args.repository);
+  const offline = args.offline === true;
+  const repository = await repositories.open(args.repository, { offline });
+  const resolved = offline
+    ? () => repository.resolve(ref, signal)
+    : () => resolveRef(context, args.repository, ref, signal);
   const commitId =
-    args.commit === undefined
-      ? (await resolveRef(context, args.repository, ref, signal)).commitId
-      : parseCommitId(args.commit);
+    args.commit === undefined ? (await resolved()).commitId : parseCommitId(args.commit);
   const view = await repository.commitView(ref, commitId, signal);
   const shown = { repository: view.source.repository, ref, commit: commitId };
   return mounts.mount(new FrozenFilesystem(view), () => shown, args);

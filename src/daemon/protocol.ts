@@ -158,6 +158,8 @@ export interface MountArguments {
   readonly write?: MountOwner;
   /** The mount shows each new commit of the branch, and cannot be written. */
   readonly follow?: boolean;
+  /** A mount of a commit that never asks the bucket: what is not cached is an error. */
+  readonly offline?: boolean;
 }
 
 /** What a mount that can be written shows where the branch says nothing. */

@@ -23,6 +23,7 @@ export class Repositories {
   readonly #home: Home;
   readonly #shared: Shared;
   readonly #open = new Map<string, Promise<OpenRepository>>();
+  readonly #offline = new Map<string, Promise<Repository>>();
 
   constructor(home: Home, shared: Shared) {
     this.#home = home;
@@ -42,8 +43,12 @@ export class Repositories {
     return this.#home.repository(name);
   }
 
-  /** @throws TarnError not-found, corrupt, unsupported, io */
-  async open(name: string): Promise<Repository> {
+  /**
+   * @param options.offline what is cached of one in a bucket, without asking the bucket for anything
+   * @throws TarnError not-found, corrupt, unsupported, unavailable (offline, and not cached), io
+   */
+  async open(name: string, options: { readonly offline?: boolean } = {}): Promise<Repository> {
+    if (options.offline === true) return this.#openedOffline(name);
     return (await this.#opened(name)).repository;
   }
 
@@ -122,7 +127,9 @@ export class Repositories {
   }
 
   async close(): Promise<void> {
-    for (const name of [...this.#open.keys()]) await this.#close(name);
+    for (const name of new Set([...this.#open.keys(), ...this.#offline.keys()])) {
+      await this.#close(name);
+    }
   }
 
   /** @throws TarnError exists, in the home's words */
@@ -140,7 +147,20 @@ export class Repositories {
     return opening;
   }
 
+  #openedOffline(name: string): Promise<Repository> {
+    const opened = this.#offline.get(name);
+    if (opened !== undefined) return opened;
+    const { storage } = this.#home.repository(name);
+    const opening = Repository.open(name, storage, { ...this.#shared, offline: true });
+    this.#offline.set(name, opening);
+    opening.catch(() => this.#offline.delete(name));
+    return opening;
+  }
+
   async #close(name: string): Promise<void> {
+    const offline = this.#offline.get(name);
+    this.#offline.delete(name);
+    await (await offline?.catch(() => undefined))?.close();
     const opening = this.#open.get(name);
     this.#open.delete(name);
     const opened = await opening?.catch(() => undefined);

@@ -42,6 +42,9 @@ const mount: Command = {
       value: 'NAME',
       what: 'native (the default: the kernel protocol, at disk speed) or fuse-native (through libfuse 2)',
     },
+    offline: {
+      what: 'of a repository in a bucket: never ask the network; what is not in the cache is an I/O error',
+    },
     'allow-other': {
       what: 'let other users in; a mount by root lets them in anyway, as the modes say',
     },
@@ -50,6 +53,7 @@ const mount: Command = {
     'Nothing is copied. Files carry extended attributes (user.tarn.repository, .ref, .commit, .path, .content) that tell where they come from, and /proc/mounts names repository and commit. The daemon serves the mount until tarn umount or tarn daemon stop. When it was killed, the next command that starts one mounts again what it had, at the same place and the same commit.',
     'A repository alone shows branches/NAME, tags/NAME, commits/ID and at/TIME/BRANCH, as at/2025-06-14/main, each as it never changes: a name leads to what it names when it is looked up.',
     'With --follow the directory shows another commit as soon as the branch has one, whoever made it: what did not change keeps its inode number, and files that are open go on being those that were opened. When the branch is deleted the mount stays at the last commit, and tarn mounts says so.',
+    'With --offline a ref means what it was when this machine last asked; fill the cache before with tarn prefetch. The log names what was asked for and is not cached.',
     'With --write the mount shows the branch with what is staged on it, and whatever programs do there is staged: it survives the end of the daemon, shows in tarn status and in every other mount of the branch at once, and belongs to no commit until tarn commit.',
     'At its root there is a directory .tarn that no listing shows: status and log read as tarn status and tarn log, and a message that is written to commit, in one go, commits what programs have changed; the write returns when that is done, and commit then reads what came of it. Lines "key: value" as the last paragraph of the message become metadata.',
   ],
@@ -94,7 +98,14 @@ const mount: Command = {
         'leave one of them out',
       );
     }
-    const kind = follow ? { follow } : writeOf(input);
+    const offline = input.flag('offline');
+    if (offline && (follow || input.flag('write'))) {
+      throw new UsageError(
+        '--offline is for mounts of a commit',
+        'leave --follow and --write out: both need the bucket',
+      );
+    }
+    const kind = offline ? { offline } : follow ? { follow } : writeOf(input);
     const args = { ...place, directory, driver, allowOther, ...kind } as const;
     const made = await ask(context, 'mount', args).catch((error: unknown) => {
       const fault = asTarnError(error);

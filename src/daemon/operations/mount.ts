@@ -14,6 +14,7 @@ export const mount: OperationHandler<'mount'> = {
       write: (value) => fields({ uid: count, gid: count, umask: count, author: text })(value),
       ref: text,
       follow: flag,
+      offline: flag,
     },
   ),
   run: (context, args, _output, signal) => mountAs(context, args, signal),

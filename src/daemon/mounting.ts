@@ -46,7 +46,7 @@ async function mountRepository(
   { repositories, mounts }: Context,
   args: RecordedMount,
 ): Promise<MountRow> {
-  if (args.write !== undefined || args.follow === true) {
+  if (args.write !== undefined || args.follow === true || args.offline === true) {
     throw new TarnError('invalid', `'${args.repository}' is a whole repository, not a branch`, {
       hint: `name a branch, as in ${args.repository}/main`,
     });

@@ -245,10 +245,13 @@ export class OpenHandles implements FileWatcher {
     if (found.base !== undefined) return found.base.bytes;
     const shared = found.open.base;
     if (shared === undefined) return undefined;
+    const { id, size } = shared.content;
+    const fetch = shared.content.fetch?.bind(shared.content);
     const content: Content = {
-      id: shared.content.id,
-      size: shared.content.size,
+      id,
+      size,
       read: (offset, length, signal) => shared.content.read(offset, length, signal),
+      ...(fetch === undefined ? {} : { fetch }),
       backing: () => shared.backing,
       close: () => {},
     };

@@ -14,6 +14,8 @@ export const NAME_BYTES_MAX = 255;
 
 export const ROOT_KEY = '' as Key;
 
+const BEYOND_ASCII = /[\x80-\xff]/;
+
 export function keyFromBytes(bytes: Buffer): Key {
   return bytes.toString('latin1') as Key;
 }
@@ -28,6 +30,7 @@ export function keyFromText(text: string): Key {
 }
 
 export function keyToText(key: Key): string {
+  if (!BEYOND_ASCII.test(key)) return key;
   return Buffer.from(key, 'latin1').toString('utf8');
 }
 

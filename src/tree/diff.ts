@@ -53,15 +53,23 @@ export async function isSameBetween(
   span: Span,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const parted = await whereParted(nodes, a, b, span, 0, signal);
-  if (parted === undefined) return true;
-  const comparison = new Comparison(nodes, ...parted, span, signal);
+  if (a === b) return true;
+  let [mine, its] = await both(nodes.load(a, signal), nodes.load(b, signal));
+  for (;;) {
+    const children = childrenIn(mine, its, span);
+    if (children === undefined) break;
+    const parted = partedOf(children);
+    if (parted.length === 0) return true;
+    if (children.count > 1) break;
+    [mine, its] = await childrenAt(nodes, children, 0, signal);
+  }
+  const comparison = new Comparison(nodes, mine, its, span, signal);
   return (await comparison.next(1)).length === 0;
 }
 
 /**
  * Whether the trees are known to have the same entries in `span`, from the nodes that they share: it
- * loads no leaf, and at most two nodes of each level. @throws as diffTrees
+ * loads no leaf, and of each level at most two nodes of each tree. @throws as diffTrees
  */
 export async function sharesSpan(
   nodes: Nodes,
@@ -70,31 +78,70 @@ export async function sharesSpan(
   span: Span,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  return (await whereParted(nodes, a, b, span, 1, signal)) === undefined;
+  if (a === b) return true;
+  const [mine, its] = await both(nodes.load(a, signal), nodes.load(b, signal));
+  return shareBetween(nodes, mine, its, span, signal);
 }
 
-/**
- * The lowest nodes of two trees, but for levels below `lowest`, which hold all that the trees have in
- * `span`; undefined where nodes that both share do.
- */
-async function whereParted(
+async function shareBetween(
   nodes: Nodes,
-  a: NodeId,
-  b: NodeId,
+  a: TreeNode,
+  b: TreeNode,
   span: Span,
-  lowest: number,
   signal: AbortSignal | undefined,
-): Promise<readonly [TreeNode, TreeNode] | undefined> {
-  if (a === b) return undefined;
-  let [mine, its] = await both(nodes.load(a, signal), nodes.load(b, signal));
-  while (mine.kind === 'inner' && its.kind === 'inner' && mine.level === its.level) {
-    const children = childrenOf(mine, its, span);
-    if (children === 'same') return undefined;
-    if (children === undefined || mine.level <= lowest) break;
-    const [i, j] = children;
-    [mine, its] = await both(nodes.child(mine, i, signal), nodes.child(its, j, signal));
+): Promise<boolean> {
+  const children = childrenIn(a, b, span);
+  if (children === undefined) return false;
+  for (const k of partedOf(children)) {
+    // Only what lies at an end of the span may differ elsewhere.
+    if ((k > 0 && k < children.count - 1) || a.level === 1) return false;
+    const [mine, its] = await childrenAt(nodes, children, k, signal);
+    if (!(await shareBetween(nodes, mine, its, span, signal))) return false;
   }
-  return [mine, its];
+  return true;
+}
+
+/** Children of two nodes of one level which hold all that these have in a span: as many of each. */
+interface Children {
+  readonly a: InnerNode;
+  readonly b: InnerNode;
+  readonly i: number;
+  readonly j: number;
+  readonly count: number;
+}
+
+/** Undefined where the nodes are not cut alike there. */
+function childrenIn(a: TreeNode, b: TreeNode, span: Span): Children | undefined {
+  if (a.kind === 'leaf' || b.kind === 'leaf' || a.level !== b.level) return undefined;
+  const [i, j] = [a.lowerBound(span.from), b.lowerBound(span.from)];
+  const count = childrenUntil(a, i, span.to) - i;
+  if (count < 1 || childrenUntil(b, j, span.to) - j !== count) return undefined;
+  return { a, b, i, j, count };
+}
+
+/** Behind the last child that may have something before `to`. */
+function childrenUntil(node: InnerNode, from: number, to: Key | undefined): number {
+  if (to === undefined) return node.count;
+  const end = node.lowerBound(to);
+  // Nothing lies between a key and the one that follows it next.
+  const isNext = end > from && to.endsWith('\0') && node.keyAt(end - 1) === to.slice(0, -1);
+  return isNext ? end : Math.min(end + 1, node.count);
+}
+
+/** Which of them differ. */
+function partedOf({ a, b, i, j, count }: Children): number[] {
+  const parted: number[] = [];
+  for (let k = 0; k < count; k++) if (!a.hasSameChild(i + k, b, j + k)) parted.push(k);
+  return parted;
+}
+
+function childrenAt(
+  nodes: Nodes,
+  { a, b, i, j }: Children,
+  k: number,
+  signal: AbortSignal | undefined,
+): MaybePromise<[TreeNode, TreeNode]> {
+  return both(nodes.child(a, i + k, signal), nodes.child(b, j + k, signal));
 }
 
 /** Nodes that are at hand are not waited for. */
@@ -103,26 +150,6 @@ function both(
   b: MaybePromise<TreeNode>,
 ): MaybePromise<[TreeNode, TreeNode]> {
   return isPromise(a) || isPromise(b) ? Promise.all([a, b]) : [a, b];
-}
-
-/**
- * Where all that two nodes have in `span` lies in one child of each, these; 'same' where it lies in
- * children that are the same.
- */
-function childrenOf(
-  a: InnerNode,
-  b: InnerNode,
-  { from, to }: Span,
-): readonly [number, number] | 'same' | undefined {
-  const endOf = (node: InnerNode): number =>
-    to === undefined ? node.count - 1 : Math.min(node.lowerBound(to), node.count - 1);
-  const [i, j] = [a.lowerBound(from), b.lowerBound(from)];
-  const [last, end] = [endOf(a), endOf(b)];
-  if (i > last || j > end || last - i !== end - j) return undefined;
-  let equal = 0;
-  while (i + equal <= last && a.hasSameChild(i + equal, b, j + equal)) equal++;
-  if (i + equal > last) return 'same';
-  return i === last ? [i, j] : undefined;
 }
 
 /** Two trees side by side, entered only where they differ. */

@@ -84,14 +84,25 @@ export class Nestings {
   /** @param known a key that ours has, and so nothing that ours newly made a file or a directory of */
   async #ofSpan({ from, to }: Span, known: Key | undefined): Promise<Nesting[]> {
     const found: Nesting[] = [];
-    for (const path of cutBy(from)) {
+    const above = [...cutBy(from)].filter((path) => {
       const below = `${path}/`;
-      if ((to !== undefined && below >= to) || known?.startsWith(below) === true) continue;
-      found.push(...(await this.#above(path)));
+      return (to === undefined || below < to) && known?.startsWith(below) !== true;
+    });
+    const [first] = above;
+    // One look at all of them is mostly enough.
+    if (first !== undefined && !(await this.#isShared(this.#ours, { from: first, to: from }))) {
+      for (const path of above) found.push(...(await this.#above(path)));
     }
     if (to === undefined) return found;
     for (const path of cutBy(to)) {
-      if (path >= from && path !== known) found.push(...(await this.#below(path)));
+      if (path < from || path === known) continue;
+      const below = `${path}/` as Key;
+      if (!(await this.#isShared(this.#ours, spanOfPrefix(below)))) {
+        found.push(...(await this.#newFile(path)));
+      } else if (to.startsWith(below)) {
+        // All that follow lie there too.
+        break;
+      }
     }
     return found;
   }
@@ -105,6 +116,11 @@ export class Nestings {
   /** Theirs may have a file at `path`, ours something below it. */
   async #below(path: Key): Promise<Nesting[]> {
     if (await this.#isShared(this.#ours, spanOfPrefix(`${path}/` as Key))) return [];
+    return this.#newFile(path);
+  }
+
+  /** Theirs may have a file at `path`, where ours changed something below. */
+  async #newFile(path: Key): Promise<Nesting[]> {
     if (await this.#isShared(this.#theirs, spanOfKey(path))) return [];
     return this.#check(path, 'theirs');
   }

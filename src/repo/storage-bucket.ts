@@ -1,5 +1,6 @@
 import { ObjectRefStore } from '../store/object-refs/object-ref-store.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { PROBE_PREFIX, requireConditionalWrites } from '../store/probe.js';
 import type { BucketUrl } from '../store/storage-url.js';
 import { shortStorageUrl } from '../store/storage-url.js';
 import { asTarnError, TarnError } from '../util/errors.js';
@@ -20,6 +21,7 @@ export async function createBucket(url: BucketUrl, open: OpenBucket): Promise<St
   try {
     await checkEmpty(url, objects);
     await checkOutside(url, open);
+    await requireConditionalWrites(objects);
     return { objects, refs: new ObjectRefStore(objects) };
   } catch (error) {
     await objects.close();
@@ -72,6 +74,7 @@ async function checkEmpty(url: BucketUrl, objects: ObjectStore): Promise<void> {
   if ((await objects.head(REPOSITORY_KEY)) !== undefined) throw takenBy(place);
   let unfinished = 0;
   for await (const { key } of objects.list('')) {
+    if (key.startsWith(PROBE_PREFIX)) continue;
     unfinished += 1;
     const isOwn = UNFINISHED.some((prefix) => key.startsWith(prefix));
     if (isOwn && unfinished <= UNFINISHED_MAX) continue;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { BucketStore } from './bucket/bucket-store.js';
+import type { ObjectStore } from './object-store.js';
 
 /** One thing that a store was tried on. */
 export interface ProbeResult {
@@ -11,8 +12,13 @@ export interface ProbeResult {
   readonly fix?: string;
 }
 
+/** Below it lie the objects that a probe makes, and those that one left which was killed. */
+export const PROBE_PREFIX = 'probe/';
+
 const RACERS = 8;
-const RACES = 3;
+const RACES = 4;
+/** So often each racer says its name: 64 KiB. */
+const RACER_REPEATS = 8_192;
 const LATENCY_SAMPLES = 7;
 const SKEW_MS_WARN = 60_000;
 const ELSEWHERE =
@@ -32,8 +38,8 @@ export async function* probeStore(
     yield await probe.listing();
     yield await probe.conditions();
     yield await probe.latency();
-    yield await probe.clock();
-    yield await probe.versions();
+    yield await probe.clock(store);
+    yield await versions(store, signal);
   } catch (error) {
     const fault = asTarnError(error);
     if (fault.kind === 'aborted') throw fault;
@@ -54,7 +60,7 @@ export async function* probeStore(
  * @throws TarnError unsupported (it does), denied, unavailable, aborted
  */
 export async function requireConditionalWrites(
-  store: BucketStore,
+  store: ObjectStore,
   signal?: AbortSignal,
 ): Promise<void> {
   const probe = new Probe(store, signal);
@@ -68,12 +74,12 @@ export async function requireConditionalWrites(
 }
 
 class Probe {
-  readonly #store: BucketStore;
+  readonly #store: ObjectStore;
   readonly #signal: AbortSignal | undefined;
-  readonly #base = `probe/${randomUUID()}`;
+  readonly #base = `${PROBE_PREFIX}${randomUUID()}`;
   readonly #made = new Set<string>();
 
-  constructor(store: BucketStore, signal: AbortSignal | undefined) {
+  constructor(store: ObjectStore, signal: AbortSignal | undefined) {
     this.#store = store;
     this.#signal = signal;
   }
@@ -152,14 +158,12 @@ class Probe {
   }
 
   /** The store's clock by the time that it gives an object; it tells whole seconds. */
-  async clock(): Promise<ProbeResult> {
+  async clock({ bucket, base }: BucketStore): Promise<ProbeResult> {
     const key = this.#key('clock');
     const beforeMs = Date.now();
     await this.#put(key, Buffer.from('x'));
     const afterMs = Date.now();
-    const found = await this.#store.bucket.head(`${this.#store.base}${key}`, {
-      signal: this.#signal,
-    });
+    const found = await bucket.head(`${base}${key}`, { signal: this.#signal });
     const storedMs = found?.mtimeMs ?? 0;
     if (storedMs === 0) {
       return { check: 'clock', state: 'warn', detail: 'the store tells no time' };
@@ -178,27 +182,17 @@ class Probe {
     };
   }
 
-  async versions(): Promise<ProbeResult> {
-    const keeps = await this.#store.bucket.keepsVersions(this.#signal);
-    const check = 'versions';
-    if (keeps === undefined) {
-      return { check, state: 'ok', detail: 'the store does not tell whether it keeps versions' };
-    }
-    const detail = keeps
-      ? 'kept by the bucket: what is deleted or replaced goes on to take room until a rule ends it'
-      : 'not kept by the bucket';
-    return { check, state: 'ok', detail };
-  }
-
   /** What cannot be deleted stays: small, and below `probe/`. */
   async clean(): Promise<void> {
     const deletions = [...this.#made].map((key) => this.#store.delete(key));
     await Promise.allSettled(deletions);
   }
 
+  /** With connections that are open already and bodies that take a moment: so that they do meet. */
   async #race(key: string, condition: Condition): Promise<number> {
+    await Promise.all(Array.from({ length: RACERS }, () => this.#store.head(key, this.#signal)));
     const puts = Array.from({ length: RACERS }, (_, i) =>
-      this.#succeeds(key, `racer ${i}`, condition),
+      this.#succeeds(key, `racer ${i} `.repeat(RACER_REPEATS), condition),
     );
     return (await Promise.all(puts)).filter((done) => done).length;
   }
@@ -238,3 +232,18 @@ class Probe {
 }
 
 type Condition = { readonly ifNoneMatch?: '*' } | { readonly ifMatch: string };
+
+async function versions(
+  { bucket }: BucketStore,
+  signal: AbortSignal | undefined,
+): Promise<ProbeResult> {
+  const keeps = await bucket.keepsVersions(signal);
+  const check = 'versions';
+  if (keeps === undefined) {
+    return { check, state: 'ok', detail: 'the store does not tell whether it keeps versions' };
+  }
+  const detail = keeps
+    ? 'kept by the bucket: what is deleted or replaced goes on to take room until a rule ends it'
+    : 'not kept by the bucket';
+  return { check, state: 'ok', detail };
+}

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Repository } from '../../src/repo/repository.js';
 import { canonicalStorage, deleteStorage } from '../../src/repo/storage.js';
+import { BucketStore } from '../../src/store/bucket/bucket-store.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
 import type { ObjectStore } from '../../src/store/object-store.js';
 import type { BucketUrl } from '../../src/store/storage-url.js';
 import { TarnError } from '../../src/util/errors.js';
+import { MemoryBucket } from '../store/bucket/memory-bucket.js';
 import type { StoreCall } from '../store/watched-store.js';
 import { WatchedStore } from '../store/watched-store.js';
 
@@ -58,6 +60,15 @@ function dieAfter(changes: number): void {
 }
 
 describe('a repository in a bucket', () => {
+  it('is not made in a store that ignores the conditions of puts', async () => {
+    const deaf = new BucketStore(new MemoryBucket({ isDeaf: true }));
+    const made = Repository.create('drive', STORAGE, 'rosa', { openBucket: async () => deaf });
+    await expect(made).rejects.toMatchObject(
+      failure('unsupported', "'memory://bucket' does not honour conditional writes"),
+    );
+    expect(await keys(deaf)).toEqual([]);
+  });
+
   it('is made, and opened by others, at once', async () => {
     const made = await create();
     const { commitId } = await made.resolve('main');

@@ -1,8 +1,14 @@
 import { keyToText, ROOT_KEY } from '../../model/path.js';
+import { storagePlace } from '../../repo/storage.js';
+import { openBucket } from '../../store/open-bucket.js';
+import { probeStore } from '../../store/probe.js';
+import type { BucketUrl } from '../../store/storage-url.js';
 import { asTarnError } from '../../util/errors.js';
 import { listUnmountable } from '../../vfs/names.js';
 import { fields, text } from '../arguments.js';
+import type { CheckRow } from '../protocol.js';
 import type { OperationHandler } from '../operation.js';
+import type { Output } from '../output.js';
 
 /** Paths named in one answer; all are counted. */
 const SHOWN_MAX = 20;
@@ -14,6 +20,8 @@ export const doctorRepository: OperationHandler<'doctor.repository'> = {
     const { storage } = repositories.known(name);
     const repository = await repositories.open(name);
     await output.row({ check: `repository ${name}`, state: 'ok', detail: `opens, in ${storage}` });
+    const place = storagePlace(storage);
+    if (place.kind !== 'local') await probeBucket(place, output, signal);
     for await (const { name: branch, commit } of repository.listRefs('branch', { signal })) {
       const check = `branch ${branch}`;
       try {
@@ -46,3 +54,16 @@ export const doctorRepository: OperationHandler<'doctor.repository'> = {
     return {};
   },
 };
+
+async function probeBucket(
+  place: BucketUrl,
+  output: Output<CheckRow>,
+  signal: AbortSignal,
+): Promise<void> {
+  const store = await openBucket(place, { signal });
+  try {
+    for await (const row of probeStore(store, signal)) await output.row(row);
+  } finally {
+    await store.close();
+  }
+}

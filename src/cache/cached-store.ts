@@ -84,7 +84,7 @@ export class CachedStore implements ObjectStore {
     const info = await this.#store.put(key, bytes, options);
     if (this.#nameOf(key) === undefined) await this.#see(key, bytes);
     else if (KEPT_WHEN_PUT.test(key)) await this.#keepWhole(key, bytes);
-    else this.forget(key);
+    else this.#drop(key);
     return info;
   }
 
@@ -102,7 +102,7 @@ export class CachedStore implements ObjectStore {
 
   async delete(key: string, signal?: AbortSignal): Promise<void> {
     await this.#store.delete(key, signal);
-    this.forget(key);
+    this.#drop(key);
   }
 
   async fetch(key: string, offset: number, length: number, signal?: AbortSignal): Promise<void> {
@@ -126,8 +126,7 @@ export class CachedStore implements ObjectStore {
 
   /** @returns whether anything was kept of it, so that reading it again may give other bytes */
   forget(key: string): boolean {
-    const name = this.#nameOf(key);
-    if (name === undefined || !this.#cache.forget(name)) return false;
+    if (!this.#drop(key)) return false;
     this.#cache.counts.healed += 1;
     return !this.#isOffline;
   }
@@ -142,6 +141,12 @@ export class CachedStore implements ObjectStore {
 
   close(): Promise<void> {
     return this.#store.close();
+  }
+
+  /** Nothing is kept of it any more; returns whether anything was. */
+  #drop(key: string): boolean {
+    const name = this.#nameOf(key);
+    return name !== undefined && this.#cache.forget(name);
   }
 
   /** What an immutable object is called in the cache. */

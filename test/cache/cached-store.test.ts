@@ -148,6 +148,17 @@ describe('a store with a cache over it', () => {
     expect(fixture.far.taken()).toHaveLength(1);
   });
 
+  test('what is put anew or deleted is not served as it was, and does not count as damaged', async () => {
+    const { cache, store } = fixture.open();
+    await store.put(PACK, noise(1000, 1));
+    await store.get(PACK);
+    await store.put(PACK, noise(1000, 2));
+    same(await store.get(PACK), noise(1000, 2));
+    await store.delete(PACK);
+    expect((await faultOf(store.get(PACK))).kind).toBe('not-found');
+    expect(cache.counts.healed).toBe(0);
+  });
+
   test('a fault of the store reaches everybody who waits, and the next read asks again', async () => {
     await fixture.inner.put(PACK, noise(1000, 1));
     const { store } = fixture.open();

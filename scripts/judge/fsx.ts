@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkOf, run, type Check, type Judge } from './judge.js';
+import { checkOf, run, type Check, type Judge, type Place } from './judge.js';
 
 const WEIGHTS = {
   close_open: 1,
@@ -48,7 +48,7 @@ export const fsx: Judge = {
 };
 
 async function exercise(
-  { directory, scratch }: { directory: string; scratch: string },
+  { directory, scratch, lacks = [] }: Place,
   how: {
     kind: string;
     length: number;
@@ -59,7 +59,7 @@ async function exercise(
 ): Promise<Check> {
   const configuration = join(scratch, 'fsx.toml');
   const weights = Object.entries(WEIGHTS).map(([name, weight]) => {
-    const isLeftOut = how.without.includes(name as keyof typeof WEIGHTS);
+    const isLeftOut = lacks.includes(name) || how.without.includes(name as keyof typeof WEIGHTS);
     return `${name} = ${isLeftOut ? '0.0' : weight.toFixed(1)}`;
   });
   writeFileSync(configuration, `flen = ${how.length}\n[weights]\n${weights.join('\n')}\n`);

@@ -15,6 +15,8 @@ export interface Judge {
 export interface Place {
   readonly directory: string;
   readonly scratch: string;
+  /** Calls that are documented not to be there. */
+  readonly lacks?: readonly string[];
 }
 
 export interface Verdict {

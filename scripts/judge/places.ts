@@ -54,7 +54,8 @@ export async function onMount(parent: string | undefined, driver: string): Promi
     await close();
     throw error;
   }
-  return { directory, scratch, close };
+  const lacks = driver === 'fuse-native' ? ['posix_fallocate', 'punch_hole'] : [];
+  return { directory, scratch, lacks, close };
 }
 
 /** A new folder that other users may pass, since some judges become one. */

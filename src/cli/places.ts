@@ -1,5 +1,10 @@
 import type { Place } from '../daemon/protocol/terms.js';
-import { parseAddress, parseBranchAddress, parseRefAddress } from '../model/address.js';
+import {
+  parseAddress,
+  parseBranchAddress,
+  parseRefAddress,
+  parseWorkspaceAddress,
+} from '../model/address.js';
 import { keyToText } from '../model/path.js';
 import type { Positional } from './command.js';
 import { UsageError } from './command.js';
@@ -39,6 +44,13 @@ export function refPlaceOf(text: string): { repository: string; ref: string } {
 }
 
 export const branchOf = parseBranchAddress;
+
+export const WORKSPACE: Positional = {
+  name: 'REPO/BRANCH',
+  what: 'the branch, as drive/main; or a private workspace on it, as drive/main+1',
+};
+
+export const workspaceOf = parseWorkspaceAddress;
 
 /** A ref given where the repository is known: bare, or with that repository in front. */
 export function refIn(repository: string, text: string): string {

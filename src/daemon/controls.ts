@@ -1,3 +1,4 @@
+import { branchOfWorkspace } from '../model/workspace-name.js';
 import { errnoOf } from '../mount/errno.js';
 import type { CommitAnswer, Controls } from '../overlay/control-filesystem.js';
 import type { LiveWorkspace } from '../overlay/live-workspace.js';
@@ -57,7 +58,7 @@ export class BranchControls implements Controls {
       'log',
       {
         repository: this.#repository,
-        ref: `${this.#live.branch}@`,
+        ref: `${branchOfWorkspace(this.#live.branch)}@`,
         paths: [],
         metadata: [],
         firstParent: false,

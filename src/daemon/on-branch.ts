@@ -1,4 +1,4 @@
-import { parseBranchName } from '../model/refs.js';
+import { parseWorkspaceName } from '../model/workspace-name.js';
 import type { OperationHandler } from './operation.js';
 import type { Arguments, OperationName } from './protocol.js';
 
@@ -20,7 +20,7 @@ export function onBranch<K extends BranchOperation>(
     run: (context, args, output, signal) => {
       const { repository, branch } = args as { repository: string; branch: string };
       const work = (): ReturnType<typeof handler.run> => handler.run(context, args, output, signal);
-      return context.workspaces.changing(repository, parseBranchName(branch), signal, work);
+      return context.workspaces.changing(repository, parseWorkspaceName(branch), signal, work);
     },
   };
 }

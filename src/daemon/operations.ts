@@ -25,6 +25,7 @@ import { repoAdd, repoCreate, repoDelete, repoList, repoShow } from './operation
 import { onBranch } from './on-branch.js';
 import { branchReset, cp, mv, reset, rm, status } from './operations/staging.js';
 import { settingsChange, settingsHistory, settingsShow } from './operations/settings.js';
+import { workspaceList } from './operations/workspace.js';
 import { tagCreate, tagDelete, tagHistory, tagList } from './operations/tag.js';
 
 export const HANDLERS: Handlers = {
@@ -75,6 +76,7 @@ export const HANDLERS: Handlers = {
   mount,
   umount,
   mounts,
+  'workspace.list': workspaceList,
   fsck,
   prefetch,
   'cache.show': cacheShow,

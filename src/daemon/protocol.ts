@@ -81,8 +81,10 @@ export interface Operations
   get: Operation<Place & { recursive: boolean }, GetRow, { files: number; bytes: number }>;
 
   mount: Operation<MountArguments, never, MountRow>;
-  umount: Operation<{ directory: string; force: boolean }, MountRow, { unmounted: number }>;
+  umount: Operation<{ directory: string; force: boolean }, UnmountRow, { unmounted: number }>;
   mounts: Operation<NoArguments, MountRow, Nothing>;
+  /** The private ones. */
+  'workspace.list': Operation<{ repository: string }, WorkspaceRow, Nothing>;
 
   'daemon.status': Operation<NoArguments, never, DaemonStatus>;
   'daemon.stop': Operation<NoArguments, never, { pid: number }>;
@@ -170,6 +172,8 @@ export interface MountOwner {
   readonly umask: number;
   /** Of what is committed through the mount. */
   readonly author: string;
+  /** In a new workspace of its own on the branch. */
+  readonly isPrivate?: boolean;
 }
 
 export interface RepositoryRow {
@@ -246,6 +250,18 @@ export interface MountRow {
   readonly gone?: true;
   readonly since?: string;
   readonly features?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface UnmountRow extends MountRow {
+  /** A private workspace in which something is left; absent where it has ended. */
+  readonly kept?: string;
+}
+
+export interface WorkspaceRow {
+  readonly repository: string;
+  readonly workspace: string;
+  /** Directories where it is mounted. */
+  readonly mounts: readonly string[];
 }
 
 export interface DaemonStatus {

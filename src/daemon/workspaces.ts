@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { branchOfWorkspace, isPrivate } from '../model/workspace-name.js';
 import type { FileCalls } from '../overlay/bytes/file-calls.js';
 import { LiveWorkspace } from '../overlay/live-workspace.js';
 import type { Kept } from '../overlay/staging/edits.js';
@@ -32,6 +33,7 @@ export interface WorkspacesOptions {
 
 interface Held {
   readonly repository: string;
+  /** Or a private workspace on one. */
   readonly branch: string;
   readonly opening: Promise<LiveWorkspace>;
   mounts: number;
@@ -75,7 +77,11 @@ export class Workspaces {
     const held = this.#held.get(keyOf(repository, branch));
     if (held !== undefined) return held.opening;
     const folder = this.#options.home.overlayFolder(repository, branch);
-    return existsSync(folder) ? this.#open(repository, branch, undefined).opening : undefined;
+    if (existsSync(folder)) return this.#open(repository, branch, undefined).opening;
+    if (!isPrivate(branch)) return undefined;
+    throw new TarnError('not-found', `there is no private workspace '${repository}/${branch}'`, {
+      hint: `see 'tarn workspace list ${repository}'`,
+    });
   }
 
   /**
@@ -132,15 +138,41 @@ export class Workspaces {
       return await work();
     } finally {
       if (live !== undefined) await this.#follow(live, repository);
-      await this.#options.followed.refresh(repository, branch);
+      await this.#options.followed.refresh(repository, branchOfWorkspace(branch));
+      for (const held of this.#held.values()) {
+        if (held.mounts > 0 && isBeside(held, repository, branch)) void this.#lookAt(held);
+      }
+      await this.dropClean(repository, branch);
     }
   }
 
   /**
+   * Ends a private workspace that nothing is in and that is not mounted; any other stays. Resolves to
+   * whether it is one that stays.
+   */
+  async dropClean(repository: string, workspace: string): Promise<boolean> {
+    const held = this.#held.get(keyOf(repository, workspace));
+    if (!isPrivate(workspace) || held === undefined || held.mounts > 0) return false;
+    const live = await held.opening;
+    if (!live.isClean || held.mounts > 0) return true;
+    await this.#close(held);
+    this.remove(repository, workspace);
+    return false;
+  }
+
+  /**
    * Closes what is open of a branch, or of all of a repository.
-   * @throws TarnError busy when it is mounted
+   * @throws TarnError busy when it is mounted, or has private workspaces
    */
   async close(repository: string, branch?: string): Promise<void> {
+    const privates = this.#options.home.privateWorkspaces(repository);
+    const own = privates.find((name) => branchOfWorkspace(name) === branch);
+    if (own !== undefined) {
+      const name = `${repository}/${own}`;
+      throw new TarnError('busy', `'${name}' is a private workspace on the branch`, {
+        hint: `commit what is in it (tarn commit ${name}) or give it up (tarn reset ${name}), and unmount it`,
+      });
+    }
     for (const held of [...this.#held.values()]) {
       if (held.repository !== repository || (branch ?? held.branch) !== held.branch) continue;
       if (held.mounts > 0) {
@@ -198,7 +230,7 @@ export class Workspaces {
     const calls = this.#options.calls();
     const opened = await repositories.open(repository);
     // Says so where there is no such branch, before a folder is made for it.
-    await opened.resolve(`${branch}@`, signal);
+    await opened.resolve(`${branchOfWorkspace(branch)}@`, signal);
     const folder = home.overlayFolder(repository, branch);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const options = {
@@ -233,7 +265,7 @@ export class Workspaces {
       const { refs, objects } = await this.#options.repositories.open(held.repository);
       held.looks += 1;
       if (objects.localPath === undefined && held.looks % LOOKS_OF_BUCKET !== 0) return;
-      const head = await refs.get('branch', held.branch);
+      const head = await refs.get('branch', branchOfWorkspace(held.branch));
       if (head !== undefined && head !== live.head) await this.#follow(live, held.repository);
     } catch (error) {
       this.#note(error, held.repository, held.branch);
@@ -256,6 +288,15 @@ export class Workspaces {
     if (kind === 'not-found' || kind === 'conflict') return;
     this.#options.log.fault('following the branch', error, { repository, branch });
   }
+}
+
+/** Another workspace on the same branch. */
+function isBeside(held: Held, repository: string, workspace: string): boolean {
+  return (
+    held.repository === repository &&
+    held.branch !== workspace &&
+    branchOfWorkspace(held.branch) === branchOfWorkspace(workspace)
+  );
 }
 
 /** No name of a repository or branch has a `/`. */

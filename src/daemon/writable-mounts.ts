@@ -1,5 +1,6 @@
 import type { FileCalls } from '../overlay/bytes/file-calls.js';
 import { ControlFilesystem } from '../overlay/control-filesystem.js';
+import { isPrivate, parseWorkspaceName } from '../model/workspace-name.js';
 import { findAddon } from '../mount/native/addon.js';
 import { nativeFileCalls } from '../mount/native/file-calls.js';
 import { TarnError } from '../util/errors.js';
@@ -36,24 +37,42 @@ export async function mountWritable(
 ): Promise<MountRow> {
   const { workspaces, mounts } = context;
   const { repository } = args;
-  const branch = await branchOf(context, args, signal ?? new AbortController().signal);
-  const live = await workspaces.hold(repository, branch, signal);
+  const workspace = await workspaceOf(context, args, signal ?? new AbortController().signal);
+  const live = await workspaces.hold(repository, workspace, signal);
   let filesystem: ControlFilesystem | undefined;
   try {
     await live.refresh(signal);
     const controls = new BranchControls(context, live, repository, args.write.author);
     filesystem = new ControlFilesystem(live.overlay, args.write, controls);
     const made = filesystem;
-    const shown = (): Shown => ({ repository, ref: branch, commit: live.head });
-    return await mounts.mount(made, shown, args, () => {
+    const shown = (): Shown => ({ repository, ref: workspace, commit: live.head });
+    // So that it comes back with the same workspace.
+    const { uid, gid, umask, author } = args.write;
+    const again = { ...args, ref: workspace, write: { uid, gid, umask, author } };
+    return await mounts.mount(made, shown, again, () => {
       made.close();
-      workspaces.release(repository, branch);
+      workspaces.release(repository, workspace);
     });
   } catch (error) {
     filesystem?.close();
-    workspaces.release(repository, branch);
+    workspaces.release(repository, workspace);
+    await workspaces.dropClean(repository, workspace);
     throw error;
   }
+}
+
+async function workspaceOf(
+  context: Context,
+  args: WritableMount,
+  signal: AbortSignal,
+): Promise<string> {
+  if (isPrivate(args.ref)) {
+    await context.workspaces.live(args.repository, parseWorkspaceName(args.ref));
+    return args.ref;
+  }
+  const branch = await branchOf(context, args, signal);
+  if (args.write.isPrivate !== true) return branch;
+  return context.home.makePrivateWorkspace(args.repository, branch);
 }
 
 async function branchOf(

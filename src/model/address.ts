@@ -5,6 +5,7 @@ import type { Key } from './path.js';
 import { parsePrefix } from './path.js';
 import type { RefExpression } from './refs.js';
 import { parseBranchName, parseRefExpression, parseTagName } from './refs.js';
+import { parseWorkspaceName } from './workspace-name.js';
 
 /**
  * Addresses as users write them: `tarn://repository/ref/path`, where the scheme may be left out.
@@ -75,6 +76,15 @@ export function parseRepositoryOrRef(
 export function parseBranchAddress(text: string): { repository: string; branch: string } {
   const { repository, name } = splitName(text, 'drive/main');
   return { repository, branch: parseBranchName(name) };
+}
+
+/**
+ * `repository/branch`, or a private workspace on one, as `repository/branch+1`.
+ * @throws TarnError invalid
+ */
+export function parseWorkspaceAddress(text: string): { repository: string; branch: string } {
+  const { repository, name } = splitName(text, 'drive/main');
+  return { repository, branch: parseWorkspaceName(name) };
 }
 
 /**

@@ -22,6 +22,7 @@ import type { StatusEnd } from '../workspace/jobs/status-job.js';
 
 export interface LiveWorkspaceOptions {
   readonly repository: Repository;
+  /** Or the name of a private workspace. */
   readonly branch: string;
   /** Of the journal and the staged files; it must exist. */
   readonly folder: string;
@@ -129,6 +130,12 @@ export class LiveWorkspace {
         snapshot.end();
       }
     });
+  }
+
+  /** Neither staged nor changed is anything. */
+  get isClean(): boolean {
+    const { base, isEmpty } = this.overlay;
+    return isEmpty && this.#base.tree === base.view.source.commit.tree;
   }
 
   /** Paths of files that programs have open for writing. */

@@ -1,6 +1,7 @@
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { isPrivate, privateWorkspace } from '../model/workspace-name.js';
 import type { DurableSchema } from '../store/local/durable-database.js';
 import { DurableDatabase } from '../store/local/durable-database.js';
 import { asTarnError, TarnError } from '../util/errors.js';
@@ -102,9 +103,34 @@ export class Home {
     return join(this.path, 'workspaces', `${repository}.db`);
   }
 
-  /** Of what programs change on the branch through mounts: a journal, and staged files beside it. */
-  overlayFolder(repository: string, branch: string): string {
-    return join(this.path, 'workspaces', repository, branch);
+  /** Of what programs change in the workspace through mounts: a journal, and staged files beside it. */
+  overlayFolder(repository: string, workspace: string): string {
+    return join(this.path, 'workspaces', repository, workspace);
+  }
+
+  /** Names of the private workspaces of a repository, in order. */
+  privateWorkspaces(repository: string): string[] {
+    const folder = join(this.path, 'workspaces', repository);
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    return names.filter(isPrivate).sort();
+  }
+
+  /**
+   * Makes a private workspace on the branch; resolves to its name.
+   * @throws TarnError no-space, denied, io
+   */
+  makePrivateWorkspace(repository: string, branch: string): string {
+    mkdirSync(join(this.path, 'workspaces', repository), { recursive: true, mode: 0o700 });
+    for (let number = 1; ; number += 1) {
+      const name = privateWorkspace(branch, number);
+      try {
+        mkdirSync(this.overlayFolder(repository, name), { mode: 0o700 });
+        return name;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+        throw asTarnError(error, 'making a private workspace');
+      }
+    }
   }
 
   contentIndexFile(repository: string): string {

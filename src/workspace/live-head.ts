@@ -1,5 +1,6 @@
 import type { CommitId, NodeId } from '../model/ids.js';
 import type { Span } from '../model/span.js';
+import { branchOfWorkspace } from '../model/workspace-name.js';
 import type { Repository } from '../repo/repository.js';
 import type { FrozenView } from '../repo/view.js';
 import { mergeTrees } from '../tree/merge.js';
@@ -38,22 +39,25 @@ export interface PageAt extends HeadAt {
 export class LiveHead implements Layers {
   readonly #repository: Repository;
   readonly #staging: Staging;
-  readonly branch: string;
+  readonly #name: string;
+  readonly #branch: string;
   #at: HeadAt | undefined;
 
-  constructor(repository: Repository, staging: Staging, branch: string) {
+  /** @param name of the workspace */
+  constructor(repository: Repository, staging: Staging, name: string) {
     this.#repository = repository;
     this.#staging = staging;
-    this.branch = branch;
+    this.#name = name;
+    this.#branch = branchOfWorkspace(name);
   }
 
   async load(signal?: AbortSignal): Promise<HeadAt> {
     const state = this.state();
-    const id = await this.#repository.refs.get('branch', this.branch, signal);
+    const id = await this.#repository.refs.get('branch', this.#branch, signal);
     if (id === undefined) {
       throw new TarnError(
         'not-found',
-        `repository '${this.#repository.name}' has no branch '${this.branch}'`,
+        `repository '${this.#repository.name}' has no branch '${this.#branch}'`,
         { hint: `see 'tarn branch list ${this.#repository.name}'` },
       );
     }
@@ -63,7 +67,7 @@ export class LiveHead implements Layers {
       this.#at = { ...known, state };
       return this.#at;
     }
-    const head = isHead ? known.head : await this.#repository.commitView(this.branch, id, signal);
+    const head = isHead ? known.head : await this.#repository.commitView(this.#branch, id, signal);
     const underTree = await this.#underTree(head, state.tree, signal);
     const under =
       underTree === head.source.commit.tree
@@ -80,14 +84,14 @@ export class LiveHead implements Layers {
   ): Promise<HeadAt & { rows: StagedRow[]; isLast: boolean }> {
     let at = this.#at ?? (await this.load(signal));
     for (;;) {
-      const { state, rows, isLast } = this.#staging.page(this.branch, span.from, span.to);
+      const { state, rows, isLast } = this.#staging.page(this.#name, span.from, span.to);
       if (state.clearings === at.state.clearings) return { ...at, rows, isLast };
       at = await this.load(signal);
     }
   }
 
   state(): StagingState {
-    return this.#staging.state(this.branch);
+    return this.#staging.state(this.#name);
   }
 
   /**

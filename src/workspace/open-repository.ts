@@ -38,12 +38,12 @@ export class OpenRepository {
     }
   }
 
-  /** A branch that does not exist shows when the workspace is used. */
-  workspace(branch: string): Workspace {
-    const known = this.#workspaces.get(branch);
+  /** By its name. A branch that does not exist shows when the workspace is used. */
+  workspace(name: string): Workspace {
+    const known = this.#workspaces.get(name);
     if (known !== undefined) return known;
-    const workspace = new Workspace(this.repository, this.staging, branch);
-    this.#workspaces.set(branch, workspace);
+    const workspace = new Workspace(this.repository, this.staging, name);
+    this.#workspaces.set(name, workspace);
     return workspace;
   }
 

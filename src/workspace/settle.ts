@@ -23,6 +23,7 @@ const BATCH_EDITS = 1_000;
 export interface StagedBranch {
   readonly repository: Repository;
   readonly staging: Staging;
+  /** Or a private workspace on one. */
   readonly branch: string;
 }
 

@@ -5,6 +5,7 @@ import { keyToText } from '../model/path.js';
 import { isSameEntry } from '../model/same-entry.js';
 import type { Span } from '../model/span.js';
 import { spanOfKey, spanOfPrefix, spansOfPaths, WHOLE_SPAN } from '../model/span.js';
+import { branchOfWorkspace } from '../model/workspace-name.js';
 import type { Head, Prepared } from '../repo/publish.js';
 import type { Repository } from '../repo/repository.js';
 import type { View } from '../repo/view.js';
@@ -65,6 +66,8 @@ export interface WorkspaceBase {
  * the branch with all that is staged is read like any commit, and a commit of it is short.
  */
 export class Workspace {
+  /** As staging has it; that of its branch, or of a private one. */
+  readonly name: string;
   readonly branch: string;
   readonly #repository: Repository;
   readonly #staging: Staging;
@@ -77,13 +80,14 @@ export class Workspace {
   constructor(
     repository: Repository,
     staging: Staging,
-    branch: string,
+    name: string,
     { foldRows = FOLD_ROWS }: WorkspaceOptions = {},
   ) {
-    this.branch = branch;
+    this.name = name;
+    this.branch = branchOfWorkspace(name);
     this.#repository = repository;
     this.#staging = staging;
-    this.#live = new LiveHead(repository, staging, branch);
+    this.#live = new LiveHead(repository, staging, name);
     this.#foldRows = foldRows;
   }
 
@@ -136,7 +140,7 @@ export class Workspace {
         const isThere = !isOld(at) && isSameEntry(before, entry);
         writes.push({ kind: isThere ? 'restore' : 'put', key, entry });
       }
-      return this.#staging.write(this.branch, baseOf(at), writes);
+      return this.#staging.write(this.name, baseOf(at), writes);
     });
     await this.#fold(signal);
   }
@@ -151,7 +155,7 @@ export class Workspace {
     for (const key of keys) if (!present.has(key)) await this.#checkStale(key, signal);
     if (keys.length > this.#foldRows && (await this.#removeFolded(keys, signal))) return;
     const writes = keys.map((key) => ({ kind: 'remove', key }) as const);
-    await this.#retry(signal, (at) => this.#staging.write(this.branch, baseOf(at), writes));
+    await this.#retry(signal, (at) => this.#staging.write(this.name, baseOf(at), writes));
     await this.#fold(signal);
   }
 
@@ -275,18 +279,18 @@ export class Workspace {
   async resolve(key: Key, side: 'ours' | 'theirs', signal?: AbortSignal): Promise<void> {
     await this.#retry(signal, async (at) => {
       const write = await decision(this.#target, headOf(at), key, side, signal);
-      return this.#staging.write(this.branch, baseOf(at), [write]);
+      return this.#staging.write(this.name, baseOf(at), [write]);
     });
   }
 
   /** Grows with every change that is staged. */
   get version(): number {
-    return this.#staging.state(this.branch).version;
+    return this.#staging.state(this.name).version;
   }
 
   /** Gives up everything staged on the branch until it had that version; all without it. */
   discard(versionMax?: number): void {
-    this.#staging.discard(this.branch, versionMax);
+    this.#staging.discard(this.name, versionMax);
   }
 
   /**
@@ -299,9 +303,9 @@ export class Workspace {
     await this.#retry(signal, async (at) => {
       const { tree } = at.state;
       const left = await leftOf(this.#repository, tree, spans, undefined, signal);
-      const rows = spans.map(({ from, to }) => this.#staging.page(this.branch, from, to).rows);
+      const rows = spans.map(({ from, to }) => this.#staging.page(this.name, from, to).rows);
       found = left?.tree !== tree?.tree || rows.some(({ length }) => length > 0);
-      return this.#staging.setTree(this.branch, baseOf(at), left, { spans });
+      return this.#staging.setTree(this.name, baseOf(at), left, { spans });
     });
     return found;
   }
@@ -322,11 +326,11 @@ export class Workspace {
       const made = id && { onto: head.id, id, tree: settled.tree };
       const left = await leftOf(this.#repository, tree, spans, made, signal);
       const moved = id && { from: head.id, to: id };
-      this.#staging.clear(this.branch, spans, version, { left, ...(moved ? { moved } : {}) });
+      this.#staging.clear(this.name, spans, version, { left, ...(moved ? { moved } : {}) });
     };
     const prepare = async (onto: Head): Promise<Prepared<never>> => {
       const head = { id: onto.id, tree: onto.commit.tree };
-      const settled = await settle(this.#repository, this.#staging, this.branch, head, {
+      const settled = await settle(this.#repository, this.#staging, this.name, head, {
         spans,
         signal,
       });
@@ -350,7 +354,7 @@ export class Workspace {
   }
 
   get #target(): StagedBranch {
-    return { repository: this.#repository, staging: this.#staging, branch: this.branch };
+    return { repository: this.#repository, staging: this.#staging, branch: this.name };
   }
 
   async #transfer(
@@ -372,7 +376,7 @@ export class Workspace {
         const writes: StagedWrite[] = [{ kind: 'put', key: target, entry }];
         if (kind === 'move') writes.push({ kind: 'remove', key });
         const base = { ...baseOf(at), version: at.state.version };
-        if (this.#staging.write(this.branch, base, writes) === 'done') return 1;
+        if (this.#staging.write(this.name, base, writes) === 'done') return 1;
         continue;
       }
       const { prefix: source, entries } = found;
@@ -409,7 +413,7 @@ export class Workspace {
     const { signal, onlyAsSeen = false } = options;
     const [repository, staging] = [this.#repository, this.#staging];
     const head = headOf(at);
-    const { tree: before, state } = await settle(repository, staging, this.branch, head, options);
+    const { tree: before, state } = await settle(repository, staging, this.name, head, options);
     if (state.clearings !== at.state.clearings) return 'stale';
     if (onlyAsSeen && state.version !== at.state.version) return 'stale';
     const changed = change(before);
@@ -419,12 +423,12 @@ export class Workspace {
         : (await editTree(repository.nodes, before, [changed], signal)).id;
     faultPoint('staging-folded');
     const staged = tree === head.tree ? undefined : { tree, base: head.id };
-    return staging.setTree(this.branch, baseOf(at), staged, { versionMax: state.version });
+    return staging.setTree(this.name, baseOf(at), staged, { versionMax: state.version });
   }
 
   /** Makes many rows part of the staged tree; not while they conflict with the branch. */
   async #fold(signal: AbortSignal | undefined): Promise<void> {
-    if (!this.#staging.hasMoreRows(this.branch, this.#foldRows)) return;
+    if (!this.#staging.hasMoreRows(this.name, this.#foldRows)) return;
     const { head } = await this.#live.load(signal);
     if (this.#unfoldedOn === head.source.commitId) return;
     const done = await unlessConflict(() => this.#rewrite([], signal, () => []));
@@ -450,7 +454,7 @@ export class Workspace {
   }
 
   *#rowEdits(versionMax: number): Iterable<readonly Edit[]> {
-    for (const { key, entry } of this.#staging.rows(this.branch, WHOLE_SPAN, versionMax)) {
+    for (const { key, entry } of this.#staging.rows(this.name, WHOLE_SPAN, versionMax)) {
       yield [entry === undefined ? { kind: 'remove', key } : { kind: 'put', key, entry }];
     }
   }
@@ -467,7 +471,7 @@ export class Workspace {
 
   #missing(key: Key): TarnError {
     const path = keyToText(key);
-    return new TarnError('not-found', `there is nothing at '${path}' on branch '${this.branch}'`, {
+    return new TarnError('not-found', `there is nothing at '${path}' on branch '${this.name}'`, {
       hint: `see 'tarn ls ${this.#repository.name}/${this.branch}'`,
     });
   }
@@ -476,7 +480,7 @@ export class Workspace {
     const where = paths === undefined ? '' : ' at these paths';
     return new TarnError(
       'nothing-to-commit',
-      `nothing is staged on branch '${this.branch}'${where}`,
+      `nothing is staged on branch '${this.name}'${where}`,
       { hint: "stage files with 'tarn put' or 'tarn rm', and see them with 'tarn status'" },
     );
   }

@@ -4,12 +4,12 @@ import type { Command } from '../command.js';
 import { UsageError } from '../command.js';
 import { noteLeft } from '../left.js';
 import { META_OPTION, parseMetadata } from '../metadata.js';
-import { BRANCH, branchOf } from '../places.js';
+import { WORKSPACE, workspaceOf } from '../places.js';
 
 const commit: Command = {
   name: 'commit',
   summary: 'Commit what is staged on a branch, all at once',
-  positionals: [BRANCH],
+  positionals: [WORKSPACE],
   options: {
     message: { short: 'm', value: 'TEXT', what: 'why, at most 64 KiB (required)' },
     meta: META_OPTION,
@@ -35,7 +35,7 @@ const commit: Command = {
     },
   ],
   async run(input, context) {
-    const { repository, branch } = branchOf(input.positionals[0] ?? '');
+    const { repository, branch } = workspaceOf(input.positionals[0] ?? '');
     const message = input.value('message');
     if (message === undefined || message.trim() === '') {
       throw new UsageError('a commit needs a message', "say why: -m 'Ingest run 8421'");

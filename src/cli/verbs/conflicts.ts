@@ -3,12 +3,12 @@ import { listeners } from '../bringing.js';
 import type { Command } from '../command.js';
 import { EXIT } from '../command.js';
 import { plural } from '../../util/format.js';
-import { BRANCH, branchOf } from '../places.js';
+import { WORKSPACE, workspaceOf } from '../places.js';
 
 const conflicts: Command = {
   name: 'conflicts',
   summary: 'List the paths that are staged on a branch and that others have changed there since',
-  positionals: [BRANCH],
+  positionals: [WORKSPACE],
   options: {},
   notes: [
     'For each path: base is what it was when it was staged, ours what is staged, theirs what the branch has now. While there are any, a commit is refused and changes nothing. The exit code is 3 when there are any, 0 when there are none.',
@@ -19,7 +19,7 @@ const conflicts: Command = {
   ],
   async run(input, context) {
     const { terminal } = context;
-    const place = branchOf(input.positionals[0] ?? '');
+    const place = workspaceOf(input.positionals[0] ?? '');
     const { conflicts: count } = await ask(context, 'conflicts', place, listeners(terminal));
     await terminal.flush();
     const on = `${place.repository}/${place.branch}`;

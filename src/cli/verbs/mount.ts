@@ -6,6 +6,7 @@ import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
 import { shortId } from '../../util/format.js';
 import { wholeNumber } from '../parse.js';
+import { workspaceOf } from '../places.js';
 
 const mount: Command = {
   name: 'mount',
@@ -24,6 +25,9 @@ const mount: Command = {
     },
     follow: {
       what: 'show each new commit of the branch as soon as it is made; REF must be a branch',
+    },
+    private: {
+      what: 'with --write: in a workspace of its own on the branch, which no other mount or command shows until it is committed',
     },
     uid: { value: 'N', what: 'with --write: the owner of what no program gave another; else you' },
     gid: {
@@ -72,6 +76,11 @@ const mount: Command = {
       what: 'the newest commit of main, always',
     },
     {
+      command: 'tarn mount --write --private drive/main /mnt/mine',
+      what: 'a workspace that is called drive/main+1, say',
+    },
+    { command: 'tarn mount --write drive/main+1 /mnt/mine', what: 'the same, mounted again' },
+    {
       command: 'tarn mount drive/main~1 /mnt/before',
       what: 'the commit before the newest of main',
     },
@@ -82,8 +91,7 @@ const mount: Command = {
   ],
   async run(input, context) {
     const [what = '', given = ''] = input.positionals;
-    const { repository, ref } = parseRepositoryOrRef(what);
-    const place = { repository, ...(ref === undefined ? {} : { ref: ref.text }) };
+    const place = placeOf(what, input.flag('write'));
     const driver = input.value('driver') ?? 'native';
     if (driver !== 'native' && driver !== 'fuse-native') {
       throw new UsageError(`there is no driver '${driver}'`, 'it is native or fuse-native');
@@ -124,8 +132,19 @@ function lineOf({ directory, repository, ref, commit, write, follow }: MountRow)
   return `mounted ${repository}/${ref} (${at}) on ${directory}${how}`;
 }
 
+/** A private workspace is no ref: nothing else can be mounted by its name. */
+function placeOf(text: string, writes: boolean): { repository: string; ref?: string } {
+  if (writes && /\+[0-9]+$/.test(text)) {
+    const { repository, branch } = workspaceOf(text);
+    return { repository, ref: branch };
+  }
+  const { repository, ref } = parseRepositoryOrRef(text);
+  return { repository, ...(ref === undefined ? {} : { ref: ref.text }) };
+}
+
 function writeOf(input: Input): { write?: MountOwner } {
   const owner = {
+    ...(input.flag('private') ? { isPrivate: true } : {}),
     uid: numberOf(input, 'uid') ?? process.getuid?.() ?? 0,
     gid: numberOf(input, 'gid') ?? process.getgid?.() ?? 0,
     umask: umaskOf(input),
@@ -133,6 +152,7 @@ function writeOf(input: Input): { write?: MountOwner } {
   };
   if (input.flag('write')) return { write: owner };
   const given = ['uid', 'gid', 'umask', 'author'].find((name) => input.value(name) !== undefined);
+  if (input.flag('private')) throw new UsageError('--private needs --write');
   if (given === undefined) return {};
   throw new UsageError(`--${given} needs --write`, 'a mount of a commit is shown as it is');
 }

@@ -2,13 +2,13 @@ import { ask, author, confirm } from '../ask.js';
 import type { Command } from '../command.js';
 import { UsageError, YES_OPTION } from '../command.js';
 import { shortId } from '../../util/format.js';
-import { BRANCH, branchOf, refIn } from '../places.js';
+import { WORKSPACE, workspaceOf, refIn } from '../places.js';
 
 const reset: Command = {
   name: 'reset',
   summary: 'Give up what is staged on a branch, or move the branch to another commit',
   positionals: [
-    BRANCH,
+    WORKSPACE,
     { name: 'REF', what: 'the commit that the branch shall be at', optional: true },
   ],
   options: {
@@ -35,7 +35,7 @@ const reset: Command = {
     },
   ],
   async run(input, context) {
-    const { repository, branch } = branchOf(input.positionals[0] ?? '');
+    const { repository, branch } = workspaceOf(input.positionals[0] ?? '');
     const [, ref] = input.positionals;
     const paths = input.values('path');
     const on = `${repository}/${branch}`;

@@ -2,13 +2,13 @@ import { ask } from '../ask.js';
 import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
 import { plural } from '../../util/format.js';
-import { BRANCH, branchOf } from '../places.js';
+import { WORKSPACE, workspaceOf } from '../places.js';
 import { resolveSources } from '../sources.js';
 
 const resolve: Command = {
   name: 'resolve',
   summary: 'Decide a path that is staged on a branch and was changed there by others',
-  positionals: [BRANCH, { name: 'PATH', what: 'the path, from the root of the branch' }],
+  positionals: [WORKSPACE, { name: 'PATH', what: 'the path, from the root of the branch' }],
   options: {
     ours: { what: 'what is staged here' },
     theirs: { what: 'what the branch has now' },
@@ -29,7 +29,7 @@ const resolve: Command = {
   ],
   async run(input, context) {
     const [place = '', path = ''] = input.positionals;
-    const { repository, branch } = branchOf(place);
+    const { repository, branch } = workspaceOf(place);
     const decided = await sideOf(input);
     const result = await ask(context, 'resolve', { repository, branch, path, ...decided });
     const { side, left } = result;

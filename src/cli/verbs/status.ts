@@ -2,12 +2,12 @@ import { changeLine, leftLine, statusSummary } from '../../daemon/texts.js';
 import { ask } from '../ask.js';
 import type { Command } from '../command.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
-import { BRANCH, branchOf } from '../places.js';
+import { WORKSPACE, workspaceOf } from '../places.js';
 
 const status: Command = {
   name: 'status',
   summary: 'List what is staged on a branch and not yet committed',
-  positionals: [BRANCH],
+  positionals: [WORKSPACE],
   options: { ...PAGE_OPTIONS('changes', 'PATH') },
   notes: [
     'What programs changed in mounts of the branch counts too; of a file that was not stored yet only size and time are compared. What a commit leaves out comes last, marked !, with the reason: named pipes, sockets and devices, files that the ignore rules name, and what a program is writing.',
@@ -19,7 +19,7 @@ const status: Command = {
   ],
   async run(input, context) {
     const { terminal } = context;
-    const place = branchOf(input.positionals[0] ?? '');
+    const place = workspaceOf(input.positionals[0] ?? '');
     const args = { ...place, ...pageOf(input) };
     const name = (text: string): string => terminal.name(text);
     const result = await ask(context, 'status', args, {

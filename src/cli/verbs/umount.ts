@@ -1,4 +1,4 @@
-import type { MountRow } from '../../daemon/protocol.js';
+import type { UnmountRow } from '../../daemon/protocol.js';
 import { TarnError } from '../../util/errors.js';
 import { askRunning } from '../ask.js';
 import type { Command, CommandContext } from '../command.js';
@@ -49,7 +49,7 @@ async function unmountOne(
 ): Promise<void> {
   const { isDeadMount } = await import('../../mount/mounts.js');
   if (await isDeadMount(directory)) return removeDead(directory, context);
-  const onRow = (row: MountRow): Promise<void> | void => printRow(row, context);
+  const onRow = (row: UnmountRow): Promise<void> | void => printRow(row, context);
   try {
     const result = await askRunning(context, 'umount', { directory, force }, { onRow });
     if (result !== undefined && result.unmounted > 0) return;
@@ -71,7 +71,7 @@ async function unmountAll(force: boolean, context: CommandContext): Promise<numb
   await askRunning(context, 'mounts', {}, { onRow: (row) => void rows.push(row.directory) });
   for (const directory of rows) {
     try {
-      const onRow = (row: MountRow): Promise<void> | void => printRow(row, context);
+      const onRow = (row: UnmountRow): Promise<void> | void => printRow(row, context);
       await askRunning(context, 'umount', { directory, force }, { onRow });
     } catch (error) {
       failures += 1;
@@ -93,11 +93,13 @@ async function removeDead(directory: string, context: CommandContext): Promise<v
 }
 
 function printRow(
-  row: { readonly directory: string; readonly wasDead?: boolean },
+  row: { readonly directory: string; readonly wasDead?: boolean; readonly kept?: string },
   context: CommandContext,
 ): Promise<void> | void {
+  const { directory, kept } = row;
   const dead = row.wasDead === true ? ' (its daemon had died)' : '';
-  return context.terminal.row(row, () => `unmounted ${row.directory}${dead}`);
+  const left = kept === undefined ? '' : `; what was changed there is kept in ${kept}`;
+  return context.terminal.row(row, () => `unmounted ${directory}${dead}${left}`);
 }
 
 async function explainBusy(error: unknown, directory: string): Promise<unknown> {

@@ -1,6 +1,6 @@
 import type { CommitId } from '../../model/ids.js';
 import { parsePrefix } from '../../model/path.js';
-import { parseBranchName } from '../../model/refs.js';
+import { parseWorkspaceName } from '../../model/workspace-name.js';
 import { fields, flag, listOf, text, textMap } from '../arguments.js';
 import type { Context } from '../context.js';
 import type { OperationHandler } from '../operation.js';
@@ -27,7 +27,7 @@ export async function commitStaged(
   signal: AbortSignal,
 ): Promise<CommitResult> {
   const { repository, message, metadata, author, wait } = args;
-  const branch = parseBranchName(args.branch);
+  const branch = parseWorkspaceName(args.branch);
   const keys = args.paths.map(parsePrefix);
   const input = {
     repository,

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { keyToText, parsePath } from '../../model/path.js';
-import { parseBranchName } from '../../model/refs.js';
+import { parseWorkspaceName } from '../../model/workspace-name.js';
 import { TarnError } from '../../util/errors.js';
 import { fields, oneOf, text } from '../arguments.js';
 import type { Context } from '../context.js';
@@ -12,7 +12,7 @@ import { conflictRow } from './merging.js';
 export const conflicts: OperationHandler<'conflicts'> = {
   read: fields({ repository: text, branch: text }),
   run: async ({ threads }, args, output, signal) => {
-    const branch = parseBranchName(args.branch);
+    const branch = parseWorkspaceName(args.branch);
     const input = { repository: args.repository, branch };
     const end = await streamJob(threads, 'conflicts', input, { output, signal, row: conflictRow });
     return { branch, ...end };
@@ -32,7 +32,7 @@ export const resolve: OperationHandler<'resolve'> = {
   run: async (context, args, _output, signal) => {
     const { threads, log } = context;
     const { repository, side } = args;
-    const branch = parseBranchName(args.branch);
+    const branch = parseWorkspaceName(args.branch);
     const path = parsePath(args.path);
     if (side === 'file') await putInPlace(context, args, signal);
     else await threads.run('decide', { repository, branch, path, side }, { signal });

@@ -11,7 +11,8 @@ export const mount: OperationHandler<'mount'> = {
       allowOther: flag,
     },
     {
-      write: (value) => fields({ uid: count, gid: count, umask: count, author: text })(value),
+      write: (value) =>
+        fields({ uid: count, gid: count, umask: count, author: text }, { isPrivate: flag })(value),
       ref: text,
       follow: flag,
       offline: flag,
@@ -26,12 +27,14 @@ export const umount: OperationHandler<'umount'> = {
   run: async ({ mounts, workspaces, log }, { directory, force }, output, signal) => {
     const row = await mounts.unmount(directory, force);
     const { repository, ref: branch, write } = row;
+    let isKept = false;
     if (write === true && branch !== undefined) {
       await workspaces
         .stage(repository, branch, { takesOpen: false, signal })
         .catch((error: unknown) => log.fault('not staged yet', error, { repository, branch }));
+      isKept = await workspaces.dropClean(repository, branch);
     }
-    await output.row(row);
+    await output.row(isKept ? { ...row, kept: `${repository}/${branch}` } : row);
     return { unmounted: 1 };
   },
 };

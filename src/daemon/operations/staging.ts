@@ -1,6 +1,7 @@
 import type { Key } from '../../model/path.js';
 import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
+import { parseWorkspaceName } from '../../model/workspace-name.js';
 import type { LiveWorkspace } from '../../overlay/live-workspace.js';
 import type { Kept } from '../../overlay/staging/edits.js';
 import type { Change } from '../../workspace/changes.js';
@@ -54,7 +55,7 @@ export const cp: OperationHandler<'cp'> = {
 export const reset: OperationHandler<'reset'> = {
   read: fields({ repository: text, branch: text, paths: listOf(text) }),
   run: async ({ threads }, args, _output, signal) => {
-    const branch = parseBranchName(args.branch);
+    const branch = parseWorkspaceName(args.branch);
     const paths = args.paths.map(parsePrefix);
     return threads.run('reset', { ...args, branch, paths }, { signal });
   },
@@ -78,7 +79,7 @@ export const status: OperationHandler<'status'> = {
   read: fields({ repository: text, branch: text }, { limit: count, after: text }),
   run: async ({ threads, workspaces }, args, output, signal) => {
     const { repository, limit, after } = args;
-    const branch = parseBranchName(args.branch);
+    const branch = parseWorkspaceName(args.branch);
     const page = {
       ...(limit === undefined ? {} : { limit }),
       ...(after === undefined ? {} : { after: keyFromText(after) }),

@@ -16,7 +16,7 @@ export interface JobContext {
   readonly repository: Repository;
   readonly staging: Staging;
   /** A branch that does not exist shows when the workspace is used. */
-  workspace(this: void, branch: string): Workspace;
+  workspace(this: void, name: string): Workspace;
   /** What the repository is known to hold, so that equal content is stored once. */
   contentIndex(this: void, signal: AbortSignal): Promise<SqliteContentIndex>;
   readonly stamps: SqliteVerifiedStamps;

@@ -1,7 +1,8 @@
 /**
  * The main job, end to end, with the commands a user would type: record a drive, commit and tag it,
- * change it, mount the tag, and see that the mounted files are the frozen ones. It works in the
- * user's own tarn home and can be run again: each run makes a tag of its own.
+ * change it, mount the tag, and see that the mounted files are the frozen ones; then fix its labels
+ * on a branch that is mounted for writing, commit, compare and merge. It works in the user's own
+ * tarn home and can be run again: each run makes a tag and a branch of its own.
  */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -39,16 +40,17 @@ function title(text: string): void {
   console.log(`\n\x1b[1m${text}\x1b[0m`);
 }
 
-async function freeTag(): Promise<string> {
+/** `base`, or with the first number that no tag or branch has yet. */
+async function freeName(kind: 'tag' | 'branch', base: string): Promise<string> {
   const taken = new Set(
-    (await tarn(['tag', 'list', 'drive', '--json'], true))
+    (await tarn([kind, 'list', 'drive', '--json'], true))
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => (JSON.parse(line) as { name: string }).name),
   );
-  let tag = 'golden';
-  for (let n = 2; taken.has(tag); n++) tag = `golden-${n}`;
-  return tag;
+  let name = base;
+  for (let n = 2; taken.has(name); n++) name = `${base}-${n}`;
+  return name;
 }
 
 async function freezeAndChange(recording: string): Promise<string> {
@@ -69,7 +71,7 @@ async function freezeAndChange(recording: string): Promise<string> {
     '--meta',
     'guide=v3',
   ]);
-  const tag = await freeTag();
+  const tag = await freeName('tag', 'golden');
   await tarn(['tag', 'create', `drive/${tag}`, 'main']);
   title('3. Life goes on: new labels and a new calibration on main');
   await writeCalibration(recording, 8);
@@ -109,12 +111,36 @@ async function readThroughMount(tag: string, directory: string): Promise<void> {
   }
 }
 
+async function fixThroughMount(directory: string): Promise<void> {
+  const branch = await freeName('branch', 'relabel-glare');
+  title('6. Fix the labels on a branch, mounted for writing: any program, any editor');
+  await tarn(['branch', 'create', `drive/${branch}`, '--from', 'main']);
+  await mkdir(directory, { recursive: true });
+  await tarn(['mount', '--write', `drive/${branch}`, directory]);
+  try {
+    await writeLabels(directory, 'low sun glare');
+    console.log(`\nwritten by a labelling tool: ${join(directory, 'labels/run-8421.json')}`);
+    await tarn(['status', `drive/${branch}`]);
+    const why = ['-m', 'Relabel the glare frames of run-8421', '--meta', 'guide=v3'];
+    await tarn(['commit', `drive/${branch}`, ...why]);
+  } finally {
+    await tarn(['umount', directory]);
+  }
+  title('7. Compare the fix with main, and merge it');
+  await tarn(['diff', 'drive/main', branch, '--stat']);
+  await tarn(['merge', `drive/${branch}`, 'drive/main', '-m', 'Glare frames relabelled']);
+  const merged = await tarn(['cat', 'drive/main/labels/run-8421.json'], true);
+  if (!merged.includes('low sun glare')) throw new Error('the fix is not on main');
+}
+
 const recording = await mkdtemp(join(tmpdir(), 'tarn-recording-'));
 try {
   const tag = await freezeAndChange(recording);
-  const directory = join(tmpdir(), `tarn-demo-${userInfo().username}`, tag);
+  const mounts = join(tmpdir(), `tarn-demo-${userInfo().username}`);
+  const directory = join(mounts, tag);
   await mkdir(directory, { recursive: true });
   await readThroughMount(tag, directory);
+  await fixThroughMount(join(mounts, 'fix'));
   title('Try next');
   console.log(`  ls -l ${join(directory, RUN)}`);
   console.log('  scripts/tarn log drive/main');

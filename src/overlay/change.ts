@@ -160,6 +160,7 @@ export class Change {
       dropNames,
       putNumbers: this.#numbers,
       dropStored: dropStored.map((node) => node.inode),
+      frees: unlinked.size > 0,
     };
   }
 }

@@ -1,4 +1,5 @@
 import { closeSync, fsync, openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type Database from 'better-sqlite3';
 import { keyFromBytes, keyToBytes, type Key } from '../model/path.js';
@@ -18,6 +19,7 @@ import {
   type NumberRow,
 } from './journal-rows.js';
 import type { StoredBytes } from './nodes.js';
+import { Reserve } from './reserve.js';
 
 const SCHEMA: DurableSchema = {
   what: 'journal of a workspace',
@@ -81,6 +83,8 @@ export interface JournalChange {
   readonly dropStored?: readonly Inode[];
   /** Takes out everything but the numbers first. */
   readonly clears?: boolean;
+  /** Bytes of staged files go with it, so that it is written on a full disk too. */
+  readonly frees?: boolean;
 }
 
 export interface JournalContents {
@@ -100,6 +104,7 @@ export class Journal {
   readonly #database: DurableDatabase;
   readonly #path: string;
   readonly #statements: Statements;
+  readonly #reserve: Reserve;
   #log: number | undefined;
   readonly #checkpointer: Checkpointer | undefined;
   #rowsInLog = 0;
@@ -118,6 +123,7 @@ export class Journal {
     const schema = checkpointer === undefined ? SCHEMA : { ...SCHEMA, logPagesMax: 0 };
     this.#database = new DurableDatabase(path, schema, 'create');
     this.#statements = new Statements(this.#database);
+    this.#reserve = new Reserve(join(dirname(path), 'reserve'));
   }
 
   /** @throws TarnError corrupt when a row is not as it was written */
@@ -135,7 +141,14 @@ export class Journal {
    * @throws TarnError no-space, io, corrupt
    */
   write(change: JournalChange): void {
-    this.#database.write(() => this.#apply(change));
+    try {
+      this.#database.write(() => this.#apply(change));
+    } catch (error) {
+      if (change.frees !== true || asTarnError(error).kind !== 'no-space') throw error;
+      this.#makeRoom(error);
+      this.#database.write(() => this.#apply(change));
+    }
+    this.#reserve.refill();
     this.#written += 1;
     this.#rowsInLog += (change.putNodes?.length ?? 0) + (change.putNames?.length ?? 0);
     if (this.#rowsInLog >= CHECKPOINT_ROWS) this.#checkpoint();
@@ -167,6 +180,16 @@ export class Journal {
     if (this.#log !== undefined) closeSync(this.#log);
     this.#log = undefined;
     this.#database.close();
+  }
+
+  /** What is in the file already need not be in the log, which then begins anew. */
+  #makeRoom(fault: unknown): void {
+    if (this.#reserve.release()) return;
+    try {
+      this.#database.checkpoint();
+    } catch {
+      throw fault;
+    }
   }
 
   #checkpoint(): void {

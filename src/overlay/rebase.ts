@@ -179,9 +179,10 @@ class Rebase {
     const leaving = [...this.#leavingNodes.keys(), ...(root === undefined ? [] : [root])];
     const staying = this.#staying(new Set(leaving));
     if (staying.length * STAYING_SHARE <= leaving.length) {
-      return { clears: true, ...this.#rowsOf(staying), ...numbers };
+      return { clears: true, frees: true, ...this.#rowsOf(staying), ...numbers };
     }
     return {
+      frees: true,
       dropNames: this.#leavingNames.map(({ own }) => own.row),
       dropNodes: leaving.map((node) => node.row),
       dropStored: leaving.filter((node) => node.stored !== undefined).map((node) => node.inode),

@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isAlive, killAndWait, run, Shell } from '../cli/shell.js';
 
@@ -56,6 +56,27 @@ describe.skipIf(!isRoot)('a home on a full disk (needs root, to mount one)', () 
     expect(await shell.daemonPid()).toBe(pid);
     await shell.must('daemon', 'stop');
     expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(kept);
+  });
+
+  it('B17: On a full disk writers get ENOSPC, all that was staged stays, and files can be removed.', async () => {
+    const at = await shell.mountPoint('m');
+    await shell.must('mount', '--write', 'drive/main', at);
+    await writeFile(`${at}/kept`, 'kept');
+    await mkdir(`${at}/d`);
+    const small = Array.from({ length: 200 }, (_, i) => `${at}/d/${i}`);
+    for (const file of small) await writeFile(file, 'x');
+    const big = Buffer.alloc(16_777_216, 'x');
+    await expect(writeFile(`${at}/big`, big)).rejects.toMatchObject({ code: 'ENOSPC' });
+    fillHome();
+    await expect(writeFile(`${at}/new`, 'new')).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect((await statfs(at)).bavail).toBe(0);
+    expect(await readFile(`${at}/kept`, 'utf8')).toBe('kept');
+    for (const file of small) await rm(file);
+    await rm(shell.path('home', 'ballast'));
+    await rm(`${at}/big`);
+    await writeFile(`${at}/new`, 'new');
+    await shell.must('commit', 'drive/main', '-m', 'What there was room for');
+    expect(await shell.must('ls', '-r', 'drive/main@')).toBe('a.txt\nd/\nkept\nnew\n');
   });
 
   it('records all mounts again once there is room', async () => {

@@ -11,7 +11,7 @@ const promises = [...page.matchAll(/^- \*\*([A-Z]\d+)\*\* (.+)$/gm)].map(
 function quoted(): Set<string> {
   const folders = [
     here,
-    ...['suites', 'overlay', 'cli'].map((name) => new URL(`../${name}/`, here)),
+    ...['suites', 'overlay', 'cli', 'daemon'].map((name) => new URL(`../${name}/`, here)),
   ];
   const titles = folders.flatMap((folder) =>
     readdirSync(folder)

@@ -270,7 +270,13 @@ export class OpenHandles implements FileWatcher {
 
 function bytesOf({ size }: Content, file: OpenFile): BaseBytes {
   const never = new AbortController().signal;
-  return { size, read: (offset, length, signal = never) => file.read(offset, length, signal) };
+  const { backing } = file.opened;
+  const local = backing?.verified === true ? { fd: backing.fd, offset: backing.offset } : undefined;
+  return {
+    size,
+    ...(local && { local }),
+    read: (offset, length, signal = never) => file.read(offset, length, signal),
+  };
 }
 
 function answered<T>(work: () => MaybePromise<T>): MaybePromise<T | Errno> {

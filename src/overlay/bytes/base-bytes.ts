@@ -6,6 +6,8 @@ import { TarnError } from '../../util/errors.js';
 /** The committed bytes that a partial file shows; a Content of the repository is one. */
 export interface BaseBytes {
   readonly size: number;
+  /** Where they lie in a local file, all of them and verified; open as long as this is used. */
+  readonly local?: { readonly fd: number; readonly offset: number };
   /** Fewer bytes than `length` only at the end. */
   read(offset: number, length: number, signal?: AbortSignal): MaybePromise<Uint8Array>;
 }

@@ -35,6 +35,7 @@ const COPY_RANGE_BYTES_MAX = 4 * BLOCK_BYTES;
 /** Bytes zeroed between two turns of the event loop. */
 const ZERO_BYTES_MAX = 16 * BLOCK_BYTES;
 const SECTOR_BYTES = 512;
+const CANNOT_COPY: ReadonlySet<string> = new Set(['EXDEV', 'EINVAL', 'ENOSYS', 'ENOTSUP']);
 const ZEROING = FALLOCATE_PUNCH_HOLE | FALLOCATE_ZERO_RANGE;
 
 /** As fstat(2) says. */
@@ -197,6 +198,8 @@ export class StagedFile {
     if (this.isWhole && from?.isWhole === true) {
       return this.#calls.copyRange(from.fd, source.offset, this.fd, offset, count);
     }
+    const copied = this.isWhole && from === undefined ? this.#copyLocal(source, offset, count) : 0;
+    if (copied > 0) return copied;
     return andThen(bytesOf(source, count, signal), (bytes) =>
       bytes.length === 0 ? 0 : this.write(offset, bytes, base, signal),
     );
@@ -263,6 +266,20 @@ export class StagedFile {
 
   get #size(): number {
     return fstatSync(this.fd).size;
+  }
+
+  /** Within the kernel, which on some disks shares the blocks; 0 where that cannot be. */
+  #copyLocal({ base, offset }: CopySource, to: number, count: number): number {
+    const { local, size } = base ?? {};
+    if (local === undefined || size === undefined || offset >= size) return 0;
+    const length = Math.min(count, size - offset);
+    try {
+      return this.#calls.copyRange(local.fd, local.offset + offset, this.fd, to, length);
+    } catch (error) {
+      // Between two file systems, or two kinds of them.
+      if (!CANNOT_COPY.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      return 0;
+    }
   }
 
   #becomeWhole(): void {

@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { CommitResult, MountRow } from '../../src/daemon/protocol.js';
+import type { CommitResult } from '../../src/daemon/protocol.js';
 import type { ChangeRow, LeftRow } from '../../src/daemon/protocol/staging.js';
 import { killAndWait, run, Shell } from './shell.js';
 
@@ -149,7 +149,7 @@ describe('a branch that is mounted for writing', () => {
       'added moved/a.json',
       'added moved/b.json',
     ]);
-    expect(await shell.jsonRows<MountRow>('mounts')).toMatchObject([
+    expect(await shell.mounts()).toMatchObject([
       { directory: at, ref: 'labels-v2', write: true, state: 'mounted' },
     ]);
     expect(await readFile(join(at, 'closed'), 'utf8')).toBe('closed');

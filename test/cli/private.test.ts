@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { MountRow, UnmountRow, WorkspaceRow } from '../../src/daemon/protocol.js';
+import type { UnmountRow, WorkspaceRow } from '../../src/daemon/protocol.js';
 import type { ChangeRow } from '../../src/daemon/protocol/staging.js';
 import { killAndWait, Shell } from './shell.js';
 
@@ -51,7 +51,7 @@ describe('a mount with a workspace of its own', () => {
       'removed labels/b.json',
       'added labels/c.json',
     ]);
-    expect(await shell.jsonRows<MountRow>('mounts')).toMatchObject([
+    expect(await shell.mounts()).toMatchObject([
       { directory: own, ref: 'main+1', write: true },
       { directory: shared, ref: 'main', write: true },
     ]);
@@ -143,7 +143,7 @@ describe('a mount with a workspace of its own', () => {
     await rm(join(own, 'labels/a.json'));
     await killAndWait(await shell.daemonPid());
     expect(await status(OWN)).toEqual(['added closed', 'removed labels/a.json']);
-    expect(await shell.jsonRows<MountRow>('mounts')).toMatchObject([
+    expect(await shell.mounts()).toMatchObject([
       { directory: own, ref: 'main+1', write: true, state: 'mounted' },
     ]);
     expect(await readFile(join(own, 'closed'), 'utf8')).toBe('closed');

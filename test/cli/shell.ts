@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
+import type { MountRow } from '../../src/daemon/protocol.js';
 
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -93,6 +94,12 @@ export class Shell {
   async jsonRows<T>(...args: string[]): Promise<T[]> {
     const lines = (await this.must(...args, '--json')).split('\n').filter((line) => line !== '');
     return lines.map((line) => JSON.parse(line) as T);
+  }
+
+  /** Those of this shell: dead ones of any home are listed too. */
+  async mounts(): Promise<MountRow[]> {
+    const rows = await this.jsonRows<MountRow>('mounts');
+    return rows.filter(({ directory }) => directory.startsWith(`${this.root}/`));
   }
 
   async daemonPid(): Promise<number> {

@@ -117,18 +117,24 @@ export class Workspaces {
   }
 
   /**
-   * Stages for a commit, files that are open for writing as of one instant each.
+   * Stages what programs have changed, files that are open for writing as of one instant each, and has
+   * `work` commit it.
    * @param options.wait until no file is, however long that takes
    */
-  async stageForCommit(
+  async committing<T>(
     repository: string,
     branch: string,
     { wait, signal }: { readonly wait: boolean; readonly signal: AbortSignal },
-  ): Promise<readonly Kept[]> {
+    work: () => Promise<T>,
+  ): Promise<{ readonly kept: readonly Kept[]; readonly result: T }> {
     const live = await this.live(repository, branch);
-    if (live === undefined) return [];
-    while (wait && live.openFiles > 0) await delay(WAIT_MS, undefined, { signal });
-    return live.stage({ takesOpen: true, signal });
+    while (wait && live !== undefined && live.openFiles > 0) {
+      await delay(WAIT_MS, undefined, { signal });
+    }
+    return this.following(repository, branch, async () => {
+      if (live === undefined) return { kept: [], result: await work() };
+      return live.commit({ takesOpen: true, signal }, work);
+    });
   }
 
   /** Does work after which mounts show what came of it. */

@@ -95,19 +95,30 @@ export class LiveWorkspace {
   }
 
   /**
+   * Stages, and has `work` commit that. Nothing else is staged meanwhile: it would lie on what is being
+   * committed, and seem to conflict with the commit.
+   * @throws TarnError as stage, and what `work` throws; nothing is lost then
+   */
+  commit<T>(
+    options: StageOptions,
+    work: () => Promise<T>,
+  ): Promise<{ readonly kept: readonly Kept[]; readonly result: T }> {
+    return this.#inTurn(async () => {
+      const kept = await this.#stage(options);
+      const result = await work();
+      // The commit is made whatever becomes of this, which the next one to look at the branch repeats.
+      await this.#refresh(undefined).catch(() => undefined);
+      return { kept, result };
+    });
+  }
+
+  /**
    * Shows what the branch and its staging are by now. What programs have changed meanwhile is staged
    * first where the branch has moved, so that a conflict with that is found.
    * @throws TarnError not-found (the branch), and what stage throws
    */
   refresh(signal?: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
-      const now = await baseNow(this.#options, signal);
-      if (now.head !== this.#base.head && !this.overlay.isEmpty) {
-        await this.#stage({ takesOpen: true, ...(signal === undefined ? {} : { signal }) });
-      } else if (now.tree !== this.#base.tree || now.head !== this.#base.head) {
-        await this.#rebase({ now, shown: this.#base.tree }, undefined, signal);
-      }
-    });
+    return this.#inTurn(() => this.#refresh(signal));
   }
 
   /** What the next commit would change, without storing anything. @throws TarnError not-found, io */
@@ -153,6 +164,18 @@ export class LiveWorkspace {
 
   #isOpen(node: Parameters<Overlay['files']['isWritten']>[0]): boolean {
     return this.overlay.files.isWritten(node);
+  }
+
+  async #refresh(signal: AbortSignal | undefined): Promise<void> {
+    const now = await baseNow(this.#options, signal);
+    const [hasMoved, isSame] = [now.head !== this.#base.head, now.tree === this.#base.tree];
+    if (isSame && !hasMoved) return;
+    // Where all is as it was shown, as after a commit of it, nothing can conflict.
+    if (hasMoved && !isSame && !this.overlay.isEmpty) {
+      await this.#stage({ takesOpen: true, ...(signal === undefined ? {} : { signal }) });
+    } else {
+      await this.#rebase({ now, shown: this.#base.tree }, undefined, signal);
+    }
   }
 
   #stage(options: StageOptions): Promise<readonly Kept[]> {

@@ -150,11 +150,22 @@ describe.each(DRIVERS)('.tarn at the root of a branch, mounted by the %s driver'
   it('commits while programs go on writing, what is open as of one instant', async () => {
     const at = await mounted('m', '--driver', driver);
     const file = await open(join(at, 'log'), constants.O_RDWR | constants.O_CREAT);
+    let made: number;
     try {
       await file.write('first ');
-      const makes = Array.from({ length: 200 }, (_, i) => writeFile(join(at, `${i}`), `${i}`));
-      await writeFile(join(at, '.tarn/commit'), 'While it is written');
-      await Promise.all(makes);
+      let isCommitting = true;
+      const making = (async (): Promise<number> => {
+        for (let i = 0; ; i += 1) {
+          if (!isCommitting && i >= 50) return i;
+          await writeFile(join(at, 'new'), `${i}`);
+          await rename(join(at, 'new'), join(at, `${i}`));
+        }
+      })();
+      const lists = shell.must('ls', BRANCH);
+      for (let i = 0; i < 4; i += 1) await writeFile(join(at, '.tarn/commit'), `${i}`);
+      isCommitting = false;
+      made = await making;
+      await lists;
       expect(await shell.must('cat', `${BRANCH}@/log`)).toBe('first ');
       await file.write('second');
     } finally {
@@ -162,7 +173,8 @@ describe.each(DRIVERS)('.tarn at the root of a branch, mounted by the %s driver'
     }
     expect(await readFile(join(at, '.tarn/status'), 'utf8')).toMatch(/^M .* log\n/m);
     await writeFile(join(at, '.tarn/commit'), 'The rest');
-    expect((await shell.jsonRows('ls', `${BRANCH}@`)).length).toBe(202);
+    expect((await shell.jsonRows('ls', `${BRANCH}@`)).length).toBe(made + 2);
+    expect(await readFile(join(at, '.tarn/status'), 'utf8')).toMatch(/^nothing is staged/);
     expect(await readFile(join(at, 'log'), 'utf8')).toBe('first second');
   });
 });

@@ -37,9 +37,9 @@ export async function commitStaged(
     metadata,
     ...(keys.length === 0 ? {} : { paths: keys }),
   };
-  const kept = await workspaces.stageForCommit(repository, branch, { wait, signal });
   const work = (): Promise<CommitId> => threads.run('commit', input, { signal });
-  const id = await workspaces.following(repository, branch, work);
+  const done = await workspaces.committing(repository, branch, { wait, signal }, work);
+  const { kept, result: id } = done;
   log.info('committed', { repository, branch, commit: id });
   const row = commitRow(id, await (await repositories.open(repository)).readCommit(id));
   return kept.length === 0 ? row : { ...row, left: leftRows(kept) };

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "file_calls.h"
+#include "ledger_object.h"
 #include "mount.h"
+#include "packets_object.h"
 #include "session_object.h"
 #include "task.h"
 
@@ -11,7 +13,7 @@ namespace tarn {
 namespace {
 
 // Counted whenever what is exported changes; INTERFACE in src/mount/native/addon.ts.
-constexpr int kInterface = 4;
+constexpr int kInterface = 5;
 
 Napi::Value OpenDeviceCall(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), OpenDevice());
@@ -69,6 +71,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New(env, CloseDescriptorCall));
   exports.Set("hasAdminCapability", Napi::Function::New(env, HasAdminCapabilityCall));
   DefineFileCalls(env, exports);
+  DefinePackets(env, exports);
+  exports.Set("Ledger", LedgerObject::Define(env));
   exports.Set("Session", SessionObject::Define(env));
   return exports;
 }

@@ -258,8 +258,8 @@ bool DecodeBody(Body body, Request* out) {
     case wire::kInterrupt: {
       wire::InterruptIn in;
       if (!body.Take(&in)) return false;
-      out->fh = in.unique;
-      return in.unique <= kNumberMax;
+      out->fh = in.unique & ~wire::kUniqueResend;
+      return out->fh <= kNumberMax;
     }
     default:
       return true;
@@ -275,12 +275,13 @@ Decoded Decode(const uint8_t* bytes, size_t length, Request* out) {
   if (!body.Take(&header) || header.len != length) return Decoded::kBadHeader;
   // No extensions of requests are agreed on.
   out->opcode = header.opcode;
-  out->unique = header.unique;
+  out->unique = header.unique & ~wire::kUniqueResend;
+  out->resent = (header.unique & wire::kUniqueResend) != 0;
   out->nodeid = header.nodeid;
   out->pid = header.pid;
   out->uid = header.uid;
   out->gid = header.gid;
-  if (header.unique > kNumberMax || header.nodeid > kNumberMax) return Decoded::kBadBody;
+  if (out->unique > kNumberMax || header.nodeid > kNumberMax) return Decoded::kBadBody;
   return DecodeBody(body, out) ? Decoded::kOk : Decoded::kBadBody;
 }
 

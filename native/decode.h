@@ -17,6 +17,8 @@ struct Request {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint64_t unique = 0;
+  // It was delivered before, maybe to another process.
+  bool resent = false;
   uint64_t nodeid = 0;
   // Of INTERRUPT: the request that is no longer wanted.
   uint64_t fh = 0;

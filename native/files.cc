@@ -114,23 +114,36 @@ FileTable::Opened FileTable::Open(const Opening& opening) {
   } else if (state.opens == 0 && !opening.changes && base.fd >= 0 && base.exact && base.verified) {
     state.backing_id = OpenBacking(base.fd);
   }
+  const int error = Add(opening, &state);
+  return error == 0 ? Opened{state.backing_id, 0} : Opened{0, error};
+}
+
+int FileTable::Restore(const Opening& opening, int32_t backing_id) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  Inode& state = inodes_[opening.inode];
+  state.backing_id = backing_id;
+  return Add(opening, &state);
+}
+
+int FileTable::Add(const Opening& opening, Inode* state) {
   // Bytes of a passthrough file are never asked of us; spare the descriptors.
-  const bool asked = state.backing_id == 0;
-  if (asked && staged && !state.shared->staged()) {
+  const bool asked = state->backing_id == 0;
+  if (asked && opening.staged_fd >= 0 && !state->shared->staged()) {
     int error = 0;
     std::shared_ptr<StagedFile> file =
         StagedFile::Open(opening.staged_fd, opening.map_fd, &error);
     if (!file) {
-      if (state.opens == 0) inodes_.erase(opening.inode);
-      return Opened{0, error};
+      if (state->opens == 0) inodes_.erase(opening.inode);
+      return error;
     }
-    state.shared->SetStaged(std::move(file));
+    state->shared->SetStaged(std::move(file));
   }
-  state.opens++;
+  state->opens++;
+  const Backing& base = opening.base;
   Backing own = base;
   own.fd = asked && base.fd >= 0 ? fcntl(base.fd, F_DUPFD_CLOEXEC, 0) : -1;
-  files_[opening.handle] = std::make_shared<OpenFile>(opening.inode, state.shared, own);
-  return Opened{state.backing_id, 0};
+  files_[opening.handle] = std::make_shared<OpenFile>(opening.inode, state->shared, own);
+  return 0;
 }
 
 int FileTable::SetStaged(uint64_t inode, int staged_fd, int map_fd) {

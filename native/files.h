@@ -104,6 +104,8 @@ struct Opening {
   bool changes = false;
   // Each read and write of a program comes to us as it is, and the kernel keeps nothing.
   bool direct = false;
+  // As of the system call, to be recorded.
+  uint32_t flags = 0;
 };
 
 class FileTable {
@@ -120,6 +122,8 @@ class FileTable {
   // An inode that is open in one way stays in it, whatever is asked, until its last release: the
   // kernel refuses to mix cached and passthrough opens of an inode.
   Opened Open(const Opening& opening);
+  // What the kernel has open already, and by which backing file, or by none. Zero or an errno.
+  int Restore(const Opening& opening, int32_t backing_id);
   void Close(uint64_t handle);
   std::shared_ptr<OpenFile> Find(uint64_t handle) const;
   // The inode has a staged file by now. Zero or an errno.
@@ -131,6 +135,8 @@ class FileTable {
     int32_t backing_id = 0;
     std::shared_ptr<OpenInode> shared = std::make_shared<OpenInode>();
   };
+  // Zero or an errno. The lock is held.
+  int Add(const Opening& opening, Inode* state);
   int32_t OpenBacking(int fd) const;
 
   mutable std::shared_mutex mutex_;

@@ -19,8 +19,8 @@ constexpr std::chrono::seconds kStopMax(5);
 
 }  // namespace
 
-bool Notifier::Start(int device) {
-  device_ = device;
+bool Notifier::Start(std::shared_ptr<Ledger> ledger) {
+  ledger_ = std::move(ledger);
   try {
     ended_ = false;
     // The thread may outlive the session.
@@ -58,9 +58,17 @@ size_t Notifier::unheard() {
   return items_.size() + (overflowed_ ? 1 : 0) + (saying_ ? 1 : 0);
 }
 
+void Notifier::Everything() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) return;
+  overflowed_ = true;
+  added_.notify_one();
+}
+
 void Notifier::Add(Item&& item) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (stopping_ || overflowed_) return;
+  if (items_.empty() && ledger_) ledger_->Put(kUntold, 0, nullptr, 0);
   if (items_.size() >= kItemsMax) {
     items_.clear();
     overflowed_ = true;
@@ -92,6 +100,7 @@ void Notifier::Run() {
     }
     lock.lock();
     saying_ = false;
+    if (items_.empty() && !overflowed_ && ledger_) ledger_->Drop(kUntold, 0);
   }
   ended_ = true;
   over_.notify_all();
@@ -118,6 +127,8 @@ int Notifier::SendInode(uint64_t inode, int64_t offset) {
   out.off = offset;
   return Write(wire::kNotifyInvalInode, &out, sizeof(out), std::string());
 }
+
+int Notifier::Resend() { return Write(wire::kNotifyResend, nullptr, 0, std::string()); }
 
 int Notifier::Write(int32_t code, const void* body, size_t length, const std::string& name) {
   wire::OutHeader header = {};

@@ -12,12 +12,15 @@
 #include <string_view>
 #include <thread>
 
+#include "ledger.h"
+
 namespace tarn {
 
 class Notifier : public std::enable_shared_from_this<Notifier> {
  public:
-  // False when no thread could be started.
-  bool Start(int device);
+  void SetDevice(int device) { device_ = device; }
+  // False when no thread could be started. While something is to be said the ledger has kUntold.
+  bool Start(std::shared_ptr<Ledger> ledger);
   // Says no more. The thread may be waiting in the kernel for requests that are not answered: they
   // should be, or the connection cut; otherwise it is left behind after some seconds.
   void Stop();
@@ -30,6 +33,10 @@ class Notifier : public std::enable_shared_from_this<Notifier> {
   void Inode(uint64_t inode, bool bytes);
   // How much the kernel has not heard yet.
   size_t unheard();
+  // Every name is looked up again, where the kernel can do that.
+  void Everything();
+  // At once, unlike the others: zero or an errno.
+  int Resend();
 
  private:
   struct Item {
@@ -45,6 +52,7 @@ class Notifier : public std::enable_shared_from_this<Notifier> {
   int Write(int32_t code, const void* body, size_t length, const std::string& name);
 
   int device_ = -1;
+  std::shared_ptr<Ledger> ledger_;
   std::atomic<bool> expires_{false};
   std::thread thread_;
   std::mutex mutex_;

@@ -37,6 +37,7 @@ void CopyRequest(const Request& request, Queued* out) {
   out->mtime = request.mtime;
   out->atime_nsec = request.atime_nsec;
   out->mtime_nsec = request.mtime_nsec;
+  out->resent = request.resent;
   out->name_length = static_cast<uint32_t>(request.name.size());
   if (!request.name.empty()) std::memcpy(out->name, request.name.data(), request.name.size());
   out->payload_length = static_cast<uint32_t>(request.payload.size());

@@ -35,6 +35,7 @@ struct Queued {
   int64_t mtime = 0;
   uint32_t atime_nsec = 0;
   uint32_t mtime_nsec = 0;
+  bool resent = false;
   uint32_t name_length = 0;
   uint32_t payload_length = 0;
   std::unique_ptr<uint8_t[]> payload;

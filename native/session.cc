@@ -84,7 +84,12 @@ Session::Session(const SessionOptions& options, std::function<void()> wake)
       request_bytes_max_(options.writable ? wire::kWritingRequestBytesMax
                                           : wire::kRequestBytesMax),
       queue_(std::move(wake)),
-      device_(options.device) {}
+      device_(options.device) {
+  notifier_->SetDevice(device_);
+  if (!options.resumed) return;
+  if (options.passthrough) files_.AllowPassthrough(device_);
+  notifier_->SetExpires(options.expires);
+}
 
 Session::~Session() {
   Stop();
@@ -94,7 +99,7 @@ Session::~Session() {
 bool Session::Start() {
   InstallWakeSignal();
   std::lock_guard<std::mutex> lock(threads_mutex_);
-  if (!options_.frozen && !notifier_->Start(device_)) return false;
+  if (!options_.frozen && !notifier_->Start(options_.ledger)) return false;
   for (unsigned i = 0; i < options_.threads; i++) {
     running_++;
     try {
@@ -107,10 +112,10 @@ bool Session::Start() {
   return !threads_.empty();
 }
 
-void Session::Stop() {
+void Session::Stop(bool refuses) {
   std::lock_guard<std::mutex> lock(threads_mutex_);
   // What the notifier may wait for in the kernel is answered before it is waited for.
-  refusing_ = true;
+  if (refuses) refusing_ = true;
   queue_.Close();
   notifier_->Stop();
   stopping_ = true;
@@ -184,6 +189,11 @@ void Session::Refuse(const Request& request) {
 }
 
 void Session::Handle(const Request& request, ReadBuffer* data) {
+  if (request.resent && !HasNoAnswer(request.opcode)) {
+    std::lock_guard<std::mutex> lock(resent_mutex_);
+    resent_.insert(request.unique);
+    resent_count_ = resent_.size();
+  }
   if (refusing_) return Refuse(request);
   if (IsWrite(request.opcode)) {
     if (options_.writable) return HandleWriting(request);
@@ -209,9 +219,11 @@ void Session::Handle(const Request& request, ReadBuffer* data) {
       return HandleRead(request, data);
     case wire::kRelease:
       files_.Close(request.fh);
+      if (options_.ledger) options_.ledger->Drop(kOpenFile, request.fh);
       Reply(request.unique, 0, nullptr, 0);
       return Enqueue(request);
     case wire::kReleasedir:
+      if (options_.ledger) options_.ledger->Drop(kOpenDirectory, request.fh);
       Reply(request.unique, 0, nullptr, 0);
       return Enqueue(request);
     case wire::kLookup:
@@ -281,7 +293,7 @@ void Session::HandleNamed(const Request& request) {
 uint64_t Session::Wanted() const {
   // READDIRPLUS_AUTO is left out: it made a cold scan several times slower.
   uint64_t wanted = wire::kAsyncRead | wire::kDoReaddirplus | wire::kAsyncDio |
-                    wire::kParallelDirops | wire::kMaxPages | wire::kInitExt;
+                    wire::kParallelDirops | wire::kMaxPages | wire::kInitExt | wire::kHasResend;
   if (options_.frozen || options_.holds) wanted |= wire::kCacheSymlinks;
   // Not WRITEBACK_CACHE, with which the kernel takes no backing files; and none of the locks, which
   // it then keeps by itself.
@@ -332,6 +344,8 @@ void Session::HandleInit(const Request& request) {
   told.size = static_cast<uint32_t>(Reply(request.unique, 0, &out, sizeof(out)));
   told.fh = passthrough ? 1 : 0;
   told.fh2 = (agreed & wire::kHandleKillprivV2) ? 1 : 0;
+  told.node2 = (agreed & wire::kHasExpireOnly) ? 1 : 0;
+  told.length = (agreed & wire::kHasResend) ? 1 : 0;
   told.offset = (agreed & wire::kMaxPages) ? wire::kDataBytesMax : 128 * 1024;
   queue_.Push(std::move(told));
 }
@@ -363,11 +377,19 @@ int Session::Send(uint64_t unique, int error, const struct iovec* body, int coun
   }
   header.len = static_cast<uint32_t>(length);
   header.error = -error;
-  header.unique = unique;
+  header.unique = AsDelivered(unique);
   while (writev(device_, parts, count + 1) < 0) {
     if (errno != EINTR) return errno;
   }
   return 0;
+}
+
+uint64_t Session::AsDelivered(uint64_t unique) {
+  if (resent_count_ == 0) return unique;
+  std::lock_guard<std::mutex> lock(resent_mutex_);
+  if (resent_.erase(unique) == 0) return unique;
+  resent_count_ = resent_.size();
+  return unique | wire::kUniqueResend;
 }
 
 }  // namespace tarn

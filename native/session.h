@@ -14,10 +14,12 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "decode.h"
 #include "files.h"
+#include "ledger.h"
 #include "notifier.h"
 #include "queue.h"
 #include "wire.h"
@@ -35,6 +37,11 @@ struct SessionOptions {
   bool writable = false;
   // Ask the kernel for passthrough.
   bool passthrough = false;
+  // Where what is open is recorded; null for nowhere.
+  std::shared_ptr<Ledger> ledger;
+  // Another process has begun this connection, and with it `passthrough`, and this, were agreed on.
+  bool resumed = false;
+  bool expires = false;
 };
 
 struct Counters {
@@ -76,8 +83,9 @@ class Session {
 
   // False when no thread could be started.
   bool Start();
-  // Makes every thread return and joins them. Any thread may call, also twice.
-  void Stop();
+  // Makes every thread return and joins them. Any thread may call, also twice. What is not answered
+  // yet, and comes meanwhile, is refused, unless it is left for another process.
+  void Stop(bool refuses = true);
   // After Stop, on the thread that replies: lets the device go, which ends what is unanswered.
   void Close();
 
@@ -90,6 +98,16 @@ class Session {
   int Reply(uint64_t unique, int error, const void* data, size_t length);
   // Answers OPEN or, after the `entry_length` bytes of its entry, CREATE.
   int ReplyOpen(uint64_t unique, const Opening& opening, const void* entry, size_t entry_length);
+  // Of a resumed session, before Start: what is open already, by passthrough if `backing_id` is not 0.
+  // Zero or an errno.
+  int Restore(const Opening& opening, int32_t backing_id) {
+    return files_.Restore(opening, backing_id);
+  }
+  // What was restored was never open, or cannot be opened.
+  void Unrestore(uint64_t handle);
+  // Of a resumed session, after Start: has the kernel deliver again what was not answered. Zero or
+  // an errno.
+  int Resend() { return notifier_->Resend(); }
   void Grant(uint64_t handle, uint64_t start, uint64_t end);
   // Gives a WRITE the page that it needs (kNeed), does it again and answers, or asks for the next.
   // Zero or as Reply.
@@ -128,6 +146,8 @@ class Session {
   void Enqueue(const Request& request);
   void Refuse(const Request& request);
 
+  uint64_t AsDelivered(uint64_t unique);
+
   const SessionOptions options_;
   const size_t request_bytes_max_;
   RequestQueue queue_;
@@ -148,6 +168,11 @@ class Session {
   std::unordered_map<uint64_t, Waiting> waiting_;
   // Size of waiting_, for a look without the lock.
   std::atomic<size_t> waiting_count_{0};
+
+  // Requests under way that were delivered again; they are to be answered as such.
+  std::mutex resent_mutex_;
+  std::unordered_set<uint64_t> resent_;
+  std::atomic<size_t> resent_count_{0};
 };
 
 }  // namespace tarn

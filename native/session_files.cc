@@ -128,14 +128,24 @@ int Session::ReplyOpen(uint64_t unique, const Opening& opening, const void* entr
     // What is staged may have been written through another mount meanwhile.
     out.open_flags = wire::kFopenKeepCache;
   }
+  if (options_.ledger) {
+    const OpenRecord record = {unique, opening.inode, opening.flags, opened.backing_id};
+    options_.ledger->Put(kOpenFile, opening.handle, &record, sizeof(record));
+  }
   const struct iovec body[2] = {{const_cast<void*>(entry), entry_length}, {&out, sizeof(out)}};
   const int error = entry_length > 0 ? Send(unique, 0, body, 2) : Send(unique, 0, body + 1, 1);
   if (error != 0) {
     files_.Close(opening.handle);
+    if (options_.ledger) options_.ledger->Drop(kOpenFile, opening.handle);
   } else if (opened.backing_id != 0) {
     counters_.passthrough_opens++;
   }
   return error;
+}
+
+void Session::Unrestore(uint64_t handle) {
+  files_.Close(handle);
+  if (options_.ledger) options_.ledger->Drop(kOpenFile, handle);
 }
 
 void Session::Grant(uint64_t handle, uint64_t start, uint64_t end) {

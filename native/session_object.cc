@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ledger_object.h"
 #include "mount.h"
 #include "task.h"
 
@@ -10,7 +11,7 @@ namespace tarn {
 namespace {
 
 // Numbers a request takes in the records, in the order of RECORD in src/mount/native/addon.ts.
-constexpr size_t kRecordNumbers = 23;
+constexpr size_t kRecordNumbers = 24;
 // Bytes kept for the name of each record, in the order of the records.
 constexpr size_t kNameSlot = wire::kNameMax + 1;
 
@@ -48,6 +49,7 @@ void WriteRecord(const Queued& item, double* record, uint8_t* name, size_t name_
   record[20] = item.atime_nsec;
   record[21] = static_cast<double>(item.mtime);
   record[22] = item.mtime_nsec;
+  record[23] = item.resent ? 1 : 0;
   std::memcpy(name, item.name, item.name_length);
 }
 
@@ -57,6 +59,11 @@ Napi::Function SessionObject::Define(Napi::Env env) {
   return DefineClass(env, "Session",
                      {
                          InstanceMethod("start", &SessionObject::Start),
+                         InstanceMethod("restore", &SessionObject::Restore),
+                         InstanceMethod("unrestore", &SessionObject::Unrestore),
+                         InstanceMethod("resend", &SessionObject::Resend),
+                         InstanceMethod("everythingChanged", &SessionObject::TellEverything),
+                         InstanceMethod("setKept", &SessionObject::SetKept),
                          InstanceMethod("stop", &SessionObject::Stop),
                          InstanceMethod("reply", &SessionObject::Reply),
                          InstanceMethod("replyBytes", &SessionObject::ReplyBytes),
@@ -82,6 +89,9 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info)
   options.holds = given.Get("holds").As<Napi::Boolean>().Value();
   options.writable = given.Get("writable").As<Napi::Boolean>().Value();
   options.passthrough = given.Get("passthrough").As<Napi::Boolean>().Value();
+  options.resumed = given.Get("resumed").As<Napi::Boolean>().Value();
+  options.expires = given.Get("expires").As<Napi::Boolean>().Value();
+  options.ledger = LedgerOf(given.Get("ledger"));
 
   changes_ = !options.frozen;
 
@@ -161,11 +171,11 @@ void SessionObject::Abandon(const Napi::CallbackInfo&) { GiveUp(); }
 
 // Nobody will answer any more, so a mount that still exists goes.
 void SessionObject::GiveUp() {
-  const bool mounted = running_ && !session_->ended();
+  const bool mounted = running_ && !session_->ended() && !kept_;
   running_ = false;
   // First, so that nothing in the kernel waits for answers while the threads are stopped.
   if (mounted && helper_.empty()) UnmountDirect(directory_, true);
-  session_->Stop();
+  session_->Stop(!kept_);
   session_->Close();
   if (mounted && !helper_.empty()) DetachByHelper(helper_, directory_);
 }
@@ -227,10 +237,39 @@ Napi::Value SessionObject::ReplyBytes(const Napi::CallbackInfo& info) {
 }
 
 // (unique, bytes of the shared reply buffer that are the entry of CREATE, handle, inode, base fd or
-// -1, offset, length, exact, verified, staged fd or -1, page map fd or -1, direct, cached right)
+// -1, offset, length, exact, verified, staged fd or -1, page map fd or -1, direct, cached right, flags
+// of the system call)
 Napi::Value SessionObject::ReplyOpen(const Napi::CallbackInfo& info) {
-  Opening opening;
   const size_t entry = std::min<size_t>(info[1].As<Napi::Number>().Uint32Value(), reply_bytes_);
+  return Napi::Number::New(
+      info.Env(), session_->ReplyOpen(Number(info[0]), OpeningOf(info), reply_, entry));
+}
+
+// (backing id, 0, and on as ReplyOpen)
+Napi::Value SessionObject::Restore(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(
+      info.Env(), session_->Restore(OpeningOf(info), info[0].As<Napi::Number>().Int32Value()));
+}
+
+// (handle)
+void SessionObject::Unrestore(const Napi::CallbackInfo& info) {
+  session_->Unrestore(Number(info[0]));
+}
+
+Napi::Value SessionObject::Resend(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), session_->Resend());
+}
+
+void SessionObject::TellEverything(const Napi::CallbackInfo&) {
+  session_->notifier().Everything();
+}
+
+void SessionObject::SetKept(const Napi::CallbackInfo& info) {
+  kept_ = info[0].As<Napi::Boolean>().Value();
+}
+
+Opening SessionObject::OpeningOf(const Napi::CallbackInfo& info) const {
+  Opening opening;
   opening.handle = Number(info[2]);
   opening.inode = Number(info[3]);
   opening.base.fd = info[4].As<Napi::Number>().Int32Value();
@@ -240,11 +279,13 @@ Napi::Value SessionObject::ReplyOpen(const Napi::CallbackInfo& info) {
   opening.base.verified = info[8].As<Napi::Boolean>().Value();
   opening.staged_fd = info[9].As<Napi::Number>().Int32Value();
   opening.map_fd = info[10].As<Napi::Number>().Int32Value();
+  if (info.Length() > 13) {
+    opening.direct = info[11].As<Napi::Boolean>().Value();
+    opening.cached_right = info[12].As<Napi::Boolean>().Value();
+    opening.flags = info[13].As<Napi::Number>().Uint32Value();
+  }
   opening.changes = changes_;
-  opening.direct = info[11].As<Napi::Boolean>().Value();
-  opening.cached_right = info[12].As<Napi::Boolean>().Value();
-  return Napi::Number::New(info.Env(),
-                           session_->ReplyOpen(Number(info[0]), opening, reply_, entry));
+  return opening;
 }
 
 // (unique, bytes, length)

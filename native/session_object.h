@@ -20,6 +20,11 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 
  private:
   Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value Restore(const Napi::CallbackInfo& info);
+  void Unrestore(const Napi::CallbackInfo& info);
+  Napi::Value Resend(const Napi::CallbackInfo& info);
+  void TellEverything(const Napi::CallbackInfo& info);
+  void SetKept(const Napi::CallbackInfo& info);
   Napi::Value Stop(const Napi::CallbackInfo& info);
   Napi::Value Reply(const Napi::CallbackInfo& info);
   Napi::Value ReplyBytes(const Napi::CallbackInfo& info);
@@ -33,6 +38,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void Abandon(const Napi::CallbackInfo& info);
   Napi::Value Counters(const Napi::CallbackInfo& info);
 
+  Opening OpeningOf(const Napi::CallbackInfo& info) const;
   static void OnWake(napi_env env, napi_value callback, void* context, void* data);
   static void OnExit(void* self);
   // Takes a batch of requests to JavaScript; false when there was none, or more wait.
@@ -62,6 +68,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   bool changes_ = false;
   // While it runs: what the end of the environment has to unmount.
   bool running_ = false;
+  // Another process goes on with the mount when this one ends.
+  bool kept_ = false;
   std::string directory_;
   std::string helper_;
 };

@@ -92,8 +92,12 @@ enum InitFlag : uint64_t {
   // INVAL_ENTRY knows kExpireOnly.
   kHasExpireOnly = 1ULL << 35,
   kPassthrough = 1ULL << 37,
+  // kNotifyResend is known; since 7.40 (Linux 6.9).
   kHasResend = 1ULL << 39,
 };
+
+// Set in InHeader.unique, and to be set in that of the answer, of a request that was delivered before.
+constexpr uint64_t kUniqueResend = 1ULL << 63;
 
 enum OpenFlag : uint32_t {
   kFopenDirectIo = 1U << 0,
@@ -452,6 +456,8 @@ static_assert(sizeof(InterruptIn) == 8);
 enum Notify : int32_t {
   kNotifyInvalInode = 2,
   kNotifyInvalEntry = 3,
+  // Every request that was read and not answered is delivered again.
+  kNotifyResend = 7,
   // Every name is looked up again; since 7.44 (Linux 6.16).
   kNotifyIncEpoch = 8,
 };

@@ -129,8 +129,18 @@ void RunSession(uint64_t seed, uint64_t requests, bool kernel_ends, bool writabl
   options.holds = writable;
   options.writable = writable;
   options.passthrough = true;
+  options.ledger = Ledger::Open(-1);
+  options.resumed = kernel_ends;
   Session session(options, [] {});
-  Check(session.Start(), "no threads", seed);
+  if (options.resumed) {
+    Opening open;
+    open.handle = 3;
+    open.inode = 3;
+    open.changes = true;
+    open.staged_fd = files.whole;
+    Check(session.Restore(open, 0) == 0, "not restored", seed);
+  }
+  Check(session.Start() && session.Resend() == 0, "no threads", seed);
   std::thread answers(TakeAnswers, pair[0], &done);
   std::thread server([&] {
     while (!ended && !done) {
@@ -147,6 +157,8 @@ void RunSession(uint64_t seed, uint64_t requests, bool kernel_ends, bool writabl
     Bytes bytes = ValidRequest(&random);
     if (random.Below(3) == 0) Mutate(&bytes, &random);
     if (random.Below(16) == 0) bytes = RandomBytes(&random);
+    // Some as if they had been delivered before.
+    if (bytes.size() >= 16 && random.Below(8) == 0) bytes[15] |= 0x80;
     // A message of no bytes would be the end.
     if (!bytes.empty()) send(pair[0], bytes.data(), bytes.size(), 0);
   }

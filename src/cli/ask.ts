@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import type { CallOptions } from '../daemon/client.js';
 import type { Arguments, OperationName, Result } from '../daemon/protocol.js';
-import { call } from '../daemon/client.js';
+import { call, isKeeperThere } from '../daemon/client.js';
 import { TarnError } from '../util/errors.js';
 import type { CommandContext } from './command.js';
 import { UsageError } from './command.js';
@@ -20,7 +20,7 @@ export async function ask<K extends OperationName>(
   return callStarting(context.paths, name, args, all);
 }
 
-/** Has a running daemon do it; undefined when none runs. */
+/** Has a running daemon do it; undefined when none runs, and none is about to go on with mounts. */
 export async function askRunning<K extends OperationName>(
   context: CommandContext,
   name: K,
@@ -28,7 +28,12 @@ export async function askRunning<K extends OperationName>(
   options: CallOptions<K> = {},
 ): Promise<Result<K> | undefined> {
   const { paths, signal } = context;
-  return (await call(paths.socket, name, args, { ...options, signal }))?.result;
+  const all = { ...options, signal };
+  const answer = await call(paths.socket, name, args, all);
+  if (answer !== undefined) return answer.result;
+  if (!(await isKeeperThere(paths.keeper))) return undefined;
+  const { callStarting } = await import('../daemon/spawn.js');
+  return callStarting(paths, name, args, all);
 }
 
 /**

@@ -54,6 +54,20 @@ export async function call<K extends OperationName>(
   }
 }
 
+/** Whether a keeper holds mounts, and so starts a daemon for them. */
+export async function isKeeperThere(path: string): Promise<boolean> {
+  const socket = createConnection(path);
+  try {
+    await once(socket, 'connect');
+    return false;
+  } catch (error) {
+    // Its sockets are of another type, which the kernel says only where one listens.
+    return (error as NodeJS.ErrnoException).code === 'EPROTOTYPE';
+  } finally {
+    socket.destroy();
+  }
+}
+
 async function connect(path: string, signal: AbortSignal | undefined): Promise<Socket | undefined> {
   try {
     checkPrivateDirectory(dirname(path));

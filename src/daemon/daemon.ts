@@ -10,6 +10,7 @@ import type { Context } from './context.js';
 import { FollowedBranches } from './followed-branches.js';
 import { DAEMON_JOBS } from './jobs.js';
 import { Log } from './log.js';
+import { findKept, resumeMounts, unnamedOn } from './kept-mounts.js';
 import { MountTable } from './mount-table.js';
 import { restoreMounts } from './mounting.js';
 import { fileCalls } from './writable-mounts.js';
@@ -61,12 +62,15 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const objectCache = openObjectCache(home);
   const shared = { nodeCache: new NodeCache(NODE_CACHE_BYTES), stamps, objectCache };
   const repositories = new Repositories(home, shared);
-  const mounts = new MountTable(paths.mounts, log);
+  const { keeper, left } = findKept(paths, log);
+  const mounts = new MountTable(paths.mounts, log, keeper);
   const threads = new JobThreads(paths.home, DAEMON_JOBS);
   const followed = new FollowedBranches(repositories, log);
+  const unnamed = (repository: string, branch: string) => unnamedOn(left, repository, branch);
   const parts = { home, repositories, threads, log, followed };
-  const workspaces = new Workspaces({ ...parts, calls: fileCalls });
-  const lost = await mounts.clearDead();
+  const workspaces = new Workspaces({ ...parts, calls: fileCalls, unnamed });
+  const leftAt = new Set(left.map(({ args }) => args.directory));
+  const lost = (await mounts.clearDead(leftAt)).filter(({ directory }) => !leftAt.has(directory));
 
   let resolveStopped = (): void => undefined;
   const stopped = new Promise<void>((resolve) => (resolveStopped = resolve));
@@ -111,7 +115,8 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
     void context.stop();
   });
   const server = new ControlServer(context, HANDLERS);
-  await restoreMounts(context, lost);
+  const gaveUp = await resumeMounts(context, left);
+  await restoreMounts(context, [...lost, ...gaveUp]);
   await server.listen(paths.socket);
   const stopOnSignal = (): void => void context.stop();
   if (options.stop.aborted) stopOnSignal();

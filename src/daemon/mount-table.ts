@@ -1,4 +1,5 @@
 import type { Driver, DriverName, Mounted } from '../mount/driver.js';
+import type { Keeper, KeptMount } from '../mount/native/keeper.js';
 import { isDeadMount, listTarnMounts, removeDeadMount } from '../mount/mounts.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { Filesystem } from '../vfs/filesystem.js';
@@ -16,6 +17,18 @@ interface Live {
 /** What a mount shows at the moment. */
 export type Shown = Pick<MountRow, 'repository' | 'ref' | 'commit' | 'follow' | 'gone'>;
 
+/** That a mount outlives the daemon, and which one it is where an earlier daemon has made it. */
+export interface Keeping {
+  readonly kept?: KeptMount;
+}
+
+export interface MountHow {
+  /** Called once when the mount is gone. */
+  readonly onEnded?: () => void;
+  /** Whoever makes such a mount goes on with it in kept-mounts.ts. */
+  readonly keeping?: Keeping;
+}
+
 /** How long a mount in use may keep a stopping daemon waiting. */
 const STOP_GRACE_MS = 2_000;
 const STOP_RETRY_MS = 100;
@@ -24,15 +37,18 @@ const STOP_RETRY_MS = 100;
 export class MountTable {
   readonly #record: MountRecord;
   readonly #log: Log;
+  /** Without one mounts end with the daemon. */
+  readonly #keeper: Keeper | undefined;
   readonly #live = new Map<string, Live>();
   /** Directories being mounted right now. */
   readonly #pending = new Set<string>();
   /** Of an earlier daemon, to be mounted again. */
   #lost: readonly RecordedMount[] = [];
 
-  constructor(file: string, log: Log) {
+  constructor(file: string, log: Log, keeper?: Keeper) {
     this.#record = new MountRecord(file);
     this.#log = log;
+    this.#keeper = keeper;
   }
 
   rows(): MountRow[] {
@@ -47,15 +63,12 @@ export class MountTable {
     return this.#live.size;
   }
 
-  /**
-   * @param onEnded called once when the mount is gone
-   * @throws TarnError busy, unsupported, denied, not-empty, …; onEnded is not called then
-   */
+  /** @throws TarnError busy, unsupported, denied, not-empty, …; onEnded is not called then */
   async mount(
     filesystem: Filesystem,
     shown: () => Shown,
     args: MountArguments,
-    onEnded: () => void = () => undefined,
+    how: MountHow = {},
   ): Promise<MountRow> {
     const { directory } = args;
     if (this.#live.has(directory) || this.#pending.has(directory)) {
@@ -65,16 +78,8 @@ export class MountTable {
     }
     this.#pending.add(directory);
     try {
-      const driver = await loadDriver(args.driver);
-      const reason = await driver.unavailable();
-      if (reason !== undefined) throw unavailableDriver(driver.name, reason);
-      const mounted = await driver.mount(filesystem, directory, {
-        allowOther: args.allowOther,
-        uid: args.write?.uid ?? process.getuid?.() ?? 0,
-        gid: args.write?.gid ?? process.getgid?.() ?? 0,
-        onFault: (error) => this.#log.fault('mount fault', error, { directory }),
-      });
-      return this.#add(shown, args, mounted, onEnded);
+      const mounted = await this.#made(filesystem, shown, args, how.keeping);
+      return this.#add(shown, args, mounted, how.onEnded ?? (() => undefined));
     } finally {
       this.#pending.delete(directory);
     }
@@ -91,23 +96,31 @@ export class MountTable {
     return { ...live.row, ...live.shown() };
   }
 
+  /** Gives up a mount that an earlier daemon has left: programs get errors from it. */
+  letGo(kept: KeptMount): void {
+    this.#keeper?.drop(kept.id);
+  }
+
   /** Waits a while for mounts in use, then detaches them. */
   async close(): Promise<void> {
     const deadlineMs = performance.now() + STOP_GRACE_MS;
     await Promise.all(
       [...this.#live.keys()].map((directory) => this.#close(directory, deadlineMs)),
     );
+    this.#keeper?.bye();
   }
 
   /**
    * Takes away what an earlier daemon of this home, killed, has left mounted; resolves to what it had
    * mounted, which stays recorded until forgetLost.
+   * @param left directories of mounts that go on
    */
-  async clearDead(): Promise<readonly RecordedMount[]> {
+  async clearDead(left: ReadonlySet<string>): Promise<readonly RecordedMount[]> {
     this.#lost = this.#record.read();
     const recorded = new Set(this.#lost.map(({ directory }) => directory));
     for (const { directory } of await listTarnMounts()) {
-      if (!recorded.has(directory) || !(await isDeadMount(directory))) continue;
+      if (!recorded.has(directory) || left.has(directory) || !(await isDeadMount(directory)))
+        continue;
       try {
         await removeDeadMount(directory);
         this.#log.warn('dead mount removed', { directory });
@@ -121,6 +134,32 @@ export class MountTable {
   forgetLost(): void {
     this.#lost = [];
     this.#remember();
+  }
+
+  async #made(
+    filesystem: Filesystem,
+    shown: () => Shown,
+    args: MountArguments,
+    keeping: Keeping | undefined,
+  ): Promise<Mounted> {
+    const { directory } = args;
+    const keeper = keeping === undefined ? undefined : this.#keeper;
+    const text = JSON.stringify(recordOf(args, shown()));
+    const options = {
+      allowOther: args.allowOther,
+      uid: args.write?.uid ?? process.getuid?.() ?? 0,
+      gid: args.write?.gid ?? process.getgid?.() ?? 0,
+      onFault: (error: unknown) => this.#log.fault('mount fault', error, { directory }),
+      ...(keeper === undefined ? {} : { keeping: { keeper, text } }),
+    };
+    if (keeping?.kept !== undefined) {
+      const { NativeDriver } = await import('../mount/native/driver.js');
+      return new NativeDriver().resume(filesystem, keeping.kept, options);
+    }
+    const driver = await loadDriver(args.driver);
+    const reason = await driver.unavailable();
+    if (reason !== undefined) throw unavailableDriver(driver.name, reason);
+    return driver.mount(filesystem, directory, options);
   }
 
   #add(shown: () => Shown, args: MountArguments, mounted: Mounted, onEnded: () => void): MountRow {
@@ -168,16 +207,17 @@ export class MountTable {
    * after a daemon that was killed, and to mount again; the next change records all again.
    */
   #remember(): void {
-    const live = [...this.#live.values()].map(({ args, row: { commit } }) => ({
-      ...args,
-      ...(commit === undefined ? {} : { commit }),
-    }));
+    const live = [...this.#live.values()].map(({ args, row }) => recordOf(args, row));
     try {
       this.#record.write([...this.#lost, ...live]);
     } catch (error) {
       this.#log.fault('mounts not recorded', error);
     }
   }
+}
+
+function recordOf(args: MountArguments, { commit }: Shown): RecordedMount {
+  return { ...args, ...(commit === undefined ? {} : { commit }) };
 }
 
 async function loadDriver(name: DriverName): Promise<Driver> {

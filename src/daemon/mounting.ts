@@ -3,8 +3,9 @@ import { TarnError } from '../util/errors.js';
 import { FrozenFilesystem } from '../vfs/frozen-filesystem.js';
 import { RepositoryFilesystem } from '../vfs/repository-filesystem.js';
 import type { Context } from './context.js';
+import type { KeptMount } from '../mount/native/keeper.js';
 import type { RecordedMount } from './mount-record.js';
-import type { Shown } from './mount-table.js';
+import type { Keeping, Shown } from './mount-table.js';
 import type { MountRow } from './protocol.js';
 import { RepositoryMoments } from './repository-moments.js';
 import { resolveRef } from './resolve.js';
@@ -12,18 +13,21 @@ import { isWritableMount, mountWritable } from './writable-mounts.js';
 
 /**
  * Mounts what the arguments ask for; what is recorded comes back as it was.
+ * @param kept that mount, where it outlived its daemon and is only to be served again
  * @throws TarnError not-found, ambiguous, invalid, read-only, busy, unsupported, denied, corrupt, io
  */
 export function mountAs(
   context: Context,
   args: RecordedMount,
   signal: AbortSignal,
+  kept?: KeptMount,
 ): Promise<MountRow> {
   const { ref } = args;
+  const keeping = kept === undefined ? {} : { kept };
   if (ref === undefined) return mountRepository(context, args);
-  if (isWritableMount(args)) return mountWritable(context, args, signal);
+  if (isWritableMount(args)) return mountWritable(context, args, { signal, keeping });
   if (args.follow === true) return mountFollowing(context, args, ref, signal);
-  return mountCommit(context, args, ref, signal);
+  return mountCommit(context, args, { ref, keeping, signal });
 }
 
 /** Mounts again what was mounted when the last daemon ended without unmounting it. */
@@ -59,10 +63,10 @@ async function mountRepository(
 async function mountCommit(
   context: Context,
   args: RecordedMount,
-  ref: string,
-  signal: AbortSignal,
+  how: { readonly ref: string; readonly keeping: Keeping; readonly signal: AbortSignal },
 ): Promise<MountRow> {
   const { repositories, mounts } = context;
+  const { ref, keeping, signal } = how;
   const offline = args.offline === true;
   const repository = await repositories.open(args.repository, { offline });
   const resolved = offline
@@ -72,7 +76,7 @@ async function mountCommit(
     args.commit === undefined ? (await resolved()).commitId : parseCommitId(args.commit);
   const view = await repository.commitView(ref, commitId, signal);
   const shown = { repository: view.source.repository, ref, commit: commitId };
-  return mounts.mount(new FrozenFilesystem(view), () => shown, args);
+  return mounts.mount(new FrozenFilesystem(view), () => shown, args, { keeping });
 }
 
 async function mountFollowing(
@@ -94,8 +98,8 @@ async function mountFollowing(
     ...(following.isGone ? { gone: true } : {}),
   });
   try {
-    const end = (): void => followed.end(following);
-    return await mounts.mount(following.filesystem, shown, args, end);
+    const onEnded = (): void => followed.end(following);
+    return await mounts.mount(following.filesystem, shown, args, { onEnded });
   } catch (error) {
     followed.end(following);
     throw error;

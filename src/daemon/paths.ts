@@ -8,6 +8,8 @@ export interface DaemonPaths {
   readonly home: string;
   readonly run: string;
   readonly socket: string;
+  /** Where a daemon finds the mounts that a dead one has left. */
+  readonly keeper: string;
   /** Structured log, one JSON object a line. */
   readonly log: string;
   /** What the daemon's process printed: nothing, unless it crashed. */
@@ -23,10 +25,12 @@ const SOCKET_PATH_BYTES_MAX = 100;
 
 export function daemonPaths(home: string): DaemonPaths {
   const run = join(home, 'run');
+  const socket = socketPath(home, run);
   return {
     home,
     run,
-    socket: socketPath(home, run),
+    socket,
+    keeper: `${socket}.keeper`,
     log: join(home, 'log', 'daemon.jsonl'),
     output: join(home, 'log', 'daemon.out'),
     mounts: join(run, 'mounts.json'),

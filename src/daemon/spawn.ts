@@ -13,17 +13,15 @@ import {
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { TarnError } from '../util/errors.js';
-import { installed } from '../util/installation.js';
 import type { CallOptions } from './client.js';
 import { call } from './client.js';
+import { daemonCommand, daemonEnvironment, REPORT_FD } from './daemon-process.js';
 import type { DaemonPaths } from './paths.js';
 import { fromWireError } from './frames.js';
 import type { Arguments, OperationName, Result, WireError } from './protocol.js';
 
 /** What a starting daemon writes to the pipe it was given; or `{"error":…}`. */
 export type StartReport = 'ready' | 'locked';
-/** The descriptor of that pipe in the daemon. */
-export const REPORT_FD = 3;
 
 /** A start includes clearing dead mounts and, with two commands at once, the other's start. */
 const START_MS_MAX = 20_000;
@@ -32,12 +30,6 @@ const PEER_MS_MAX = 10_000;
 /** Pause before the lock is tried anew: a daemon that is stopping gives no sign of its end. */
 const PEER_PAUSE_MS = { first: 250, most: 4_000 };
 const OUTPUT_BYTES_SHOWN = 2_000;
-/**
- * Threads in the daemon's pool, which its mounts need to answer a read. The jobs that run at one time
- * hold no more than 33 of them with writes and syncs (3 jobs, each with 2 files being written, 4 being
- * synced with their manifests, and a pack), so that a slow disk leaves some for the mounts.
- */
-const POOL_THREADS = 64;
 
 /** call(), after starting the daemon of this home if none listens. */
 export async function callStarting<K extends OperationName>(
@@ -78,15 +70,11 @@ export async function startDaemon(paths: DaemonPaths): Promise<StartReport> {
 
 /** Resolves to what the daemon reported, undefined when it ended without a word. */
 async function spawnDaemon(paths: DaemonPaths, output: number): Promise<StartReport | undefined> {
-  const child = spawn(process.execPath, [installed('dist/daemon/main.js')], {
+  const [program, ...args] = daemonCommand();
+  const child = spawn(program, args, {
     cwd: '/',
     detached: true,
-    env: {
-      ...process.env,
-      TARN_HOME: paths.home,
-      TARN_REPORT_FD: String(REPORT_FD),
-      UV_THREADPOOL_SIZE: String(POOL_THREADS),
-    },
+    env: daemonEnvironment(paths),
     stdio: ['ignore', output, output, 'pipe'],
   });
   const failed = new Promise<never>((_resolve, reject) => child.once('error', reject));

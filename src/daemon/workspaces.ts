@@ -6,6 +6,7 @@ import type { FileCalls } from '../overlay/bytes/file-calls.js';
 import { LiveWorkspace } from '../overlay/live-workspace.js';
 import type { Kept } from '../overlay/staging/edits.js';
 import { asTarnError, TarnError } from '../util/errors.js';
+import type { Inode } from '../vfs/filesystem.js';
 import type { Home } from '../workspace/home.js';
 import type { JobThreads } from '../workspace/jobs/threads.js';
 import type { FollowedBranches } from './followed-branches.js';
@@ -27,6 +28,8 @@ export interface WorkspacesOptions {
   readonly log: Log;
   /** Read-only mounts of branches, which show what was committed here too. */
   readonly followed: FollowedBranches;
+  /** Nodes without names that programs still have open on a branch, from an earlier daemon. */
+  readonly unnamed?: (repository: string, branch: string) => ReadonlyMap<Inode, string>;
   /** For staged files, where there are any. */
   readonly calls: () => FileCalls | undefined;
 }
@@ -70,6 +73,14 @@ export class Workspaces {
   release(repository: string, branch: string): void {
     const held = this.#held.get(keyOf(repository, branch));
     if (held !== undefined) held.mounts -= 1;
+  }
+
+  /** The mounts that an earlier daemon has left go on by now, as far as they do. */
+  async resumed(): Promise<void> {
+    for (const { opening } of this.#held.values()) {
+      const live = await opening.catch(() => undefined);
+      live?.overlay.letGoOfUnnamed();
+    }
   }
 
   /** The branch's, where programs change it or have done so; undefined where nobody ever did. */
@@ -234,6 +245,7 @@ export class Workspaces {
   ): Promise<LiveWorkspace> {
     const { home, repositories, threads, log } = this.#options;
     const calls = this.#options.calls();
+    const unnamed = this.#options.unnamed?.(repository, branch);
     const opened = await repositories.open(repository);
     // Says so where there is no such branch, before a folder is made for it.
     await opened.resolve(`${branchOfWorkspace(branch)}@`, signal);
@@ -245,6 +257,7 @@ export class Workspaces {
       folder,
       threads,
       ...(calls === undefined ? {} : { calls }),
+      ...(unnamed === undefined ? {} : { unnamed }),
       onFault: (error: unknown) => log.fault('storing changes', error, { repository, branch }),
     };
     return LiveWorkspace.open(options, signal);

@@ -6,7 +6,7 @@ import { nativeFileCalls } from '../mount/native/file-calls.js';
 import { TarnError } from '../util/errors.js';
 import type { Context } from './context.js';
 import { BranchControls } from './controls.js';
-import type { Shown } from './mount-table.js';
+import type { Keeping, Shown } from './mount-table.js';
 import type { MountArguments, MountRow } from './protocol.js';
 import { resolveRef } from './resolve.js';
 
@@ -19,6 +19,8 @@ export interface WritableMount extends MountArguments {
 export function isWritableMount(args: MountArguments): args is WritableMount {
   return args.write !== undefined && args.ref !== undefined;
 }
+
+const NEVER = new AbortController().signal;
 
 /** What the addon can do beyond Node; undefined where it is not built. */
 export function fileCalls(): FileCalls | undefined {
@@ -33,26 +35,31 @@ export function fileCalls(): FileCalls | undefined {
 export async function mountWritable(
   context: Context,
   args: WritableMount,
-  signal?: AbortSignal,
+  how: { readonly signal?: AbortSignal; readonly keeping?: Keeping } = {},
 ): Promise<MountRow> {
   const { workspaces, mounts } = context;
   const { repository } = args;
-  const workspace = await workspaceOf(context, args, signal ?? new AbortController().signal);
+  const { signal, keeping = {} } = how;
+  const workspace = await workspaceOf(context, args, signal ?? NEVER);
   const live = await workspaces.hold(repository, workspace, signal);
   let filesystem: ControlFilesystem | undefined;
   try {
-    await live.refresh(signal);
+    if (keeping.kept === undefined) await live.refresh(signal);
     const controls = new BranchControls(context, live, repository, args.write.author);
-    filesystem = new ControlFilesystem(live.overlay, args.write, controls);
-    const made = filesystem;
+    const made = new ControlFilesystem(live.overlay, args.write, controls);
+    filesystem = made;
     const shown = (): Shown => ({ repository, ref: workspace, commit: live.head });
+    const onEnded = (): void => {
+      made.close();
+      workspaces.release(repository, workspace);
+    };
     // So that it comes back with the same workspace.
     const { uid, gid, umask, author } = args.write;
     const again = { ...args, ref: workspace, write: { uid, gid, umask, author } };
-    return await mounts.mount(made, shown, again, () => {
-      made.close();
-      workspaces.release(repository, workspace);
-    });
+    const mounting = mounts.mount(made, shown, again, { onEnded, keeping });
+    // Until all that the kernel holds is found, it could not be told what another base changes.
+    if (keeping.kept !== undefined) live.waitFor(mounting.then(() => made.recall(NEVER)));
+    return await mounting;
   } catch (error) {
     filesystem?.close();
     workspaces.release(repository, workspace);

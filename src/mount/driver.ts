@@ -1,4 +1,5 @@
 import type { Filesystem } from '../vfs/filesystem.js';
+import type { Keeper } from './native/keeper.js';
 
 /** A way to put a Filesystem under a directory. Each driver runs test/suites/filesystem.ts. */
 export interface Driver {
@@ -22,6 +23,11 @@ export interface MountOptions {
   readonly gid: number;
   /** Faults of the filesystem and of the transport, for the log. */
   readonly onFault: (error: unknown) => void;
+  /**
+   * Makes the mount outlive this process, where the driver, the kernel and the filesystem can do that:
+   * `text` is what a later process gets with it.
+   */
+  readonly keeping?: { readonly keeper: Keeper; readonly text: string };
   /** Never use kernel passthrough, also where it would work. */
   readonly noPassthrough?: boolean;
 }

@@ -6,7 +6,7 @@ import { Change, type StateUpdate } from './change.js';
 import { claim } from './claim.js';
 import { atomically } from './facts.js';
 import { changedXattrs, xattrsOf } from './node-xattrs.js';
-import type { OverlayListener } from './node-memory.js';
+import type { Caller } from './node-memory.js';
 import type { Node } from './nodes.js';
 import type { Overlay } from './overlay.js';
 import { systemErrno } from './system-errno.js';
@@ -22,7 +22,7 @@ export class AttributeOperations {
   set(
     node: Node,
     change: AttributeChange,
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
     const { size } = change;
@@ -38,7 +38,7 @@ export class AttributeOperations {
     name: Key,
     value: Uint8Array | undefined,
     how: 'set' | 'create' | 'replace',
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
     return atomically(this.#overlay, signal, (facts) => {
@@ -46,12 +46,12 @@ export class AttributeOperations {
       if (node.kind !== 'file' && node.kind !== 'directory') return 'EPERM';
       const xattrs = changedXattrs(xattrsOf(this.#overlay, facts, node), name, value, how);
       if (typeof xattrs === 'string') return xattrs;
-      const change = new Change(this.#overlay);
+      const change = new Change(this.#overlay, by.request);
       claim(this.#overlay, facts, change, node);
       change.update(node, { xattrs, ...marking(node) });
       change.reach(node);
       change.commit();
-      this.#overlay.tell(by, (listener) => listener.nodeChanged(node.inode, false));
+      this.#overlay.tell(by.mount, (listener) => listener.nodeChanged(node.inode, false));
       return undefined;
     });
   }
@@ -59,7 +59,7 @@ export class AttributeOperations {
   async #setSize(
     node: Node,
     size: number,
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
   ): Promise<undefined | Errno> {
     const { files } = this.#overlay;
@@ -69,7 +69,7 @@ export class AttributeOperations {
       const refused = await files.stage(open, size === 0, signal);
       if (refused !== undefined) return refused;
       open.staged?.truncate(size);
-      this.#overlay.tell(by, (listener) => listener.nodeChanged(node.inode, true));
+      this.#overlay.tell(by.mount, (listener) => listener.nodeChanged(node.inode, true));
       return undefined;
     } catch (error) {
       return systemErrno(error);
@@ -81,14 +81,14 @@ export class AttributeOperations {
   #setOthers(
     node: Node,
     { mode, uid, gid, atime, mtime }: AttributeChange,
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
     const given = [mode, uid, gid, atime, mtime];
     if (given.every((one) => one === undefined)) return undefined;
     return atomically(this.#overlay, signal, (facts) => {
       facts.fresh(node);
-      const change = new Change(this.#overlay);
+      const change = new Change(this.#overlay, by.request);
       claim(this.#overlay, facts, change, node);
       const update: StateUpdate = {};
       if (mode !== undefined) update.mode = mode & 0o7777;
@@ -104,7 +104,7 @@ export class AttributeOperations {
       if (isStaged && (atime ?? mtime) !== undefined) {
         this.#overlay.files.setTimes(node, atime, mtime);
       }
-      this.#overlay.tell(by, (listener) => listener.nodeChanged(node.inode, false));
+      this.#overlay.tell(by.mount, (listener) => listener.nodeChanged(node.inode, false));
       return undefined;
     });
   }

@@ -1,5 +1,5 @@
 import type { Key } from '../model/path.js';
-import type { Timestamp } from '../vfs/writable.js';
+import type { RequestId, Timestamp } from '../vfs/writable.js';
 import type { JournalChange } from './journal.js';
 import type { NameRow, NodeRow, NumberRow } from './journal-rows.js';
 import type { Node, NodeState, OwnName } from './nodes.js';
@@ -24,9 +24,12 @@ export class Change {
   /** Undefined: the name is not its directory's own any more. */
   readonly #names = new Map<Node, Map<Key, OwnName | undefined>>();
   readonly #numbers: NumberRow[] = [];
+  readonly #request: RequestId | undefined;
 
-  constructor(overlay: NodeMemory) {
+  /** @param request whose change it is, so that it is known to be done once it is */
+  constructor(overlay: NodeMemory, request?: RequestId) {
     this.#overlay = overlay;
+    this.#request = request;
     this.version = overlay.version + 1;
     this.now = currentTime();
   }
@@ -83,11 +86,16 @@ export class Change {
     this.#numbers.push({ path, number: numbers.row(path)?.number, numbering });
   }
 
-  /** @throws TarnError no-space, io, corrupt; then nothing has changed */
-  commit(): void {
+  /**
+   * @param outcome what the request gives: the node that it made or named
+   * @throws TarnError no-space, io, corrupt; then nothing has changed
+   */
+  commit(outcome?: Node): void {
     const overlay = this.#overlay;
     const unlinked = this.#unlinked();
-    overlay.journal.write(this.#journalChange(unlinked));
+    // Whoever changes something tells the other mounts of it before anything else is done.
+    if (overlay.isShared) queueMicrotask(overlay.beginTelling());
+    overlay.journal.write({ ...this.#journalChange(unlinked), ...this.#outcome(outcome) });
     overlay.keepForSnapshot(this.#states.keys(), this.#names);
     overlay.version = this.version;
     for (const row of this.#numbers) overlay.numbers.put(row);
@@ -96,6 +104,12 @@ export class Change {
       for (const [name, own] of names) overlay.setOwnName(directory, name, own);
     }
     for (const node of unlinked) overlay.orphan(node);
+  }
+
+  #outcome(node: Node | undefined): Pick<JournalChange, 'outcome'> {
+    const request = this.#request;
+    if (request === undefined) return {};
+    return { outcome: { request, inode: node?.inode ?? 0, place: this.version } };
   }
 
   #namesOf(directory: Node): Map<Key, OwnName | undefined> {

@@ -10,7 +10,7 @@ import type {
 } from '../vfs/filesystem.js';
 import { ROOT_INODE } from '../vfs/inodes.js';
 import type { NodeSink } from '../vfs/living.js';
-import type { AttributeChange, OpenAccess, RenameHow } from '../vfs/writable.js';
+import type { AttributeChange, OpenAccess, RenameHow, RequestId } from '../vfs/writable.js';
 import type { Owner } from './node-attributes.js';
 import type { Overlay } from './overlay.js';
 import { WorkspaceFilesystem } from './workspace-filesystem.js';
@@ -90,8 +90,9 @@ export class ControlFilesystem extends WorkspaceFilesystem {
     inode: Inode,
     change: AttributeChange,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno> {
-    if (!isControl(inode)) return super.setattr(inode, change, signal);
+    if (!isControl(inode)) return super.setattr(inode, change, signal, request);
     const { mode, uid, gid } = change;
     const isKept = mode === undefined && uid === undefined && gid === undefined;
     return isKept && inode === COMMIT ? this.#attributes(inode) : 'EPERM';
@@ -203,9 +204,10 @@ export class ControlFilesystem extends WorkspaceFilesystem {
     parent: Inode,
     name: Key,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<undefined | Errno> {
     return andThen(this.#isShown(parent, name, signal), (isShown) =>
-      isShown ? 'EBUSY' : super.removeDirectory(parent, name, signal),
+      isShown ? 'EBUSY' : super.removeDirectory(parent, name, signal, request),
     );
   }
 
@@ -216,12 +218,13 @@ export class ControlFilesystem extends WorkspaceFilesystem {
     newName: Key,
     how: RenameHow,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<undefined | Errno> {
     return andThen(this.#isShown(parent, name, signal), (isSource) =>
       andThen(this.#isShown(newParent, newName, signal), (isTarget) =>
         isSource || isTarget
           ? 'EBUSY'
-          : super.rename(parent, name, newParent, newName, how, signal),
+          : super.rename(parent, name, newParent, newName, how, signal, request),
       ),
     );
   }

@@ -63,6 +63,20 @@ export function decodeState(text: string): NodeState | undefined {
   return { ...rest, xattrs: new Map(values) };
 }
 
+/** A node without names as text, for whoever remembers it elsewhere. */
+export function encodeUnnamed(kind: NodeKind, state: NodeState | undefined): string {
+  return JSON.stringify({ kind, state: state === undefined ? '' : encodeState(state) });
+}
+
+export function decodeUnnamed(
+  text: string,
+): { readonly kind: NodeKind; readonly state: NodeState } | undefined {
+  const decoded = parsed(text) as { kind?: string; state?: string } | undefined;
+  const state = decodeState(decoded?.state ?? '');
+  const kind = decoded?.kind ?? '';
+  return state === undefined || !isNodeKind(kind) ? undefined : { kind, state };
+}
+
 export function encodeStored({ stamp, entry }: StoredBytes): string {
   return JSON.stringify({ stamp, entry });
 }

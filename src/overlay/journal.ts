@@ -6,7 +6,7 @@ import { keyFromBytes, keyToBytes, type Key } from '../model/path.js';
 import { DurableDatabase, type DurableSchema } from '../store/local/durable-database.js';
 import { asTarnError } from '../util/errors.js';
 import type { Inode } from '../vfs/filesystem.js';
-import type { Timestamp } from '../vfs/writable.js';
+import type { RequestId, Timestamp } from '../vfs/writable.js';
 import {
   decodeState,
   decodeStored,
@@ -64,6 +64,11 @@ const SCHEMA: DurableSchema = {
   `,
 };
 
+/** Facts of this name and a number tell what came of the last requests. */
+const OUTCOME = 'outcome-';
+/** More than are ever done and not answered. */
+const OUTCOMES_MAX = 1024;
+
 /** Rows written between two checkpoints. */
 const CHECKPOINT_ROWS = 4000;
 
@@ -72,6 +77,8 @@ export type Checkpointer = (path: string) => Promise<void>;
 
 /** What one transaction changes. */
 export interface JournalChange {
+  /** Whose change it is, and what comes of it: the node it is about, 0 for none. */
+  readonly outcome?: { readonly request: RequestId; readonly inode: Inode; readonly place: number };
   readonly putNodes?: readonly NodeRow[];
   /** Row numbers. */
   readonly dropNodes?: readonly number[];
@@ -92,6 +99,7 @@ export interface JournalContents {
   readonly names: NameRow[];
   readonly numbers: NumberRow[];
   readonly stored: { readonly inode: Inode; readonly stored: StoredBytes }[];
+  readonly outcomes: ReadonlyMap<RequestId, Inode>;
 }
 
 type Statement<Parameters extends unknown[], Row = unknown> = Database.Statement<Parameters, Row>;
@@ -133,6 +141,11 @@ export class Journal {
       names: this.#statements.names.all().map((raw) => this.#name(raw)),
       numbers: this.#statements.numbers.all().map((raw) => this.#number(raw)),
       stored: this.#statements.stored.all().map((raw) => this.#stored(raw)),
+      outcomes: new Map(
+        this.#statements.outcomes
+          .all(`${OUTCOME}*`)
+          .map(({ value }) => JSON.parse(value) as [RequestId, Inode]),
+      ),
     }));
   }
 
@@ -221,6 +234,10 @@ export class Journal {
       const sum = rowChecksum(path, number, numbering ?? null);
       const bytes = numbering === undefined ? null : keyToBytes(numbering);
       s.putNumber.run(keyToBytes(path), number, bytes, sum);
+    }
+    if (change.outcome !== undefined) {
+      const { request, inode, place } = change.outcome;
+      s.putFact.run(`${OUTCOME}${place % OUTCOMES_MAX}`, JSON.stringify([request, inode]));
     }
     for (const { inode, stored } of change.putStored ?? []) {
       const text = encodeStored(stored);
@@ -317,6 +334,8 @@ class Statements {
   readonly clears: readonly Statement<[]>[];
   readonly fact: Statement<[string], { value: string }>;
   readonly addFact: Statement<[string, string]>;
+  readonly putFact: Statement<[string, string]>;
+  readonly outcomes: Statement<[string], { value: string }>;
 
   constructor(db: DurableDatabase) {
     this.nodes = db.prepare('SELECT * FROM nodes ORDER BY row');
@@ -335,5 +354,7 @@ class Statements {
     this.clears = ['nodes', 'names', 'stored'].map(clear);
     this.fact = db.prepare('SELECT value FROM facts WHERE name = ?');
     this.addFact = db.prepare('INSERT OR IGNORE INTO facts VALUES (?, ?)');
+    this.putFact = db.prepare('INSERT OR REPLACE INTO facts VALUES (?, ?)');
+    this.outcomes = db.prepare('SELECT value FROM facts WHERE name GLOB ?');
   }
 }

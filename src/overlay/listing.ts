@@ -6,7 +6,7 @@ import type { DirectoryWalk } from '../vfs/walk.js';
 import type { NodeMemory } from './node-memory.js';
 import { parentOf, prefixOf, type Node, type OwnName } from './nodes.js';
 
-/** Positions: 0 is before `.`, then these, then 3 + the place among own names, then the base's. */
+/** Positions: 0 is before `.`, then these, then 4 + the row of an own name, then the base's. */
 const AFTER_DOT = 1;
 const AFTER_DOT_DOT = 2;
 const FIRST_OWN = 3;
@@ -26,48 +26,74 @@ export type TakeName = (name: Key, next: number, node: Node) => boolean;
 export class Listing {
   readonly #memory: NodeMemory;
   readonly #directory: Node;
+  readonly #note: (mark: number) => void;
+  /** In the order of their rows. */
   #own: readonly OwnName[] | undefined;
   #lastRow = 0;
   #base: Base | undefined;
   #prefix: Key | undefined;
 
-  constructor(memory: NodeMemory, directory: Node) {
+  /**
+   * @param note is told what `mark` is for a listing that goes on with this one
+   * @param mark of a listing that was begun before; it goes on over the same names
+   */
+  constructor(memory: NodeMemory, directory: Node, note: (mark: number) => void, mark?: number) {
     this.#memory = memory;
     this.#directory = directory;
+    this.#note = note;
+    if (mark !== undefined) this.#start(mark);
   }
 
   /** From `offset` on until `take` has no room or the directory ends. */
   fill(offset: number, take: TakeName, signal: AbortSignal): MaybePromise<undefined> {
-    if (offset === 0 || this.#own === undefined) this.#start();
+    if (offset === 0 || this.#own === undefined) {
+      this.#start(this.#memory.lastNameRow);
+      this.#note(this.#lastRow);
+    }
     const directory = this.#directory;
     if (offset < AFTER_DOT && !take('.' as Key, AFTER_DOT, directory)) return undefined;
     const parent = parentOf(directory) ?? directory;
     if (offset < AFTER_DOT_DOT && !take('..' as Key, AFTER_DOT_DOT, parent)) return undefined;
     if (directory.isGone) return undefined;
     if (offset >= FIRST_OF_BASE) return this.#fillBase(offset - FIRST_OF_BASE, take, signal);
-    return this.#fillOwn(Math.max(offset - FIRST_OWN, 0), take, signal);
+    return this.#fillOwn(this.#indexOf(offset - FIRST_OWN), take, signal);
   }
 
-  #start(): void {
-    this.#own = [...(this.#directory.directory?.own.values() ?? [])];
-    this.#lastRow = this.#memory.lastNameRow;
+  #start(lastRow: number): void {
+    const own = [...(this.#directory.directory?.own.values() ?? [])];
+    this.#own = own.filter(({ row }) => row <= lastRow).sort((a, b) => a.row - b.row);
+    this.#lastRow = lastRow;
     this.#base = this.#memory.base;
     this.#prefix = prefixOf(this.#directory);
+  }
+
+  /** Of the first own name whose row is `row` or a later one. */
+  #indexOf(row: number): number {
+    const own = this.#own ?? [];
+    let from = 0;
+    let to = own.length;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((own[middle] as OwnName).row < row) from = middle + 1;
+      else to = middle;
+    }
+    return from;
   }
 
   #fillOwn(from: number, take: TakeName, signal: AbortSignal): MaybePromise<undefined> {
     const own = this.#own ?? [];
     for (let i = from; i < own.length; i += 1) {
-      const { name, node: before } = own[i] as OwnName;
+      const { name, node: before, row } = own[i] as OwnName;
+      const next = FIRST_OWN + row + 1;
       if (before === undefined) continue;
       const found = this.#present(name, signal);
       if (isPromise(found)) {
         return found.then((node) => {
-          const isTaken = node === undefined || take(name, FIRST_OWN + i + 1, node);
+          const isTaken = node === undefined || take(name, next, node);
           return isTaken ? this.#fillOwn(i + 1, take, signal) : undefined;
         });
       }
-      if (found !== undefined && !take(name, FIRST_OWN + i + 1, found)) return undefined;
+      if (found !== undefined && !take(name, next, found)) return undefined;
     }
     return this.#fillBase(undefined, take, signal);
   }

@@ -4,6 +4,7 @@ import type { Repository } from '../repo/repository.js';
 import type { FrozenView } from '../repo/view.js';
 import type { TreeChange } from '../tree/diff.js';
 import { diffTrees } from '../tree/diff.js';
+import type { Inode } from '../vfs/filesystem.js';
 import type { WorkspaceBase } from '../workspace/workspace.js';
 import type { FileCalls } from './bytes/file-calls.js';
 import type { ListRow } from './jobs/list-job.js';
@@ -29,6 +30,8 @@ export interface LiveWorkspaceOptions {
   readonly threads: OverlayThreads;
   /** Calls that Node lacks; without them slower ones do. */
   readonly calls?: FileCalls;
+  /** As OverlayOptions. */
+  readonly unnamed?: ReadonlyMap<Inode, string>;
   /** Of what goes on in the background. */
   readonly onFault: (error: unknown) => void;
 }
@@ -57,9 +60,10 @@ export class LiveWorkspace {
   static async open(options: LiveWorkspaceOptions, signal?: AbortSignal): Promise<LiveWorkspace> {
     const base = await baseNow(options, signal);
     const view = await viewOf(options, base, signal);
-    const { folder, calls, repository, threads } = options;
+    const { folder, calls, unnamed, repository, threads } = options;
     const overlay = Overlay.open(folder, view, {
       ...(calls === undefined ? {} : { calls }),
+      ...(unnamed === undefined ? {} : { unnamed }),
       checkpointer: (path) =>
         threads.run('journal-checkpoint', { repository: repository.name, path }, {}),
     });
@@ -71,6 +75,7 @@ export class LiveWorkspace {
     this.overlay = overlay;
     this.#options = options;
     this.#base = base;
+    overlay.baseName = base.tree;
     const { repository, folder, threads, onFault } = options;
     this.#background = new BackgroundStore(overlay, {
       repository: repository.name,
@@ -149,6 +154,12 @@ export class LiveWorkspace {
     return isEmpty && this.#base.tree === base.view.source.commit.tree;
   }
 
+  /** The base stays what it is until `work` has settled. */
+  waitFor(work: Promise<unknown>): void {
+    const settled = work.catch(() => undefined);
+    this.#queue = this.#queue.then(() => settled);
+  }
+
   /** Paths of files that programs have open for writing. */
   get openFiles(): number {
     return [...this.overlay.files.written()].length;
@@ -210,12 +221,18 @@ export class LiveWorkspace {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const view = await viewOf(this.#options, now, signal);
-    this.overlay.rebase(view, absorbed);
-    this.#base = now;
-    if (shown === now.tree) return;
-    // From here on it is done, and whoever gave up waiting must not keep kernels from hearing of it.
-    const { nodes } = this.#options.repository;
-    await this.overlay.follow(keysOf(diffTrees(nodes, shown, now.tree, WHOLE_SPAN)), NEVER);
+    const told = this.overlay.beginTelling();
+    try {
+      this.overlay.rebase(view, absorbed);
+      this.#base = now;
+      this.overlay.baseName = now.tree;
+      if (shown === now.tree) return;
+      // From here on it is done, and whoever gave up waiting must not keep kernels from hearing of it.
+      const { nodes } = this.#options.repository;
+      await this.overlay.follow(keysOf(diffTrees(nodes, shown, now.tree, WHOLE_SPAN)), NEVER);
+    } finally {
+      told();
+    }
   }
 
   #input(plan: Plan): OverlayInput {

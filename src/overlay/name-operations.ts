@@ -5,7 +5,7 @@ import type { NewOwner, RenameHow } from '../vfs/writable.js';
 import { Change, type StateUpdate } from './change.js';
 import { claim } from './claim.js';
 import { atomically, type Facts } from './facts.js';
-import type { NodeMemory, OverlayListener, Slot } from './node-memory.js';
+import type { Caller, NodeMemory, Slot } from './node-memory.js';
 import { parentOf, pathOfDirectory, prefixOf, type Node } from './nodes.js';
 
 /** Names that one node may have, as on ext4. */
@@ -40,13 +40,13 @@ export class NameOperations {
   }
 
   /**
-   * @param by the mount that need not be told
+   * @param by whose mount need not be told
    */
   make(
     parent: Node,
     name: Key,
     what: NewNode,
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
     prepare?: Preparation,
   ): MaybePromise<Node | Errno> {
@@ -57,7 +57,7 @@ export class NameOperations {
       if (refused !== undefined) return refused;
       if (facts.nodeIn(slot) !== undefined) return 'EEXIST';
       const { numbers } = this.#memory;
-      const change = new Change(this.#memory);
+      const change = new Change(this.#memory, by.request);
       const number = numbers.numberFor(parent, isDirectory ? `${name}/` : name);
       const node = this.#memory.newNode(number, what.kind);
       try {
@@ -67,7 +67,7 @@ export class NameOperations {
         });
         change.setName(parent, name, node);
         change.touchDirectory(parent);
-        change.commit();
+        change.commit(node);
       } catch (error) {
         prepare?.undo(node);
         this.#memory.dropNew(node);
@@ -82,7 +82,7 @@ export class NameOperations {
     node: Node,
     parent: Node,
     name: Key,
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
     return atomically(this.#memory, signal, (facts) => {
@@ -94,12 +94,12 @@ export class NameOperations {
       facts.fresh(node);
       if (node.isGone) return 'ENOENT';
       if (node.names.length >= LINKS_MAX) return 'EMLINK';
-      const change = new Change(this.#memory);
+      const change = new Change(this.#memory, by.request);
       claim(this.#memory, facts, change, node);
       change.reach(node);
       change.setName(parent, name, node);
       change.touchDirectory(parent);
-      change.commit();
+      change.commit(node);
       this.#tell(by, [slot], [node]);
       return undefined;
     });
@@ -110,7 +110,7 @@ export class NameOperations {
     parent: Node,
     name: Key,
     isDirectory: boolean,
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
     return atomically(this.#memory, signal, (facts) => {
@@ -121,7 +121,7 @@ export class NameOperations {
       if (isDirectory && node.kind !== 'directory') return 'ENOTDIR';
       if (!isDirectory && node.kind === 'directory') return 'EISDIR';
       if (isDirectory && !facts.isEmpty(node)) return 'ENOTEMPTY';
-      const change = new Change(this.#memory);
+      const change = new Change(this.#memory, by.request);
       if (isStillUsed(node)) claim(this.#memory, facts, change, node);
       change.removeName(parent, name, slot.base !== undefined);
       change.touchDirectory(parent);
@@ -137,7 +137,7 @@ export class NameOperations {
     newParent: Node,
     newName: Key,
     how: RenameHow,
-    by: OverlayListener,
+    by: Caller,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
     return atomically(this.#memory, signal, (facts) => {
@@ -160,7 +160,7 @@ export class NameOperations {
         whyNotReplaced(facts, source, target);
       if (refused !== undefined) return refused;
       if (source === target) return undefined;
-      const change = new Change(this.#memory);
+      const change = new Change(this.#memory, by.request);
       claim(this.#memory, facts, change, source);
       if (isDirectory) change.vacate(source, parent, name);
       if (target !== undefined && isStillUsed(target)) claim(this.#memory, facts, change, target);
@@ -180,7 +180,7 @@ export class NameOperations {
     source: Node,
     to: Slot,
     target: Node,
-    by: OverlayListener,
+    by: Caller,
   ): undefined | Errno {
     if (isWithin(to.directory, source) || isWithin(from.directory, target)) return 'EINVAL';
     const refused =
@@ -190,7 +190,7 @@ export class NameOperations {
       whyNotMoved(target, from);
     if (refused !== undefined) return refused;
     if (source === target) return undefined;
-    const change = new Change(this.#memory);
+    const change = new Change(this.#memory, by.request);
     claim(this.#memory, facts, change, source);
     claim(this.#memory, facts, change, target);
     change.setName(to.directory, to.name, source);
@@ -238,8 +238,8 @@ export class NameOperations {
     return undefined;
   }
 
-  #tell(by: OverlayListener, slots: readonly Slot[], nodes: readonly Node[]): void {
-    this.#memory.tell(by, (listener) => {
+  #tell(by: Caller, slots: readonly Slot[], nodes: readonly Node[]): void {
+    this.#memory.tell(by.mount, (listener) => {
       for (const { directory, name } of slots) {
         listener.entryChanged(directory.inode, name);
         listener.nodeChanged(directory.inode, false);

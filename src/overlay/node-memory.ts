@@ -5,6 +5,7 @@ import { andThen, type MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import { Base, type BaseName } from '../vfs/base.js';
 import type { Inode } from '../vfs/filesystem.js';
+import type { RequestId } from '../vfs/writable.js';
 import type { Journal } from './journal.js';
 import { loadNodes } from './load.js';
 import { Node, prefixOf, type BasePlace, type NodeState, type OwnName } from './nodes.js';
@@ -17,6 +18,18 @@ export interface OverlayListener {
   entryChanged(parent: Inode, name: Key): void;
   /** Attributes and, with `bytes`, the contents of the node are others by now. */
   nodeChanged(inode: Inode, bytes: boolean): void;
+  /** The node has another name, or another directory, by now; or none any more. */
+  nodeMoved(node: Node): void;
+  /** As NodeNotes. */
+  telling(): void;
+  told(): void;
+}
+
+/** Who changes something. */
+export interface Caller {
+  /** That need not be told. */
+  readonly mount: OverlayListener;
+  readonly request?: RequestId | undefined;
 }
 
 /** A name in a directory, and what the base shows there. */
@@ -40,9 +53,12 @@ export abstract class NodeMemory {
   readonly numbers: Numbers;
   /** Of the last change. */
   version: number;
+  /** Names the base: two of one name are equal. */
+  baseName = '';
   readonly #nodes: Map<Inode, Node>;
   readonly #listeners = new Set<OverlayListener>();
   readonly #snapshots = new Set<OverlaySnapshot>();
+  readonly #outcomes: ReadonlyMap<RequestId, Inode>;
   #base: Base;
   #lastNodeRow: number;
   #lastNameRow: number;
@@ -52,6 +68,7 @@ export abstract class NodeMemory {
     this.journal = journal;
     const contents = journal.read();
     const loaded = loadNodes(contents);
+    this.#outcomes = contents.outcomes;
     this.#nodes = loaded.nodes;
     this.root = loaded.root;
     this.version = loaded.version;
@@ -72,6 +89,11 @@ export abstract class NodeMemory {
 
   node(inode: Inode): Node | undefined {
     return this.#nodes.get(inode);
+  }
+
+  /** What came of a request that an earlier process did; only the last ones are remembered. */
+  outcomeOf(request: RequestId): Inode | undefined {
+    return this.#outcomes.get(request);
   }
 
   /** Every node that was changed and still has a name. */
@@ -216,6 +238,19 @@ export abstract class NodeMemory {
     for (const listener of this.#listeners) if (listener !== by) what(listener);
   }
 
+  /** Before a change that mounts are to be told of; the result is to be called when they have been. */
+  beginTelling(): () => void {
+    const listeners = [...this.#listeners];
+    for (const listener of listeners) listener.telling();
+    return () => {
+      for (const listener of listeners) listener.told();
+    };
+  }
+
+  get isShared(): boolean {
+    return this.#listeners.size > 1;
+  }
+
   // Changing, for Change and rebase
 
   get keepsWhiteouts(): boolean {
@@ -244,6 +279,15 @@ export abstract class NodeMemory {
     return node;
   }
 
+  /** A node that has no name any more, of an earlier process. */
+  addUnnamed(inode: Inode, kind: Node['kind'], state: NodeState): Node | undefined {
+    if (this.#nodes.has(inode)) return undefined;
+    const node = this.newNode(inode, kind);
+    node.state = state;
+    node.isGone = true;
+    return node;
+  }
+
   /** A new node was not to be. */
   dropNew(node: Node): void {
     this.#nodes.delete(node.inode);
@@ -262,6 +306,7 @@ export abstract class NodeMemory {
 
   setState(node: Node, state: NodeState): void {
     node.state = state;
+    if (node.isGone) this.moved(node);
   }
 
   setOwnName(directory: Node, name: Key, own: OwnName | undefined): void {
@@ -281,10 +326,17 @@ export abstract class NodeMemory {
       if (own?.node === unchanged || unchanged.state !== undefined) unchanged.place = undefined;
       else this.orphan(unchanged);
     }
+    if (before?.node !== undefined && before.node.names.length > 0) this.moved(before.node);
     if (own?.node === undefined) return;
     names.live += 1;
     if (own.node.kind === 'directory') names.directories += 1;
     own.node.names.push(own);
+    this.moved(own.node);
+  }
+
+  /** Tells of it, see OverlayListener.nodeMoved. */
+  moved(node: Node): void {
+    for (const listener of this.#listeners) listener.nodeMoved(node);
   }
 
   /** The node has no name any more. */
@@ -300,6 +352,7 @@ export abstract class NodeMemory {
     node.isGone = true;
     node.row = 0;
     node.stored = undefined;
+    this.moved(node);
     this.tidy(node);
     if (place !== undefined) this.tidy(place.parent);
   }

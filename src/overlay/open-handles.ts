@@ -49,6 +49,11 @@ export class OpenHandles implements FileWatcher {
     this.#driver = driver;
   }
 
+  /** Handles from here on are higher. */
+  startAt(handle: Handle): void {
+    this.#last = handle;
+  }
+
   next(): Handle {
     this.#last += 1;
     return this.#last;
@@ -58,8 +63,16 @@ export class OpenHandles implements FileWatcher {
     return this.#handles.get(handle)?.open.node;
   }
 
-  /** The node was refreshed. */
-  open(node: Node, access: OpenAccess, signal: AbortSignal): MaybePromise<OpenedFile | Errno> {
+  /**
+   * The node was refreshed.
+   * @param known the handle, where it has one already
+   */
+  open(
+    node: Node,
+    access: OpenAccess,
+    signal: AbortSignal,
+    known?: Handle,
+  ): MaybePromise<OpenedFile | Errno> {
     const { files } = this.#overlay;
     const changes = access.writes || access.truncates;
     const open = files.attach(node);
@@ -75,8 +88,8 @@ export class OpenHandles implements FileWatcher {
     try {
       const result =
         changes || node.state?.isStaged === true
-          ? this.#openStaged(open, access, signal)
-          : this.#openBase(open, access, signal);
+          ? this.#openStaged(open, access, signal, known)
+          : this.#openBase(open, access, signal, known);
       return isPromise(result) ? result.then(finish, fail) : finish(result);
     } catch (error) {
       return fail(error);
@@ -196,26 +209,30 @@ export class OpenHandles implements FileWatcher {
     open: OpenNode,
     access: OpenAccess,
     signal: AbortSignal,
+    known: Handle | undefined,
   ): MaybePromise<OpenedFile | Errno> {
     const staged = this.#overlay.files.stage(open, access.truncates, signal);
-    return andThen(staged, (refused) => refused ?? this.#hold(open, access, undefined));
+    return andThen(staged, (refused) => refused ?? this.#hold(open, access, undefined, known));
   }
 
   #openBase(
     open: OpenNode,
     access: OpenAccess,
     signal: AbortSignal,
+    known: Handle | undefined,
   ): MaybePromise<OpenedFile | Errno> {
     const { node } = open;
     return andThen(this.#overlay.entryOf(node, signal), (entry) => {
       const key = this.#overlay.keyOf(node);
       // A new file that nobody wrote to.
-      if (entry === undefined || key === undefined) return this.#openStaged(open, access, signal);
+      if (entry === undefined || key === undefined) {
+        return this.#openStaged(open, access, signal, known);
+      }
       const { files } = this.#overlay;
       return files.openContent(key, entry).then((base) => {
-        if (open.staged === undefined) return this.#hold(open, access, base);
+        if (open.staged === undefined) return this.#hold(open, access, base, known);
         base.content.close();
-        return this.#hold(open, access, undefined);
+        return this.#hold(open, access, undefined, known);
       });
     });
   }
@@ -224,8 +241,9 @@ export class OpenHandles implements FileWatcher {
     open: OpenNode,
     access: OpenAccess,
     base: Awaited<ReturnType<Overlay['files']['openContent']>> | undefined,
+    known?: Handle,
   ): OpenedFile {
-    const handle = this.next();
+    const handle = known ?? this.next();
     const held: FileHandle = { handle, open, access, base: undefined };
     this.#handles.set(handle, held);
     open.watchers.set(this, (open.watchers.get(this) ?? 0) + 1);

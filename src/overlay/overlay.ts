@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { Key } from '../model/path.js';
 import type { FrozenView } from '../repo/view.js';
+import type { Inode } from '../vfs/filesystem.js';
 import { PORTABLE_CALLS, type FileCalls } from './bytes/file-calls.js';
 import { StagedFolder } from './bytes/staged-folder.js';
 import { FileTable } from './file-table.js';
 import { follow } from './follow.js';
+import { restoreUnnamed } from './held-by-kernel.js';
 import { Journal, type Checkpointer } from './journal.js';
 import { NodeMemory } from './node-memory.js';
 import type { Node } from './nodes.js';
@@ -16,6 +18,8 @@ export interface OverlayOptions {
   readonly calls?: FileCalls;
   /** Without one, some changes wait for the disk. */
   readonly checkpointer?: Checkpointer;
+  /** Nodes without names that a kernel still holds, as noted by an earlier process (NodeNotes). */
+  readonly unnamed?: ReadonlyMap<Inode, string>;
 }
 
 /**
@@ -26,6 +30,7 @@ export class Overlay extends NodeMemory {
   readonly files: FileTable;
   /** Of the journal and the staged files. */
   readonly folder: string;
+  #unnamed: readonly Node[];
 
   /**
    * @param folder of the workspace's journal and staged files; it must exist
@@ -46,6 +51,7 @@ export class Overlay extends NodeMemory {
     this.folder = folder;
     const staged = new StagedFolder(join(folder, 'files'), options.calls ?? PORTABLE_CALLS);
     this.files = new FileTable(this, staged);
+    this.#unnamed = restoreUnnamed(this, options.unnamed ?? new Map());
     this.#sweep();
   }
 
@@ -64,6 +70,12 @@ export class Overlay extends NodeMemory {
    */
   follow(keys: AsyncIterable<Key> | Iterable<Key>, signal: AbortSignal): Promise<void> {
     return follow(this, this.files, keys, signal);
+  }
+
+  /** Nodes without names live from now on only as long as somebody uses them. */
+  letGoOfUnnamed(): void {
+    for (const node of this.#unnamed) this.unuse(node);
+    this.#unnamed = [];
   }
 
   /** Nothing may be under way. */

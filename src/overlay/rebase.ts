@@ -243,6 +243,7 @@ class Rebase {
       node.row = 0;
       node.stored = undefined;
       directory.directory?.unchanged.set(name, node);
+      this.#memory.moved(node);
     }
     for (const node of this.#leavingNodes.keys()) this.#memory.tidy(node);
     this.#files.discardLater(doomed);

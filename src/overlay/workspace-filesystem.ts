@@ -12,12 +12,14 @@ import type {
   SpecialKind,
 } from '../vfs/filesystem.js';
 import type { NodeSink } from '../vfs/living.js';
+import type { HeldNodes, Resumable } from '../vfs/resuming.js';
 import { isOurs, type Xattrs } from '../vfs/xattrs.js';
 import type {
   AttributeChange,
   NewOwner,
   OpenAccess,
   RenameHow,
+  RequestId,
   WritableDriverEvents,
   WritableFilesystem,
 } from '../vfs/writable.js';
@@ -25,13 +27,13 @@ import { AttributeOperations } from './attribute-operations.js';
 import type { StagedFile } from './bytes/staged-file.js';
 import type { StateUpdate } from './change.js';
 import { atomically } from './facts.js';
-import { Listing } from './listing.js';
+import { MountedOverlay } from './mounted-overlay.js';
 import { NameOperations, type NewNode } from './name-operations.js';
 import { attributesOf, type Owner } from './node-attributes.js';
-import type { OverlayListener } from './node-memory.js';
 import { xattrsOf } from './node-xattrs.js';
 import { parentOf, type Node } from './nodes.js';
 import { OpenHandles } from './open-handles.js';
+import { OpenListings } from './open-listings.js';
 import type { Overlay } from './overlay.js';
 
 const READING: OpenAccess = { reads: true, writes: false, truncates: false, appends: false };
@@ -41,88 +43,106 @@ const READING: OpenAccess = { reads: true, writes: false, truncates: false, appe
  * its own are handles, and which inodes its kernel holds; all else is the overlay's, which other
  * mounts share.
  */
-export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener {
+export class WorkspaceFilesystem extends MountedOverlay implements WritableFilesystem, Resumable {
   readonly frozen = false;
   readonly sourceName: string;
 
-  readonly #overlay: Overlay;
   readonly #owner: Owner;
   readonly #names: NameOperations;
   readonly #attributes: AttributeOperations;
   readonly #files: OpenHandles;
-  readonly #listings = new Map<Handle, { readonly node: Node; readonly listing: Listing }>();
-  readonly #held = new Map<Inode, { readonly node: Node; times: number }>();
-  #driver: WritableDriverEvents | undefined;
+  readonly #listings: OpenListings;
 
   /** To be closed. */
   constructor(overlay: Overlay, owner: Owner) {
-    this.#overlay = overlay;
+    super(overlay);
     this.#owner = owner;
     this.#names = new NameOperations(overlay);
     this.#attributes = new AttributeOperations(overlay);
-    this.#files = new OpenHandles(overlay, () => this.#driver);
+    this.#files = new OpenHandles(overlay, () => this.driver);
+    this.#listings = new OpenListings(overlay);
     const { repository, ref } = overlay.base.view.source;
     this.sourceName = `tarn://${repository}/${ref}`;
-    overlay.listen(this);
   }
 
   /** Lets go of all that the kernel held or had open. */
   close(): void {
-    this.#overlay.unlisten(this);
-    this.#driver = undefined;
+    this.endListening();
     this.#files.releaseAll();
-    for (const handle of [...this.#listings.keys()]) this.releasedir(handle);
-    for (const { node } of this.#held.values()) this.#overlay.unuse(node);
-    this.#held.clear();
+    this.#listings.releaseAll();
+    this.held.clear();
   }
 
   connect(): void {
     // connectWriting has all that this would.
   }
 
-  connectWriting(driver: WritableDriverEvents): void {
-    this.#driver = driver;
+  override connectWriting(driver: WritableDriverEvents): void {
+    super.connectWriting(driver);
+    this.#listings.notes = driver.notes;
   }
 
-  entryChanged(parent: Inode, name: Key): void {
-    if (this.#isKnown(parent)) this.#driver?.entryChanged(parent, name);
+  resume(held: HeldNodes, firstHandle: Handle): boolean {
+    this.#files.startAt(firstHandle);
+    this.held.resume(held);
+    return held.shown !== this.overlay.baseName;
   }
 
-  nodeChanged(inode: Inode, bytes: boolean): void {
-    if (this.#isKnown(inode)) this.#driver?.nodeChanged(inode, bytes);
+  /** Finds all that the kernel held when the filesystem was resumed, a part in each turn. */
+  async recall(signal: AbortSignal): Promise<void> {
+    await this.held.recallAll(signal);
   }
 
-  forget(inode: Inode, times: number): void {
-    const held = this.#held.get(inode);
-    if (held === undefined) return;
-    held.times -= times;
-    if (held.times > 0) return;
-    this.#held.delete(inode);
-    this.#overlay.unuse(held.node);
+  reopen(
+    handle: Handle,
+    inode: Inode,
+    access: OpenAccess,
+    signal: AbortSignal,
+  ): MaybePromise<OpenedFile | Errno> {
+    return this.onFresh(inode, signal, (node) =>
+      node.kind === 'file' ? this.#files.open(node, access, signal, handle) : 'ENXIO',
+    );
+  }
+
+  reopendir(
+    handle: Handle,
+    inode: Inode,
+    mark: number | undefined,
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno> {
+    return this.onFresh(inode, signal, (node): Errno | undefined => {
+      if (node.kind !== 'directory') return 'ENOTDIR';
+      this.#listings.open(handle, node, mark);
+      return undefined;
+    });
+  }
+
+  take(inode: Inode, signal: AbortSignal): MaybePromise<Attributes | Errno> {
+    return this.onFresh(inode, signal, (node) => this.give(node));
   }
 
   lookup(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<Attributes | Errno> {
     if (name.length > NAME_BYTES_MAX) return 'ENAMETOOLONG';
-    return this.#onFresh(parent, signal, (directory) => {
+    return this.onFresh(parent, signal, (directory) => {
       if (directory.kind !== 'directory') return 'ENOTDIR';
-      if (name === '.') return this.#give(directory);
-      if (name === '..') return this.#give(parentOf(directory) ?? directory);
-      return andThen(this.#overlay.child(directory, name, signal), (node) =>
-        node === undefined ? 'ENOENT' : this.#give(node),
+      if (name === '.') return this.give(directory);
+      if (name === '..') return this.give(parentOf(directory) ?? directory);
+      return andThen(this.overlay.child(directory, name, signal), (node) =>
+        node === undefined ? 'ENOENT' : this.give(node),
       );
     });
   }
 
   getattr(inode: Inode, signal: AbortSignal): MaybePromise<Attributes | Errno> {
-    return this.#onFresh(inode, signal, (node) => this.#look(node));
+    return this.onFresh(inode, signal, (node) => this.look(node));
   }
 
   readlink(inode: Inode, signal: AbortSignal): MaybePromise<{ target: Key } | Errno> {
-    return this.#onFresh(inode, signal, (node) => {
+    return this.onFresh(inode, signal, (node) => {
       if (node.kind !== 'symlink') return 'EINVAL';
       const target = node.state?.target;
       if (target !== undefined) return { target };
-      return andThen(this.#overlay.entryOf(node, signal), (entry) =>
+      return andThen(this.overlay.entryOf(node, signal), (entry) =>
         entry?.kind === 'symlink' ? { target: keyFromText(entry.target) } : 'ESTALE',
       );
     });
@@ -133,12 +153,12 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
   }
 
   openFor(inode: Inode, access: OpenAccess, signal: AbortSignal): MaybePromise<OpenedFile | Errno> {
-    return this.#onFresh(inode, signal, (node) => {
+    return this.onFresh(inode, signal, (node) => {
       if (node.kind === 'directory') return 'EISDIR';
       if (node.kind === 'symlink') return 'ELOOP';
       if (node.kind !== 'file') return 'ENXIO';
       return andThen(this.#files.open(node, access, signal), (opened) => {
-        if (access.truncates) this.#tellOthers(node);
+        if (access.truncates) this.tellOthers(node);
         return opened;
       });
     });
@@ -150,10 +170,11 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     owner: NewOwner,
     access: OpenAccess,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<{ readonly attributes: Attributes; readonly opened: OpenedFile } | Errno> {
-    return this.#onFresh(parent, signal, (directory) => {
+    return this.onFresh(parent, signal, (directory) => {
       let staged: StagedFile | undefined;
-      const { files } = this.#overlay;
+      const { files } = this.overlay;
       const prepare = {
         before: (node: Node): StateUpdate => {
           staged = files.create(node);
@@ -164,11 +185,11 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
         },
       };
       const what: NewNode = { kind: 'file', owner };
-      const made = this.#names.make(directory, name, what, this, signal, prepare);
+      const made = this.#names.make(directory, name, what, this.by(request), signal, prepare);
       return andThen(made, (node) => {
         if (typeof node === 'string') return node;
         const opened = this.#files.openNew(node, staged as StagedFile, access);
-        return { attributes: this.#give(node), opened };
+        return { attributes: this.give(node), opened };
       });
     });
   }
@@ -193,7 +214,7 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
 
   release(handle: Handle): void {
     const changed = this.#files.release(handle);
-    if (changed !== undefined) this.#tellOthers(changed);
+    if (changed !== undefined) this.tellOthers(changed);
   }
 
   fsync(handle: Handle): MaybePromise<undefined | Errno> {
@@ -202,7 +223,7 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
 
   fsyncdir(handle: Handle): MaybePromise<undefined | Errno> {
     if (!this.#listings.has(handle)) return 'EBADF';
-    return this.#overlay.journal.sync().then(() => undefined);
+    return this.overlay.journal.sync().then(() => undefined);
   }
 
   fallocate(
@@ -231,11 +252,10 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
   }
 
   opendir(inode: Inode, signal: AbortSignal): MaybePromise<{ handle: Handle } | Errno> {
-    return this.#onFresh(inode, signal, (node) => {
+    return this.onFresh(inode, signal, (node) => {
       if (node.kind !== 'directory') return 'ENOTDIR';
       const handle = this.#files.next();
-      this.#overlay.use(node);
-      this.#listings.set(handle, { node, listing: new Listing(this.#overlay, node) });
+      this.#listings.open(handle, node, undefined);
       return { handle };
     });
   }
@@ -246,15 +266,13 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     sink: DirectorySink,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
-    const open = this.#listings.get(handle);
-    if (open === undefined) return 'EBADF';
     const take = (name: Key, next: number, node: Node): boolean => {
-      const { inode, kind, mode, size, mtimeSec, mtimeNsec, nlink } = this.#look(node);
+      const { inode, kind, mode, size, mtimeSec, mtimeNsec, nlink } = this.look(node);
       const taken = sink.add(name, next, inode, kind, mode, size, mtimeSec, mtimeNsec, nlink);
-      this.#overlay.tidy(node);
+      this.overlay.tidy(node);
       return taken;
     };
-    return open.listing.fill(offset, take, signal);
+    return this.#listings.fill(handle, offset, take, signal);
   }
 
   readdirNodes(
@@ -263,27 +281,22 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     sink: NodeSink,
     signal: AbortSignal,
   ): MaybePromise<undefined | Errno> {
-    const open = this.#listings.get(handle);
-    if (open === undefined) return 'EBADF';
     const take = (name: Key, next: number, node: Node): boolean => {
-      const how = sink.addNode(name, next, this.#look(node));
-      if (how === 'held') this.#hold(node);
-      else this.#overlay.tidy(node);
+      const how = sink.addNode(name, next, this.look(node));
+      if (how === 'held') this.held.hold(node);
+      else this.overlay.tidy(node);
       return how !== 'full';
     };
-    return open.listing.fill(offset, take, signal);
+    return this.#listings.fill(handle, offset, take, signal);
   }
 
   releasedir(handle: Handle): void {
-    const open = this.#listings.get(handle);
-    if (open === undefined) return;
-    this.#listings.delete(handle);
-    this.#overlay.unuse(open.node);
+    this.#listings.release(handle);
   }
 
   async statfs(signal: AbortSignal): Promise<FilesystemTotals> {
-    const disk = await statfs(this.#overlay.folder);
-    const { entries, bytes } = await this.#overlay.base.view.totals(ROOT_KEY, signal);
+    const disk = await statfs(this.overlay.folder);
+    const { entries, bytes } = await this.overlay.base.view.totals(ROOT_KEY, signal);
     const freeBytes = disk.bfree * disk.bsize;
     return {
       bytes: bytes + freeBytes,
@@ -313,15 +326,21 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     value: Uint8Array,
     how: 'set' | 'create' | 'replace',
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<undefined | Errno> {
-    return this.#onFresh(inode, signal, (node) =>
-      this.#attributes.setXattr(node, name, value, how, this, signal),
+    return this.onFresh(inode, signal, (node) =>
+      this.#attributes.setXattr(node, name, value, how, this.by(request), signal),
     );
   }
 
-  removexattr(inode: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno> {
-    return this.#onFresh(inode, signal, (node) =>
-      this.#attributes.setXattr(node, name, undefined, 'set', this, signal),
+  removexattr(
+    inode: Inode,
+    name: Key,
+    signal: AbortSignal,
+    request?: RequestId,
+  ): MaybePromise<undefined | Errno> {
+    return this.onFresh(inode, signal, (node) =>
+      this.#attributes.setXattr(node, name, undefined, 'set', this.by(request), signal),
     );
   }
 
@@ -329,11 +348,12 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     inode: Inode,
     change: AttributeChange,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno> {
-    return this.#onFresh(inode, signal, (node) =>
+    return this.onFresh(inode, signal, (node) =>
       andThen(
-        this.#attributes.set(node, change, this, signal),
-        (refused) => refused ?? this.#look(node),
+        this.#attributes.set(node, change, this.by(request), signal),
+        (refused) => refused ?? this.look(node),
       ),
     );
   }
@@ -343,8 +363,9 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     name: Key,
     owner: NewOwner,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno> {
-    return this.#make(parent, name, { kind: 'directory', owner }, signal);
+    return this.#make(parent, name, { kind: 'directory', owner }, signal, request);
   }
 
   makeNode(
@@ -354,9 +375,16 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     owner: NewOwner,
     device: number,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno> {
     const isDevice = kind === 'character' || kind === 'block';
-    return this.#make(parent, name, { kind, owner, ...(isDevice ? { device } : {}) }, signal);
+    return this.#make(
+      parent,
+      name,
+      { kind, owner, ...(isDevice ? { device } : {}) },
+      signal,
+      request,
+    );
   }
 
   symlink(
@@ -365,8 +393,9 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     target: Key,
     owner: NewOwner,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno> {
-    return this.#make(parent, name, { kind: 'symlink', owner, target }, signal);
+    return this.#make(parent, name, { kind: 'symlink', owner, target }, signal, request);
   }
 
   link(
@@ -374,26 +403,37 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     parent: Inode,
     name: Key,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno> {
-    return this.#onFresh(inode, signal, (node) =>
-      this.#onFresh(parent, signal, (directory) =>
+    return this.onFresh(inode, signal, (node) =>
+      this.onFresh(parent, signal, (directory) =>
         andThen(
-          this.#names.link(node, directory, name, this, signal),
-          (refused) => refused ?? this.#give(node),
+          this.#names.link(node, directory, name, this.by(request), signal),
+          (refused) => refused ?? this.give(node),
         ),
       ),
     );
   }
 
-  unlink(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno> {
-    return this.#onFresh(parent, signal, (directory) =>
-      this.#names.remove(directory, name, false, this, signal),
+  unlink(
+    parent: Inode,
+    name: Key,
+    signal: AbortSignal,
+    request?: RequestId,
+  ): MaybePromise<undefined | Errno> {
+    return this.onFresh(parent, signal, (directory) =>
+      this.#names.remove(directory, name, false, this.by(request), signal),
     );
   }
 
-  removeDirectory(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno> {
-    return this.#onFresh(parent, signal, (directory) =>
-      this.#names.remove(directory, name, true, this, signal),
+  removeDirectory(
+    parent: Inode,
+    name: Key,
+    signal: AbortSignal,
+    request?: RequestId,
+  ): MaybePromise<undefined | Errno> {
+    return this.onFresh(parent, signal, (directory) =>
+      this.#names.remove(directory, name, true, this.by(request), signal),
     );
   }
 
@@ -404,16 +444,13 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     newName: Key,
     how: RenameHow,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<undefined | Errno> {
-    return this.#onFresh(parent, signal, (from) =>
-      this.#onFresh(newParent, signal, (to) =>
-        this.#names.rename(from, name, to, newName, how, this, signal),
+    return this.onFresh(parent, signal, (from) =>
+      this.onFresh(newParent, signal, (to) =>
+        this.#names.rename(from, name, to, newName, how, this.by(request), signal),
       ),
     );
-  }
-
-  protected whyUnknown(_inode: Inode): Errno {
-    return 'ESTALE';
   }
 
   protected nextHandle(): Handle {
@@ -425,58 +462,22 @@ export class WorkspaceFilesystem implements WritableFilesystem, OverlayListener 
     name: Key,
     what: NewNode,
     signal: AbortSignal,
+    request: RequestId | undefined,
   ): MaybePromise<Attributes | Errno> {
-    return this.#onFresh(parent, signal, (directory) =>
-      andThen(this.#names.make(directory, name, what, this, signal), (node) =>
-        typeof node === 'string' ? node : this.#give(node),
+    return this.onFresh(parent, signal, (directory) =>
+      andThen(this.#names.make(directory, name, what, this.by(request), signal), (node) =>
+        typeof node === 'string' ? node : this.give(node),
       ),
     );
   }
 
   #xattrs(inode: Inode, signal: AbortSignal): MaybePromise<Xattrs | Errno> {
-    return this.#onFresh(inode, signal, (node) =>
-      atomically(this.#overlay, signal, (facts) => xattrsOf(this.#overlay, facts, node)),
+    return this.onFresh(inode, signal, (node) =>
+      atomically(this.overlay, signal, (facts) => xattrsOf(this.overlay, facts, node)),
     );
   }
 
-  /** With a node of which what is known is of the present base. */
-  #onFresh<T>(
-    inode: Inode,
-    signal: AbortSignal,
-    act: (node: Node) => MaybePromise<T | Errno>,
-  ): MaybePromise<T | Errno> {
-    const node = this.#overlay.node(inode);
-    if (node === undefined) return this.whyUnknown(inode);
-    return andThen(this.#overlay.refresh(node, signal), () => act(node));
-  }
-
-  #look(node: Node): Attributes {
-    return attributesOf(this.#overlay, node, this.#owner);
-  }
-
-  /** Its attributes, for a kernel that holds it from now on. */
-  #give(node: Node): Attributes {
-    const attributes = this.#look(node);
-    this.#hold(node);
-    return attributes;
-  }
-
-  #hold(node: Node): void {
-    if (node.isRoot) return;
-    const held = this.#held.get(node.inode);
-    if (held !== undefined) {
-      held.times += 1;
-      return;
-    }
-    this.#overlay.use(node);
-    this.#held.set(node.inode, { node, times: 1 });
-  }
-
-  #isKnown(inode: Inode): boolean {
-    return this.#held.has(inode) || inode === this.#overlay.root.inode;
-  }
-
-  #tellOthers(node: Node): void {
-    this.#overlay.tell(this, (listener) => listener.nodeChanged(node.inode, true));
+  protected look(node: Node): Attributes {
+    return attributesOf(this.overlay, node, this.#owner);
   }
 }

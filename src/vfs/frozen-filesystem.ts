@@ -15,7 +15,6 @@ import type {
   DirectorySink,
   DriverEvents,
   Errno,
-  Filesystem,
   FilesystemTotals,
   Handle,
   Inode,
@@ -24,7 +23,9 @@ import type {
 import { decodeInode, fileInode } from './inodes.js';
 import { aliasedName, aliasOf, mayHaveKeysBelow, seekBelow, whyHidden } from './names.js';
 import { OpenFile } from './open-file.js';
+import type { HeldNodes, Resumable } from './resuming.js';
 import { DirectoryWalk } from './walk.js';
+import type { OpenAccess } from './writable.js';
 import { directoryXattrs, entryXattrs, isOurs, rootXattrs, type Xattrs } from './xattrs.js';
 
 /** Positions in a listing: 0 is before `.`, then these, then 3 + the ordinal to go on from. */
@@ -36,7 +37,7 @@ const FIRST_ORDINAL = 3;
  * A commit as a filesystem: a pure function of its view. What it holds besides are open files and
  * a cache. Its promises to programs: SEMANTICS.md.
  */
-export class FrozenFilesystem implements Filesystem {
+export class FrozenFilesystem implements Resumable {
   readonly frozen = true;
   readonly sourceName: string;
 
@@ -45,7 +46,7 @@ export class FrozenFilesystem implements Filesystem {
   readonly #directories: Directories;
   readonly #files = new Map<Handle, OpenFile>();
   readonly #listings = new Map<Handle, Directory>();
-  readonly #nextHandle: () => Handle;
+  #nextHandle: () => Handle;
   #driver: DriverEvents | undefined;
 
   /** @param nextHandle where it shares a mount with others, whose handles are to be others */
@@ -99,10 +100,34 @@ export class FrozenFilesystem implements Filesystem {
   }
 
   open(inode: Inode, signal: AbortSignal): MaybePromise<OpenedFile | Errno> {
-    return andThen(this.#leaf(inode, signal), (leaf) => {
-      if (typeof leaf === 'string') return leaf;
-      if (leaf.entry.kind === 'symlink') return 'ELOOP';
-      return andThen(this.#view.open(leaf.key, leaf.entry), (content) => this.#hold(content));
+    return this.#open(inode, undefined, signal);
+  }
+
+  /** Numbers follow from the commit, so that no node need be remembered. */
+  resume(_held: HeldNodes, firstHandle: Handle): boolean {
+    this.#nextHandle = handles(firstHandle);
+    return false;
+  }
+
+  reopen(
+    handle: Handle,
+    inode: Inode,
+    _access: OpenAccess,
+    signal: AbortSignal,
+  ): MaybePromise<OpenedFile | Errno> {
+    return this.#open(inode, handle, signal);
+  }
+
+  reopendir(
+    handle: Handle,
+    inode: Inode,
+    _mark: number | undefined,
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno> {
+    return andThen(this.#directories.byInode(inode, signal), (directory) => {
+      if (typeof directory === 'string') return directory;
+      this.#listings.set(handle, directory);
+      return undefined;
     });
   }
 
@@ -240,9 +265,23 @@ export class FrozenFilesystem implements Filesystem {
     }
   }
 
-  #hold(content: Content): MaybePromise<OpenedFile> {
+  /** @param known the handle where it has one already */
+  #open(
+    inode: Inode,
+    known: Handle | undefined,
+    signal: AbortSignal,
+  ): MaybePromise<OpenedFile | Errno> {
+    return andThen(this.#leaf(inode, signal), (leaf) => {
+      if (typeof leaf === 'string') return leaf;
+      if (leaf.entry.kind === 'symlink') return 'ELOOP';
+      const opening = this.#view.open(leaf.key, leaf.entry);
+      return andThen(opening, (content) => this.#hold(content, known));
+    });
+  }
+
+  #hold(content: Content, known: Handle | undefined): MaybePromise<OpenedFile> {
     const hold = (backing: Backing | undefined): OpenedFile => {
-      const handle = this.#nextHandle();
+      const handle = known ?? this.#nextHandle();
       const file = new OpenFile(handle, content, backing, () => this.#driver);
       this.#files.set(handle, file);
       return file.opened;
@@ -271,8 +310,8 @@ export class FrozenFilesystem implements Filesystem {
   }
 }
 
-function handles(): () => Handle {
-  let last: Handle = 0;
+function handles(after: Handle = 0): () => Handle {
+  let last = after;
   return () => ++last;
 }
 

@@ -12,6 +12,7 @@ import type {
   StagedBacking,
 } from './filesystem.js';
 import { isLiving, type LivingFilesystem } from './living.js';
+import type { NodeNotes } from './notes.js';
 
 /**
  * A filesystem that can be written. The calls are those of the kernel's FUSE protocol, and what they
@@ -19,14 +20,24 @@ import { isLiving, type LivingFilesystem } from './living.js';
  * kernel (default_permissions) before a call comes here.
  *
  * Nodes are held (living.ts) also by create, make*, symlink and link.
+ *
+ * Requests. What is done for a RequestId is done once: whoever cannot know whether it was done asks
+ * outcomeOf before. That covers names and attributes, not bytes and lengths, which may be written and
+ * set again.
  */
 export interface WritableFilesystem extends LivingFilesystem {
+  /** What came of a request that was done already: the node it made or named, 0 without one. */
+  outcomeOf?(request: RequestId): Inode | undefined;
+  /** Attributes of a node that the driver then holds once more. */
+  take?(inode: Inode, signal: AbortSignal): MaybePromise<Attributes | Errno>;
+
   connectWriting(driver: WritableDriverEvents): void;
 
   setattr(
     inode: Inode,
     change: AttributeChange,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno>;
 
   /** The driver hands over only what open(2) says about access, truncation and appending. */
@@ -37,6 +48,7 @@ export interface WritableFilesystem extends LivingFilesystem {
     owner: NewOwner,
     access: OpenAccess,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<{ readonly attributes: Attributes; readonly opened: OpenedFile } | Errno>;
   /** Bytes taken; for drivers, and files, that cannot write `staged` by themselves. */
   write(
@@ -79,6 +91,7 @@ export interface WritableFilesystem extends LivingFilesystem {
     name: Key,
     owner: NewOwner,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno>;
   /** @param device as OwnAttributes.device */
   makeNode(
@@ -88,6 +101,7 @@ export interface WritableFilesystem extends LivingFilesystem {
     owner: NewOwner,
     device: number,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno>;
   symlink(
     parent: Inode,
@@ -95,15 +109,27 @@ export interface WritableFilesystem extends LivingFilesystem {
     target: Key,
     owner: NewOwner,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno>;
   link(
     inode: Inode,
     parent: Inode,
     name: Key,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<Attributes | Errno>;
-  unlink(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno>;
-  removeDirectory(parent: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno>;
+  unlink(
+    parent: Inode,
+    name: Key,
+    signal: AbortSignal,
+    request?: RequestId,
+  ): MaybePromise<undefined | Errno>;
+  removeDirectory(
+    parent: Inode,
+    name: Key,
+    signal: AbortSignal,
+    request?: RequestId,
+  ): MaybePromise<undefined | Errno>;
   rename(
     parent: Inode,
     name: Key,
@@ -111,6 +137,7 @@ export interface WritableFilesystem extends LivingFilesystem {
     newName: Key,
     how: RenameHow,
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<undefined | Errno>;
 
   setxattr(
@@ -119,9 +146,19 @@ export interface WritableFilesystem extends LivingFilesystem {
     value: Uint8Array,
     how: 'set' | 'create' | 'replace',
     signal: AbortSignal,
+    request?: RequestId,
   ): MaybePromise<undefined | Errno>;
-  removexattr(inode: Inode, name: Key, signal: AbortSignal): MaybePromise<undefined | Errno>;
+  removexattr(
+    inode: Inode,
+    name: Key,
+    signal: AbortSignal,
+    request?: RequestId,
+  ): MaybePromise<undefined | Errno>;
 }
+
+declare const isRequestId: unique symbol;
+/** Tells a request from all others that a workspace ever gets, whichever process serves them. */
+export type RequestId = string & { readonly [isRequestId]: true };
 
 export function isWritable(filesystem: Filesystem): filesystem is WritableFilesystem {
   return isLiving(filesystem) && 'openFor' in filesystem;
@@ -129,6 +166,8 @@ export function isWritable(filesystem: Filesystem): filesystem is WritableFilesy
 
 /** What a filesystem that can be written calls on its driver. */
 export interface WritableDriverEvents extends DriverEvents {
+  /** Where to note what a successor would need; absent where there will be none. */
+  readonly notes?: NodeNotes;
   /**
    * The node has a staged file by now: what is read through handles that were opened before comes
    * from it. To be told before anything is written there; the one that was told first stays until

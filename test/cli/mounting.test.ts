@@ -118,10 +118,10 @@ describe('umount', () => {
   });
 });
 
-describe('a daemon that was killed while mounted', () => {
+describe('a daemon that was killed while mounted, and its keeper', () => {
   it('leaves a mount that is shown as dead and goes without a daemon', async () => {
     const directory = await mounted('m');
-    await killAndWait(await shell.daemonPid());
+    await shell.killAll();
     await expect(readdir(directory)).rejects.toThrow(/ENOTCONN|ECONNABORTED/);
     const [row] = await shell.jsonRows('mounts');
     expect(row).toMatchObject({ directory, repository: 'drive', state: 'dead' });
@@ -141,7 +141,7 @@ describe('a daemon that was killed while mounted', () => {
     await shell.must('commit', 'drive/main', '-m', 'two');
     await shell.must('put', await shell.file('c.txt'), 'drive/main/c.txt');
     const [before] = await shell.jsonRows<MountRow>('mounts');
-    await killAndWait(await shell.daemonPid());
+    await shell.killAll();
     expect(await shell.must('ls', 'drive/main')).toBe('b.txt\nc.txt\nraw/\n');
     const { commit, ref, driver } = before as MountRow;
     expect(await shell.jsonRows<MountRow>('mounts')).toMatchObject([

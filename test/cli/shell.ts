@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -106,6 +106,17 @@ export class Shell {
     return (await this.json<{ pid: number }>('daemon', 'status')).pid;
   }
 
+  /**
+   * Kills the daemon and, before, the keeper that would start another one for its mounts: as the end
+   * of a container does, or a lack of memory.
+   */
+  async killAll(): Promise<void> {
+    const pid = await this.daemonPid();
+    const keeper = await keeperOf(this.socket);
+    if (keeper !== undefined) await killAndWait(keeper);
+    await killAndWait(pid);
+  }
+
   /** What the daemon logged, oldest first. */
   async events(): Promise<{ event: string; pid?: number; directory?: string }[]> {
     const text = await readFile(join(this.home, 'log', 'daemon.jsonl'), 'utf8').catch(() => '');
@@ -121,6 +132,17 @@ export class Shell {
     for (const directory of this.#mounts) await run('umount', ['-l', directory]);
     await rm(this.root, { recursive: true, force: true });
   }
+}
+
+/** The process that holds the mounts of the daemon with this socket, if one does. */
+async function keeperOf(socket: string): Promise<number | undefined> {
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const command = await readFile(`/proc/${entry}/cmdline`, 'latin1').catch(() => '');
+    const [program = '', given] = command.split('\0');
+    if (program.endsWith('/tarn_keeper') && given === `${socket}.keeper`) return Number(entry);
+  }
+  return undefined;
 }
 
 /** A process that has ended counts as such also while nobody has reaped it. */

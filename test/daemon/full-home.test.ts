@@ -85,7 +85,7 @@ describe.skipIf(!isRoot)('a home on a full disk (needs root, to mount one)', () 
     await shell.must('mount', 'drive/main', first);
     await rm(shell.path('home', 'ballast'));
     await shell.must('mount', 'drive/main', second);
-    await killAndWait(pid);
+    await shell.killAll();
     await shell.must('daemon', 'start');
     pid = await shell.daemonPid();
     expect(await shell.mounts()).toMatchObject([

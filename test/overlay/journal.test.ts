@@ -83,6 +83,7 @@ describe('the journal of a workspace', () => {
     ]);
     expect({ ...found, nodes: found.nodes.slice(1) }).toEqual({
       nodes: nodes.slice(1),
+      outcomes: new Map(),
       names,
       numbers: expect.arrayContaining(numbers) as unknown,
       stored: [{ inode: 1002, stored }],

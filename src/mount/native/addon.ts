@@ -48,7 +48,33 @@ export interface Addon {
   readonly isWrittenElsewhere: (fd: number) => boolean;
   /** Calls `work` with the lock that reader threads hold while they write by this page map. */
   alone(mapFd: number, work: () => void): void;
+  /** Two connected sockets for packets, close-on-exec; or an errno. */
+  packetPair(): [number, number] | number;
+  /** A socket, or a negative errno. */
+  connectPackets(path: string): number;
+  /** Zero or an errno. */
+  sendPacket(socket: number, text: string, descriptors: readonly number[]): number;
+  /** Waits; an errno when none came. */
+  receivePacket(
+    socket: number,
+  ): { readonly text: string; readonly descriptors: readonly number[] } | number;
+  /** Takes over the descriptor of a ledger; -1 makes a new one. Throws where that is none. */
+  readonly Ledger: new (descriptor: number) => NativeLedger;
   readonly Session: new (options: SessionOptions) => NativeSession;
+}
+
+/** Records by kind and number, in memory shared with whoever holds its descriptor (native/ledger.h). */
+export interface NativeLedger {
+  /** It stays the ledger's. */
+  descriptor(): number;
+  /** The first `length` bytes. */
+  put(kind: number, number: number, bytes: Uint8Array, length: number): void;
+  drop(kind: number, number: number): void;
+  /**
+   * What is there, in the order in which it was put: bytes and kind (32 bits), number (64), payload;
+   * undefined when something could not be recorded.
+   */
+  records(): Buffer | undefined;
 }
 
 export interface SessionOptions {
@@ -61,6 +87,11 @@ export interface SessionOptions {
   readonly holds: boolean;
   readonly writable: boolean;
   readonly passthrough: boolean;
+  /** Where what is open is recorded. */
+  readonly ledger: NativeLedger | undefined;
+  /** Another process has begun the connection, and agreed on `passthrough` and `expires`. */
+  readonly resumed: boolean;
+  readonly expires: boolean;
   /** Where a batch of requests is put, RECORD.numbers for each. */
   readonly records: Float64Array;
   /** Where their names are put, RECORD.nameBytes for each. */
@@ -81,6 +112,29 @@ export interface NativeSession {
    * end of a worker does. False when no thread could be started.
    */
   start(directory: string, helper: string): boolean;
+  /**
+   * Of a resumed session, before start: a file that the kernel has open, by the passthrough of
+   * `backingId` if that is not 0. The rest as replyOpen. Zero or an errno.
+   */
+  restore(
+    backingId: number,
+    entryBytes: 0,
+    handle: number,
+    inode: number,
+    fd: number,
+    offset: number,
+    length: number,
+    exact: boolean,
+    verified: boolean,
+    stagedFd: number,
+    mapFd: number,
+  ): number;
+  /** What was restored was never open. */
+  unrestore(handle: number): void;
+  /** Of a resumed session, after start: the kernel delivers again what was not answered. */
+  resend(): number;
+  /** Another process goes on with the mount: its end by `abandon` leaves all as it is. */
+  setKept(kept: boolean): void;
   /** Ends the connection: what is unanswered or still open gets ENOTCONN. To be called once. */
   stop(): Promise<number>;
   /** Sends an errno, or the first `length` bytes of the reply buffer. Returns 0 or an errno. */
@@ -91,7 +145,7 @@ export interface NativeSession {
   /**
    * Answers OPEN or, with the first `entryBytes` of the reply buffer before it, CREATE. Remembers
    * the descriptors, which stay the caller's: of the backing, the staged file and its page map; -1
-   * for none.
+   * for none. `flags` of the system call are recorded.
    */
   replyOpen(
     unique: number,
@@ -107,6 +161,7 @@ export interface NativeSession {
     mapFd: number,
     direct: boolean,
     isCachedRight: boolean,
+    flags: number,
   ): number;
   /** Gives a WRITE the page it asked for (OP.need), which then goes on. As reply. */
   fill(unique: number, bytes: Uint8Array, length: number): number;
@@ -118,6 +173,8 @@ export interface NativeSession {
   entryChanged(parent: number, name: Uint8Array): void;
   /** Tells the kernel, soon, to ask for attributes, and with `bytes` for contents, again. */
   nodeChanged(inode: number, bytes: boolean): void;
+  /** Tells the kernel, soon, to look every name up again. */
+  everythingChanged(): void;
   grant(handle: number, start: number, end: number): void;
   counters(): NativeCounters;
 }
@@ -155,23 +212,27 @@ export const RECORD = {
   mode: 12,
   flags: 13,
   openFlags: 14,
+  /** Of INIT 1 if names can expire. */
   node2: 15,
   /** Of INIT 1 if the driver takes setuid bits away. */
   handle2: 16,
   offset2: 17,
+  /** Of INIT 1 if the kernel can deliver requests again. */
   length: 18,
   atimeSec: 19,
   atimeNsec: 20,
   mtimeSec: 21,
   mtimeNsec: 22,
-  numbers: 23,
+  /** 1 when it was delivered before. */
+  isResent: 23,
+  numbers: 24,
   nameBytes: 256,
 } as const;
 
 const BUILT = installed('native/build/Release/tarn_fuse.node');
 
 /** Counted whenever what the addon exports changes; kInterface in native/addon.cc. */
-const INTERFACE = 4;
+const INTERFACE = 5;
 
 let loaded: Addon | undefined;
 

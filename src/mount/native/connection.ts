@@ -11,6 +11,7 @@ import type {
   Inode,
 } from '../../vfs/filesystem.js';
 import { isHolding, isLiving } from '../../vfs/living.js';
+import type { Resumable } from '../../vfs/resuming.js';
 import { isWritable } from '../../vfs/writable.js';
 import { errnoName, errnoNumber } from '../errno.js';
 import type { Addon, NativeCounters, NativeSession } from './addon.js';
@@ -18,6 +19,7 @@ import { Answers, NEVER } from './answers.js';
 import { presentation, ReplyEncoder } from './encode.js';
 import { Handles } from './handles.js';
 import { Holding } from './holding.js';
+import type { Agreed, LedgerContents, MountLedger } from './ledger.js';
 import { Listings, type Listing } from './listings.js';
 import { Opens } from './opens.js';
 import { Requests } from './requests.js';
@@ -49,15 +51,10 @@ export interface ConnectionOptions {
   readonly uid: number;
   readonly gid: number;
   readonly onFault: (error: unknown) => void;
-}
-
-/** What the kernel agreed to. */
-export interface Agreed {
-  /** Minor version of the kernel's protocol 7. */
-  readonly minor: number;
-  readonly passthrough: boolean;
-  /** Bytes in the largest READ. */
-  readonly readBytesMax: number;
+  /** Where what the kernel holds is recorded, and tells what of it; absent where nobody would read it. */
+  readonly record?: { readonly id: string; readonly ledger: MountLedger };
+  /** What the process before agreed on with the kernel. */
+  readonly resumed?: Agreed;
 }
 
 /**
@@ -80,6 +77,11 @@ export class Connection {
   readonly #holding: Holding | undefined;
   /** Absent where everything that writes is refused by the addon. */
   readonly #writing: Writing | undefined;
+  readonly #ledger: MountLedger | undefined;
+  /** Handles that were restored, by the request that opened them. */
+  readonly #restored = new Map<number, { readonly handle: number; readonly isFile: boolean }>();
+  /** Nodes that the kernel holds, where it was not told all that it should know of them. */
+  #untold: readonly number[] | undefined;
   #letGo: Promise<void> | undefined;
 
   readonly #agreed = deferred<Agreed>();
@@ -102,13 +104,18 @@ export class Connection {
     const reply = new Uint8Array(new ArrayBuffer(REPLY_BYTES));
     this.#encode = new ReplyEncoder(reply, show);
     this.agreed.catch(() => undefined);
+    const { record, resumed } = options;
+    this.#ledger = record?.ledger;
     this.#native = new addon.Session({
       device: options.device,
       threads: options.threads,
       frozen: filesystem.frozen,
       holds: isHolding(filesystem),
       writable,
-      passthrough: options.passthrough,
+      passthrough: resumed?.passthrough ?? options.passthrough,
+      ledger: record?.ledger.native,
+      resumed: resumed !== undefined,
+      expires: resumed?.expires ?? false,
       records: this.#requests.records,
       names: this.#requests.names,
       reply,
@@ -125,11 +132,12 @@ export class Connection {
     this.#holding = new Holding(filesystem, requests, answers);
     if (!writable) return;
     const tools = { requests, answers, encode: this.#encode, holding: this.#holding };
-    const writing = new Writing(filesystem, tools, this.#opens, this.#directories);
+    const writing = new Writing(filesystem, tools, this.#opens, this.#directories, record?.id);
     this.#writing = writing;
     filesystem.connectWriting({
       ...this.#events,
       nodeStaged: (inode, staged) => writing.nodeStaged(inode, staged),
+      ...(record === undefined ? {} : { notes: record.ledger }),
     });
   }
 
@@ -141,6 +149,48 @@ export class Connection {
       nodeChanged: (inode, bytes) => native.nodeChanged(inode, bytes),
       heard: () => this.#heard(),
     };
+  }
+
+  /** Before start, of a connection that another process has begun: what that left open is open. */
+  async resume(filesystem: Resumable, before: LedgerContents, firstHandle: number): Promise<void> {
+    if (filesystem.resume(before.held, firstHandle) || before.isUntold) {
+      this.#untold = [...before.held.named.keys(), ...before.held.unnamed.keys()];
+    }
+    this.#writing?.agree(before.mount.agreed.killsPrivileges);
+    this.#agreed.resolve(before.mount.agreed);
+    for (const file of before.files) {
+      const error = await this.#opens.restore(filesystem, file).catch((fault: unknown) => fault);
+      if (error === undefined) {
+        this.#restored.set(file.unique, { handle: file.handle, isFile: true });
+        continue;
+      }
+      this.#native.unrestore(file.handle);
+      this.#onFault(
+        new TarnError('io', `an open file was lost (inode ${file.inode})`, { cause: error }),
+      );
+    }
+    for (const { handle, inode, unique, mark } of before.directories) {
+      const refused = await filesystem.reopendir(handle, inode, mark, NEVER);
+      if (refused !== undefined) continue;
+      this.#directories.open(handle);
+      this.#restored.set(unique, { handle, isFile: false });
+    }
+  }
+
+  /** After start, of a resumed connection: what was under way goes on. */
+  resend(): void {
+    this.#ledger?.allTold();
+    if (this.#untold !== undefined) {
+      for (const inode of this.#untold) this.#native.nodeChanged(inode, true);
+      this.#native.everythingChanged();
+    }
+    const error = this.#native.resend();
+    if (error === 0) return;
+    throw new TarnError('io', `what was under way cannot be had again: ${errnoName(error)}`);
+  }
+
+  setKept(kept: boolean): void {
+    this.#native.setKept(kept);
   }
 
   /** `helper` as in NativeSession.start. */
@@ -179,12 +229,29 @@ export class Connection {
     for (let i = 0; i < count; i++) {
       this.#requests.select(i);
       try {
+        if (this.#requests.isResent) this.#undo();
         if (this.#holding?.take() !== true && this.#writing?.take() !== true) this.#take();
       } catch (fault) {
         this.#answers.fail(this.#requests.unique, fault);
       }
     }
     return !this.#answers.isAnyWaiting;
+  }
+
+  /** What was opened for a request that is delivered again the kernel never heard of. */
+  #undo(): void {
+    const { unique } = this.#requests;
+    const restored = this.#restored.get(unique);
+    if (restored === undefined) return;
+    this.#restored.delete(unique);
+    const { handle, isFile } = restored;
+    if (isFile) {
+      this.#native.unrestore(handle);
+      this.#opens.close(handle);
+    } else {
+      this.#ledger?.dropDirectory(handle);
+      this.#directories.close(handle);
+    }
   }
 
   #take(): void {
@@ -203,7 +270,7 @@ export class Connection {
       case OP.readlink:
         return answers.when(unique, pid, fs.readlink(inode, signal), this.#replyTarget);
       case OP.open:
-        return this.#opens.answer(unique, pid, inode, fs.open(inode, signal));
+        return this.#opens.answer(this.#requests, fs.open(inode, signal));
       case OP.read:
         return this.#opens.read(unique, pid, handle, this.#requests.offset, size);
       case OP.release:
@@ -214,7 +281,7 @@ export class Connection {
           unique,
           pid,
           fs.opendir(inode, signal),
-          (to, opened) => this.#replyOpendir(to, opened, keepFlags),
+          (to, opened) => this.#replyOpendir(to, inode, opened, keepFlags),
           (opened) => typeof opened !== 'string' && fs.releasedir(opened.handle),
         );
       }
@@ -324,12 +391,20 @@ export class Connection {
     this.#answers.send(unique, 0, this.#encode.statfs(totals));
   };
 
-  #replyOpendir(unique: number, opened: { handle: number } | Errno, keepFlags: number): void {
+  #replyOpendir(
+    unique: number,
+    inode: Inode,
+    opened: { handle: number } | Errno,
+    keepFlags: number,
+  ): void {
     if (typeof opened === 'string') return this.#answers.refuse(unique, opened);
     const { handle } = opened;
     this.#directories.open(handle);
+    this.#ledger?.putDirectory({ handle, inode, unique });
     const error = this.#answers.send(unique, 0, this.#encode.opened(handle, keepFlags));
-    if (error !== 0) this.#directories.close(handle);
+    if (error === 0) return;
+    this.#ledger?.dropDirectory(handle);
+    this.#directories.close(handle);
   }
 
   /** The kernel may wait for answers of ours before it listens, so nothing waits for this at length. */
@@ -353,9 +428,14 @@ export class Connection {
 
   #onInit(): void {
     const { pid: minor, handle, handle2, offset: readBytesMax, size: error } = this.#requests;
-    this.#writing?.agree(handle2 === 1);
-    if (error === 0)
-      return this.#agreed.resolve({ minor, passthrough: handle === 1, readBytesMax });
+    const { node2, length } = this.#requests;
+    const killsPrivileges = handle2 === 1;
+    this.#writing?.agree(killsPrivileges);
+    const passthrough = handle === 1;
+    if (error === 0) {
+      const can = { expires: node2 === 1, resends: length === 1 };
+      return this.#agreed.resolve({ minor, passthrough, readBytesMax, killsPrivileges, ...can });
+    }
     this.#agreed.reject(
       new TarnError('unsupported', `this kernel's FUSE protocol 7.${minor} is not understood`, {
         hint: 'the native driver needs protocol 7.23, which Linux has since 3.15',

@@ -1,14 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import { access, constants, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { Filesystem } from '../../vfs/filesystem.js';
+import { isResumable } from '../../vfs/resuming.js';
 import { isWritable } from '../../vfs/writable.js';
 import type { Driver, Mounted, MountOptions } from '../driver.js';
 import { errnoName } from '../errno.js';
 import { checkMountPoint } from '../mount-point.js';
 import { listMounts } from '../mounts.js';
 import { loadAddon, type Addon } from './addon.js';
-import { Connection, type Agreed } from './connection.js';
+import { Connection } from './connection.js';
+import type { KeptMount } from './keeper.js';
+import { MountLedger, type Agreed } from './ledger.js';
 import { hasHelper, HELPER, HELPER_HINT, mountByHelper, unmountByHelper } from './fusermount.js';
 
 const DEVICE = '/dev/fuse';
@@ -27,6 +31,9 @@ const READ_AHEAD_KIB = 4096;
  */
 const DIRTY_PERCENT = { max_ratio: 25, min_ratio: 10 };
 const THREADS_MAX = 4;
+const ID_BYTES = 8;
+/** More than one process ever gives out. */
+const HANDLES_A_PROCESS = 2 ** 36;
 
 /** Speaks the kernel's protocol on /dev/fuse through the addon in native/. */
 export class NativeDriver implements Driver {
@@ -57,23 +64,77 @@ export class NativeDriver implements Driver {
     const directory = await checkMountPoint(given);
     const asRoot = addon.hasAdminCapability();
     const open = asRoot ? mountAsRoot : mountAsUser;
-    const connection = await open(addon, filesystem, directory, options);
-    const mounted = new NativeMount(addon, connection, directory, asRoot, isWritable(filesystem));
+    const made = await open(addon, filesystem, directory, options);
+    const writable = isWritable(filesystem);
+    const mounted = new NativeMount(addon, made.connection, directory, asRoot, writable);
     try {
       await mounted.ready();
+      await mounted.keep(made, options);
     } catch (error) {
       await mounted.unmount({ force: true }).catch(options.onFault);
       throw error;
     }
     return mounted;
   }
+
+  /**
+   * Goes on with a mount that another process has made. Where that fails its keeper still holds it.
+   * @throws TarnError unsupported, io, and what the filesystem throws
+   */
+  async resume(filesystem: Filesystem, kept: KeptMount, options: MountOptions): Promise<Mounted> {
+    if (!isResumable(filesystem)) throw new TarnError('unsupported', 'such a mount cannot go on');
+    const addon = loadAddon();
+    const { id, device, ledger, contents } = kept;
+    const { directory, helper, agreed, generation } = contents.mount;
+    const connection = connect(addon, filesystem, { device, id, ledger }, options, agreed);
+    const writable = isWritable(filesystem);
+    const mounted = new NativeMount(addon, connection, directory, helper === '', writable);
+    try {
+      const next = generation + 1;
+      ledger.putMount({ ...contents.mount, generation: next });
+      await connection.resume(filesystem, contents, next * HANDLES_A_PROCESS);
+      connection.start(directory, helper);
+      connection.resend();
+      await mounted.ready();
+      await mounted.keep({ connection, device, id, ledger }, options, true);
+      return mounted;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+}
+
+/** A connection, and what outlives it. */
+interface Made extends Recorded {
+  readonly connection: Connection;
+}
+
+interface Recorded {
+  readonly device: number;
+  /** Of the mount. */
+  readonly id: string;
+  readonly ledger: MountLedger | undefined;
+}
+
+/** Records what the kernel holds where somebody may go on with it. */
+function recorded(
+  addon: Addon,
+  filesystem: Filesystem,
+  device: number,
+  options: MountOptions,
+): Recorded {
+  const isKept = options.keeping !== undefined && isResumable(filesystem);
+  const id = randomBytes(ID_BYTES).toString('hex');
+  return { device, id, ledger: isKept ? new MountLedger(addon) : undefined };
 }
 
 function connect(
   addon: Addon,
   filesystem: Filesystem,
-  device: number,
+  { device, id, ledger }: Recorded,
   options: MountOptions,
+  resumed?: Agreed,
 ): Connection {
   return new Connection(addon, filesystem, {
     device,
@@ -82,6 +143,8 @@ function connect(
     uid: options.uid,
     gid: options.gid,
     onFault: options.onFault,
+    ...(ledger === undefined ? {} : { record: { id, ledger } }),
+    ...(resumed === undefined ? {} : { resumed }),
   });
 }
 
@@ -90,14 +153,15 @@ async function mountAsRoot(
   filesystem: Filesystem,
   directory: string,
   options: MountOptions,
-): Promise<Connection> {
+): Promise<Made> {
   const device = addon.openDevice();
   if (device < 0) {
     throw new TarnError('unsupported', `${DEVICE} cannot be opened: ${errnoName(-device)}`, {
       hint: DEVICE_HINT,
     });
   }
-  const connection = connect(addon, filesystem, device, options);
+  const record = recorded(addon, filesystem, device, options);
+  const connection = connect(addon, filesystem, record, options);
   // The mode bits decide who may read what, as on a disk: root's mounts are everybody's.
   const data = 'rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other';
   const source = escapeSource(filesystem.sourceName);
@@ -110,7 +174,8 @@ async function mountAsRoot(
     });
   }
   const detach = (): Promise<unknown> => addon.unmountDirect(directory, true);
-  return started(connection, directory, '', detach, options);
+  await started(connection, directory, '', detach, options);
+  return { ...record, connection };
 }
 
 async function mountAsUser(
@@ -118,7 +183,7 @@ async function mountAsUser(
   filesystem: Filesystem,
   directory: string,
   options: MountOptions,
-): Promise<Connection> {
+): Promise<Made> {
   const wanted = [
     isWritable(filesystem) ? 'rw' : 'ro',
     'nosuid',
@@ -129,9 +194,11 @@ async function mountAsUser(
     ...(options.allowOther ? ['allow_other'] : []),
   ];
   const device = await mountByHelper(addon, directory, wanted.join(','));
-  const connection = connect(addon, filesystem, device, options);
+  const record = recorded(addon, filesystem, device, options);
+  const connection = connect(addon, filesystem, record, options);
   const detach = (): Promise<void> => unmountByHelper(directory, { detach: true });
-  return started(connection, directory, HELPER, detach, options);
+  await started(connection, directory, HELPER, detach, options);
+  return { ...record, connection };
 }
 
 /** Serves the mount that has been made; takes it away again where that cannot begin. */
@@ -141,10 +208,9 @@ async function started(
   helper: string,
   detach: () => Promise<unknown>,
   { onFault }: MountOptions,
-): Promise<Connection> {
+): Promise<void> {
   try {
     connection.start(directory, helper);
-    return connection;
   } catch (error) {
     await detach().catch(onFault);
     await connection.close();
@@ -165,6 +231,7 @@ class NativeMount implements Mounted {
   readonly #asRoot: boolean;
   readonly #isWritten: boolean;
   #agreed: Agreed | undefined;
+  #isKept = false;
 
   constructor(
     addon: Addon,
@@ -188,6 +255,7 @@ class NativeMount implements Mounted {
       passthrough: this.#agreed?.passthrough ?? false,
       readBytesMax: this.#agreed?.readBytesMax ?? 0,
       mountedBy: this.#asRoot ? 'root' : HELPER,
+      outlivesDaemon: this.#isKept,
       nativeReads,
       nativeWrites,
       passthroughOpens,
@@ -197,6 +265,28 @@ class NativeMount implements Mounted {
   async ready(): Promise<void> {
     this.#agreed = await this.#connection.agreed;
     if (this.#asRoot) await this.#widenLimits();
+  }
+
+  /** @param isResumed the keeper holds it already */
+  async keep(
+    { connection, device, id, ledger }: Made,
+    { keeping, onFault }: MountOptions,
+    isResumed = false,
+  ): Promise<void> {
+    const here = (await listMounts()).findLast(({ directory }) => directory === this.directory);
+    if (keeping === undefined || ledger === undefined || this.#agreed?.resends !== true) return;
+    const { keeper, text } = keeping;
+    const { directory } = this;
+    if (!isResumed) {
+      const helper = this.#asRoot ? '' : HELPER;
+      ledger.putMount({ directory, helper, agreed: this.#agreed, text, generation: 0 });
+    }
+    const number = here?.device.split(':')[1] ?? '';
+    const abortFile = `/sys/fs/fuse/connections/${number}/abort`;
+    const holding = { id, device, ledger: ledger.native.descriptor(), abortFile, directory };
+    this.#isKept = isResumed ? keeper.served(holding) : keeper.hold(holding);
+    connection.setKept(this.#isKept);
+    this.ended.then(() => keeper.drop(id)).catch(onFault);
   }
 
   async unmount(options: { readonly force?: boolean } = {}): Promise<void> {

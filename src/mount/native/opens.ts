@@ -1,7 +1,12 @@
 import { isPromise, type MaybePromise } from '../../util/async.js';
+import { TarnError } from '../../util/errors.js';
+import { errnoName } from '../errno.js';
 import type { Errno, Filesystem, Handle, Inode, OpenedFile } from '../../vfs/filesystem.js';
-import type { Answers } from './answers.js';
+import type { Resumable } from '../../vfs/resuming.js';
+import { NEVER, type Answers } from './answers.js';
 import { Handles } from './handles.js';
+import type { OpenFileRecord } from './ledger.js';
+import { accessOf } from './wire.js';
 
 /** The open files of a mount. */
 export class Opens {
@@ -17,19 +22,18 @@ export class Opens {
 
   /** Answers OPEN with what comes. */
   answer(
-    unique: number,
-    pid: number,
-    inode: Inode,
+    request: { unique: number; pid: number; inode: Inode; flags: number },
     opening: MaybePromise<OpenedFile | Errno>,
     discarded?: () => void,
   ): void {
+    const { unique, pid, inode, flags } = request;
     this.#answers.when(
       unique,
       pid,
       opening,
       (to, opened) => {
         if (typeof opened === 'string') this.#answers.refuse(to, opened);
-        else this.reply(to, 0, inode, opened);
+        else this.reply(to, 0, inode, flags, opened);
       },
       (opened) => {
         discarded?.();
@@ -42,28 +46,63 @@ export class Opens {
    * Answers OPEN, or with the `entryBytes` that are encoded already CREATE. Zero or an errno: then
    * the kernel has not got it, and the file is released.
    */
-  reply(unique: number, entryBytes: number, inode: Inode, opened: OpenedFile): number {
-    const { handle, staged } = opened;
-    const partial = staged?.partial;
-    const backing = opened.backing ?? (partial === undefined ? undefined : baseOf(partial));
+  reply(
+    unique: number,
+    entryBytes: number,
+    inode: Inode,
+    flags: number,
+    opened: OpenedFile,
+  ): number {
+    const { handle } = opened;
+    const { fd, offset, length, exact, verified, stagedFd, mapFd } = bytesOf(opened);
     this.#handles.open(handle);
     const error = this.#answers.native.replyOpen(
       unique,
       entryBytes,
       handle,
       inode,
-      backing?.fd ?? -1,
-      backing?.offset ?? 0,
-      backing?.length ?? 0,
-      backing?.exact ?? false,
-      backing?.verified ?? false,
-      staged?.fd ?? -1,
-      partial?.mapFd ?? -1,
+      fd,
+      offset,
+      length,
+      exact,
+      verified,
+      stagedFd,
+      mapFd,
       opened.isDirect ?? false,
-      partial?.isCachedRight ?? false,
+      opened.staged?.partial?.isCachedRight ?? false,
+      flags,
     );
     if (error !== 0) this.#handles.close(handle);
     return this.#answers.sent(error);
+  }
+
+  /**
+   * Opens what the kernel has open already.
+   * @throws TarnError io and what opening throws
+   */
+  async restore(filesystem: Resumable, record: OpenFileRecord): Promise<void> {
+    const { handle, inode, flags, backingId } = record;
+    const access = { ...accessOf(flags), truncates: false };
+    const opened = await filesystem.reopen(handle, inode, access, NEVER);
+    if (typeof opened === 'string') throw new TarnError('io', `opening it again gave ${opened}`);
+    const { fd, offset, length, exact, verified, stagedFd, mapFd } = bytesOf(opened);
+    const error = this.#answers.native.restore(
+      backingId,
+      0,
+      handle,
+      inode,
+      fd,
+      offset,
+      length,
+      exact,
+      verified,
+      stagedFd,
+      mapFd,
+    );
+    this.#handles.open(handle);
+    if (error === 0) return;
+    this.#handles.close(handle);
+    throw new TarnError('io', `opening it again failed: ${errnoName(error)}`);
   }
 
   read(unique: number, pid: number, handle: Handle, offset: number, size: number): void {
@@ -88,6 +127,25 @@ export class Opens {
   closeAll(): void {
     this.#handles.closeAll();
   }
+}
+
+interface Bytes {
+  readonly fd: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly exact: boolean;
+  readonly verified: boolean;
+  readonly stagedFd: number;
+  readonly mapFd: number;
+}
+
+const NOWHERE = { fd: -1, offset: 0, length: 0, exact: false, verified: false } as const;
+
+/** As the addon takes it. */
+function bytesOf({ backing, staged }: OpenedFile): Bytes {
+  const partial = staged?.partial;
+  const base = backing ?? (partial === undefined ? NOWHERE : baseOf(partial));
+  return { ...base, stagedFd: staged?.fd ?? -1, mapFd: partial?.mapFd ?? -1 };
 }
 
 function baseOf(partial: NonNullable<NonNullable<OpenedFile['staged']>['partial']>) {

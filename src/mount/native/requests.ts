@@ -29,6 +29,10 @@ export class Requests {
     return this.#number(RECORD.unique);
   }
 
+  get isResent(): boolean {
+    return this.#number(RECORD.isResent) === 1;
+  }
+
   get inode(): number {
     return this.#number(RECORD.nodeid);
   }

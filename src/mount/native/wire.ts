@@ -1,3 +1,5 @@
+import type { OpenAccess } from '../../vfs/writable.js';
+
 /** The opcodes that reach JavaScript; source: linux/fuse.h, as in native/wire.h. */
 export const OP = {
   /** Not the kernel's: no thread reads any more. */
@@ -56,6 +58,25 @@ export const SET = {
   /** Set-user-ID and set-group-ID go, as the caller may not keep them. */
   killPrivileges: 1 << 11,
 } as const;
+
+/** Flags of open(2) as Linux has them. */
+const O_ACCMODE = 3;
+const O_WRONLY = 1;
+const O_RDWR = 2;
+const O_TRUNC = 0o1000;
+const O_APPEND = 0o2000;
+export const O_EXCL = 0o200;
+
+/** What flags of open(2) ask for. */
+export function accessOf(flags: number): OpenAccess {
+  const mode = flags & O_ACCMODE;
+  return {
+    reads: mode !== O_WRONLY,
+    writes: mode === O_WRONLY || mode === O_RDWR,
+    truncates: (flags & O_TRUNC) !== 0,
+    appends: (flags & O_APPEND) !== 0,
+  };
+}
 
 /** FUSE_OPEN_KILL_SUIDGID, as SET.killPrivileges. */
 export const OPEN_KILLS_PRIVILEGES = 1 << 0;

@@ -1,4 +1,4 @@
-import { isPromise, type MaybePromise } from '../../util/async.js';
+import { andThen, isPromise, type MaybePromise } from '../../util/async.js';
 import type { Key } from '../../model/path.js';
 import type {
   Attributes,
@@ -6,14 +6,13 @@ import type {
   Handle,
   Inode,
   OpenedFile,
-  SpecialKind,
   StagedBacking,
 } from '../../vfs/filesystem.js';
 import type {
   AttributeChange,
   NewOwner,
   OpenAccess,
-  RenameHow,
+  RequestId,
   Timestamp,
   WritableFilesystem,
 } from '../../vfs/writable.js';
@@ -22,21 +21,10 @@ import { NEVER, type Answers } from './answers.js';
 import type { ReplyEncoder } from './encode.js';
 import type { Handles } from './handles.js';
 import type { Holding } from './holding.js';
+import { kindOf, renameHow, withoutPrivileges } from './linux.js';
 import type { Opens } from './opens.js';
 import type { Requests } from './requests.js';
-import { OP, OPEN_KILLS_PRIVILEGES, RENAME_EXCHANGE, RENAME_NOREPLACE, SET } from './wire.js';
-
-/** As open(2) has them on Linux. */
-const O_ACCMODE = 3;
-const O_WRONLY = 1;
-const O_RDWR = 2;
-const O_EXCL = 0o200;
-const O_TRUNC = 0o1000;
-const O_APPEND = 0o2000;
-
-const SET_UID_BIT = 0o4000;
-const SET_GID_BIT = 0o2000;
-const GROUP_EXECUTE = 0o0010;
+import { accessOf, O_EXCL, OP, OPEN_KILLS_PRIVILEGES, SET } from './wire.js';
 
 /** lseek(2). */
 const SEEK_DATA = 3;
@@ -46,16 +34,6 @@ const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
 /** An answer of 32 bits tells of no more, in whole pages. */
 const COPY_BYTES_MAX = 0x7fff_f000;
-
-const TYPE_MASK = 0o170000;
-const KIND_OF_TYPE: ReadonlyMap<number, SpecialKind | 'file'> = new Map([
-  [0, 'file'],
-  [0o100000, 'file'],
-  [0o010000, 'fifo'],
-  [0o140000, 'socket'],
-  [0o020000, 'character'],
-  [0o060000, 'block'],
-]);
 
 interface Tools {
   readonly requests: Requests;
@@ -73,10 +51,20 @@ export class Writing {
   readonly #holding: Holding;
   readonly #opens: Opens;
   readonly #directories: Handles;
+  /** Of the mount, where it outlives the process. */
+  readonly #id: string | undefined;
   #killsPrivileges = false;
 
-  constructor(fs: WritableFilesystem, tools: Tools, opens: Opens, directories: Handles) {
+  /** @param id of the mount, where it outlives the process */
+  constructor(
+    fs: WritableFilesystem,
+    tools: Tools,
+    opens: Opens,
+    directories: Handles,
+    id: string | undefined,
+  ) {
     this.#fs = fs;
+    this.#id = id;
     this.#requests = tools.requests;
     this.#answers = tools.answers;
     this.#encode = tools.encode;
@@ -98,6 +86,7 @@ export class Writing {
 
   /** False when the request is one that every filesystem takes. */
   take(): boolean {
+    if (this.#requests.isResent && this.#repeat()) return true;
     switch (this.#requests.opcode) {
       case OP.open:
         this.#open();
@@ -113,27 +102,74 @@ export class Writing {
     }
   }
 
+  /** Names a request for good: its number tells it from others of this mount. */
+  #request(): RequestId | undefined {
+    return this.#id === undefined
+      ? undefined
+      : (`${this.#id}.${this.#requests.unique}` as RequestId);
+  }
+
+  /** Answers a request that was done, but not answered, by the process before. */
+  #repeat(): boolean {
+    const request = this.#request();
+    const inode = request === undefined ? undefined : this.#fs.outcomeOf?.(request);
+    if (inode === undefined) return false;
+    const { opcode, unique, flags } = this.#requests;
+    const fs = this.#fs;
+    switch (opcode) {
+      case OP.mkdir:
+      case OP.mknod:
+      case OP.symlink:
+      case OP.link:
+        this.#made(fs.take?.(inode, NEVER) ?? 'ESTALE');
+        return true;
+      case OP.create: {
+        const access = { ...accessOf(flags), truncates: false };
+        this.#created(
+          andThen(fs.take?.(inode, NEVER) ?? 'ESTALE', (found) => this.#openFound(found, access)),
+        );
+        return true;
+      }
+      case OP.setattr:
+        this.#changed(fs.getattr(inode, NEVER));
+        return true;
+      case OP.unlink:
+      case OP.rmdir:
+      case OP.rename:
+      case OP.rename2:
+      case OP.setxattr:
+      case OP.removexattr:
+        this.#done(unique, undefined);
+        return true;
+      default:
+        return false;
+    }
+  }
+
   #takeNames(): boolean {
     const fs = this.#fs;
     const { opcode, unique, inode } = this.#requests;
+    const id = this.#request();
     switch (opcode) {
       case OP.mkdir:
-        this.#made(fs.makeDirectory(inode, this.#requests.name(), this.#owner(), NEVER));
+        this.#made(fs.makeDirectory(inode, this.#requests.name(), this.#owner(), NEVER, id));
         return true;
       case OP.mknod:
         this.#made(this.#mknod());
         return true;
-      case OP.symlink:
-        this.#made(fs.symlink(inode, this.#requests.name(), this.#text(), this.#owner(), NEVER));
+      case OP.symlink: {
+        const target = this.#text();
+        this.#made(fs.symlink(inode, this.#requests.name(), target, this.#owner(), NEVER, id));
         return true;
+      }
       case OP.link:
-        this.#made(fs.link(this.#requests.node2, inode, this.#requests.name(), NEVER));
+        this.#made(fs.link(this.#requests.node2, inode, this.#requests.name(), NEVER, id));
         return true;
       case OP.unlink:
-        this.#done(unique, fs.unlink(inode, this.#requests.name(), NEVER));
+        this.#done(unique, fs.unlink(inode, this.#requests.name(), NEVER, id));
         return true;
       case OP.rmdir:
-        this.#done(unique, fs.removeDirectory(inode, this.#requests.name(), NEVER));
+        this.#done(unique, fs.removeDirectory(inode, this.#requests.name(), NEVER, id));
         return true;
       case OP.rename:
       case OP.rename2:
@@ -189,25 +225,18 @@ export class Writing {
   #takeXattrs(): boolean {
     const { opcode, unique, inode, flags, index } = this.#requests;
     if (opcode === OP.removexattr) {
-      this.#done(unique, this.#fs.removexattr(inode, this.#requests.name(), NEVER));
+      this.#done(
+        unique,
+        this.#fs.removexattr(inode, this.#requests.name(), NEVER, this.#request()),
+      );
       return true;
     }
     if (opcode !== OP.setxattr) return false;
     const how = flags === XATTR_CREATE ? 'create' : flags === XATTR_REPLACE ? 'replace' : 'set';
     const value = this.#answers.native.payload(index);
-    this.#done(unique, this.#fs.setxattr(inode, this.#requests.name(), value, how, NEVER));
+    const name = this.#requests.name();
+    this.#done(unique, this.#fs.setxattr(inode, name, value, how, NEVER, this.#request()));
     return true;
-  }
-
-  #access(): OpenAccess {
-    const { flags } = this.#requests;
-    const mode = flags & O_ACCMODE;
-    return {
-      reads: mode !== O_WRONLY,
-      writes: mode === O_WRONLY || mode === O_RDWR,
-      truncates: (flags & O_TRUNC) !== 0,
-      appends: (flags & O_APPEND) !== 0,
-    };
   }
 
   #owner(): NewOwner {
@@ -221,43 +250,48 @@ export class Writing {
   }
 
   #open(): void {
-    const { unique, pid, inode, openFlags } = this.#requests;
-    const access = this.#access();
+    const { inode, openFlags } = this.#requests;
+    const access = accessOf(this.#requests.flags);
     const { signal } = this.#answers;
     const opening =
       this.#killsPrivileges && (openFlags & OPEN_KILLS_PRIVILEGES) !== 0
-        ? then(this.#change(inode, {}, true), (changed) =>
+        ? andThen(this.#change(inode, {}, true), (changed) =>
             typeof changed === 'string' ? changed : this.#fs.openFor(inode, access, signal),
           )
         : this.#fs.openFor(inode, access, signal);
     // Stores through a map of the file may change its times unseen, which are volatile from now on.
     if (access.writes) this.#answers.native.nodeChanged(inode, false);
     // Called off: the kernel was told EINTR, so it knows of no truncation.
-    this.#opens.answer(unique, pid, inode, opening, () => {
+    this.#opens.answer(this.#requests, opening, () => {
       if (access.truncates) this.#answers.native.nodeChanged(inode, true);
     });
   }
 
   #create(): void {
-    const { unique, inode: parent, flags } = this.#requests;
+    const { inode: parent, flags } = this.#requests;
     const name = this.#requests.name();
-    const access = this.#access();
-    const created = this.#fs.create(parent, name, this.#owner(), access, NEVER);
+    const access = accessOf(flags);
+    const created = this.#fs.create(parent, name, this.#owner(), access, NEVER, this.#request());
     const settled =
       (flags & O_EXCL) !== 0
         ? created
-        : then(created, (made) =>
+        : andThen(created, (made) =>
             // Made meanwhile through another mount.
             made === 'EEXIST' ? this.#openNamed(parent, name, access) : made,
           );
+    this.#created(settled);
+  }
+
+  #created(created: MaybePromise<{ attributes: Attributes; opened: OpenedFile } | Errno>): void {
+    const { unique, flags } = this.#requests;
     this.#answers.whenDone(
       unique,
-      settled,
+      created,
       (to, made) => {
         if (typeof made === 'string') return this.#answers.refuse(to, made);
         const { attributes, opened } = made;
         const entry = this.#encode.entry(attributes);
-        if (this.#opens.reply(to, entry, attributes.inode, opened) !== 0) {
+        if (this.#opens.reply(to, entry, attributes.inode, flags, opened) !== 0) {
           this.#holding.forgetEntry(attributes);
         }
       },
@@ -274,18 +308,23 @@ export class Writing {
     name: Key,
     access: OpenAccess,
   ): MaybePromise<{ attributes: Attributes; opened: OpenedFile } | Errno> {
-    return then(this.#fs.lookup(parent, name, NEVER), (found) => {
-      if (typeof found === 'string') return found;
-      return then(this.#fs.openFor(found.inode, access, NEVER), (opened) => {
-        if (typeof opened !== 'string') return { attributes: found, opened };
-        this.#holding.forgetEntry(found);
-        return opened;
-      });
+    return andThen(this.#fs.lookup(parent, name, NEVER), (found) => this.#openFound(found, access));
+  }
+
+  #openFound(
+    found: Attributes | Errno,
+    access: OpenAccess,
+  ): MaybePromise<{ attributes: Attributes; opened: OpenedFile } | Errno> {
+    if (typeof found === 'string') return found;
+    return andThen(this.#fs.openFor(found.inode, access, NEVER), (opened) => {
+      if (typeof opened !== 'string') return { attributes: found, opened };
+      this.#holding.forgetEntry(found);
+      return opened;
     });
   }
 
   #setattr(): void {
-    const { unique, inode, flags: set, mode, uid, gid, length, handle } = this.#requests;
+    const { inode, flags: set, mode, uid, gid, length, handle } = this.#requests;
     const change: AttributeChange = {
       ...((set & SET.mode) !== 0 && { mode: mode & 0o7777 }),
       ...((set & SET.uid) !== 0 && { uid }),
@@ -300,7 +339,11 @@ export class Writing {
       (set & (SET.uid | SET.gid | SET.killPrivileges)) !== 0 || Object.keys(change).length === 0;
     const changed = this.#change(inode, change, this.#killsPrivileges && kills);
     if (change.handle !== undefined) this.#opens.hold(change.handle, changed);
-    this.#answers.whenDone(unique, changed, (to, found) => {
+    this.#changed(changed);
+  }
+
+  #changed(changed: MaybePromise<Attributes | Errno>): void {
+    this.#answers.whenDone(this.#requests.unique, changed, (to, found) => {
       if (typeof found === 'string') this.#answers.refuse(to, found);
       else this.#answers.send(to, 0, this.#encode.attributes(found));
     });
@@ -308,28 +351,30 @@ export class Writing {
 
   /** @param kills set-user-ID and set-group-ID go as well, if it is a program */
   #change(inode: Inode, change: AttributeChange, kills: boolean): MaybePromise<Attributes | Errno> {
-    if (!kills || change.mode !== undefined) return this.#fs.setattr(inode, change, NEVER);
-    return then(this.#fs.getattr(inode, NEVER), (found) => {
+    const id = this.#request();
+    if (!kills || change.mode !== undefined) return this.#fs.setattr(inode, change, NEVER, id);
+    return andThen(this.#fs.getattr(inode, NEVER), (found) => {
       if (typeof found === 'string') return found;
       const mode = found.kind === 'file' ? withoutPrivileges(found.mode) : found.mode;
-      if (mode !== found.mode) return this.#fs.setattr(inode, { ...change, mode }, NEVER);
-      return Object.keys(change).length === 0 ? found : this.#fs.setattr(inode, change, NEVER);
+      if (mode !== found.mode) return this.#fs.setattr(inode, { ...change, mode }, NEVER, id);
+      return Object.keys(change).length === 0 ? found : this.#fs.setattr(inode, change, NEVER, id);
     });
   }
 
   #mknod(): MaybePromise<Attributes | Errno> {
     const { inode, mode, length: device } = this.#requests;
-    const kind = KIND_OF_TYPE.get(mode & TYPE_MASK);
+    const kind = kindOf(mode);
     if (kind === undefined) return 'EINVAL';
     const name = this.#requests.name();
-    return this.#fs.makeNode(inode, name, kind, this.#owner(), device, NEVER);
+    return this.#fs.makeNode(inode, name, kind, this.#owner(), device, NEVER, this.#request());
   }
 
   #rename(): MaybePromise<undefined | Errno> {
     const { inode, node2, flags } = this.#requests;
     const how = renameHow(flags);
     if (how === undefined) return 'EINVAL';
-    return this.#fs.rename(inode, this.#requests.name(), node2, this.#text(), how, NEVER);
+    const name = this.#requests.name();
+    return this.#fs.rename(inode, name, node2, this.#text(), how, NEVER, this.#request());
   }
 
   /** Answers with the node that was made. */
@@ -408,29 +453,6 @@ export class Writing {
   }
 }
 
-function then<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
-  return isPromise(value) ? value.then(next) : next(value);
-}
-
 function time(now: number, at: Timestamp): Timestamp | 'now' {
   return now !== 0 ? 'now' : at;
-}
-
-/** As chown(2) and write(2) leave the mode of a program. */
-function withoutPrivileges(mode: number): number {
-  const gone = (mode & GROUP_EXECUTE) !== 0 ? SET_UID_BIT | SET_GID_BIT : SET_UID_BIT;
-  return mode & ~gone;
-}
-
-function renameHow(flags: number): RenameHow | undefined {
-  switch (flags) {
-    case 0:
-      return 'replace';
-    case RENAME_NOREPLACE:
-      return 'no-replace';
-    case RENAME_EXCHANGE:
-      return 'exchange';
-    default:
-      return undefined;
-  }
 }

@@ -1,9 +1,13 @@
 /**
  * npm run bench -- [--json] [--quick] [--driver native|fuse-native]… [--only NAME]… [--dir FOLDER]
+ *   [--peer NAME=MOUNTPOINT]…
  *
- * Each workload runs on the plain disk and on tarn in the same run; the table gives the ratio.
+ * Each workload runs on the plain disk, or on what its name says, and on tarn in the same run; the table
+ * gives the ratio. Peers read the small files of `bucket:small` where somebody mounts them when asked.
  */
 import { parseArgs } from 'node:util';
+import { largeFile } from './bucket/large-file.js';
+import { smallFiles as smallObjects } from './bucket/small-files.js';
 import { inserts } from './editing/database.js';
 import { largeWrite, overwrites } from './editing/large-file.js';
 import { amongMany, oneByte } from './editing/little-of-much.js';
@@ -21,6 +25,7 @@ const { values } = parseArgs({
     driver: { type: 'string', multiple: true, default: ['native', 'fuse-native'] },
     only: { type: 'string', multiple: true },
     dir: { type: 'string' },
+    peer: { type: 'string', multiple: true, default: [] },
   },
 });
 
@@ -38,15 +43,30 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
   'edit:sqlite': (lab) => inserts(lab, 20_000 * scale),
   'edit:million': (lab) => amongMany(lab, 1_000_000 * scale),
   'edit:byte': (lab) => oneByte(lab, 10_240 * scale),
+  'bucket:log': (lab) => largeFile(lab, Math.round(1024 * scale)),
+  'bucket:small': (lab) => smallObjects(lab, 10_000 * scale, peers()),
 };
-const EDITING = 'edit:';
 
-/** Each name that was given stands for itself, and `edit` for all that write. */
+function peers(): Record<string, string> {
+  return Object.fromEntries(
+    values.peer.map((text) => {
+      const [, name, directory] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+      if (name === undefined || directory === undefined) {
+        throw new Error(
+          `'${text}' is no peer: give its name and where it is mounted, as s3fs=/mnt/s3fs`,
+        );
+      }
+      return [name, directory];
+    }),
+  );
+}
+
+/** Each name that was given stands for itself, and `edit` and `bucket` for all that begin so. */
 function chosen(only: readonly string[] | undefined): string[] {
   const all = Object.keys(workloads);
   if (only === undefined) return all;
   const fits = (name: string, wanted: string): boolean =>
-    name === wanted || (name.startsWith(EDITING) && EDITING === `${wanted}:`);
+    name === wanted || name.startsWith(`${wanted}:`);
   const unknown = only.filter((wanted) => !all.some((name) => fits(name, wanted)));
   if (unknown.length > 0) {
     throw new Error(`no workload ${unknown.join(', ')}; there are ${all.join(', ')}`);

@@ -2,12 +2,12 @@
 type Speed = (typeof SPEEDS)[number];
 const SPEEDS = ['MB/s', 'IOPS', 'rows/s'] as const;
 
-/** One line of the table: the same work on the plain disk and on tarn, in one run. */
+/** One line of the table: the same work on the plain disk, or as the workload says, and on tarn, in one run. */
 export interface Measurement {
   readonly workload: string;
   readonly driver: string;
-  readonly unit: Speed | 's' | 'ms' | 'MiB';
-  /** On the plain disk, where there is such a thing. */
+  readonly unit: Speed | 's' | 'ms' | 'MiB' | 'requests' | 'round trips' | 'times';
+  /** On the plain disk, or with what the workload's name says; where there is such a thing. */
   readonly disk?: number;
   readonly tarn: number;
   /** What the ratio must reach: at least for speeds, at most for times. */
@@ -33,7 +33,7 @@ function isSpeed({ unit }: Measurement): boolean {
 
 export function tableHead(): string {
   return [
-    '| workload | driver | disk | tarn | ratio | goal | daemon peak |',
+    '| workload | driver | disk or other | tarn | ratio | goal | daemon peak |',
     '|---|---|---|---|---|---|---|',
   ].join('\n');
 }

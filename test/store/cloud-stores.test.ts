@@ -60,6 +60,16 @@ describe.each(KINDS)('over a socket', (kind) => {
     await store.close();
   });
 
+  test('the last bytes of an object that has fewer are all of it', async () => {
+    const store = await open();
+    await store.put('digits', Buffer.from('0123456789'));
+    for (const last of [3, 10, 11, 262_144]) {
+      const found = await store.get('digits', { range: { last } });
+      expect(Buffer.from(found).toString()).toBe('0123456789'.slice(-last));
+    }
+    await store.close();
+  });
+
   test('a bucket that is not there is unavailable, by name', async () => {
     const url = parseStorageUrl((await server?.makeBucket()) ?? '') as BucketUrl;
     const store = await openBucket({ ...url, bucket: 'no-such-bucket' });

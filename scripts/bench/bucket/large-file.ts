@@ -1,0 +1,157 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { middle, timed } from '../history/workloads.js';
+import { bestOf, writeLog } from '../large-log.js';
+import type { Lab } from '../lab.js';
+import { makeFiles } from '../many-files.js';
+import type { Measurement } from '../report.js';
+import { FarBucket } from './far-bucket.js';
+
+const MIB = 1_048_576;
+const ROUNDS = 5;
+const AT_ONCE = 8;
+const LOG = 'run-8421.mcap';
+const PIECE_BYTES = 4_096;
+/** So many files beside the log that its tree is longer than what is read of it first. */
+const LABELS = 10_000;
+
+/** One large log in a bucket: replayed, opened anew, read here and there, read again from the cache. */
+export async function largeFile(lab: Lab, mib: number): Promise<Measurement[]> {
+  const bucket = await FarBucket.open(lab);
+  try {
+    const plain = lab.path(LOG);
+    await writeLog(plain, mib * MIB);
+    makeFiles(lab.path('labels'), LABELS, 64);
+    await lab.tarn('put', plain, `near/main/${LOG}`);
+    await lab.tarn('put', '-r', lab.path('labels'), 'near/main/labels');
+    await lab.tarn('commit', 'near/main', '-m', 'a log');
+    return [
+      ...(await replays(bucket, mib)),
+      ...(await again(bucket, plain, mib)),
+      ...(await firstBytes(bucket, mib * MIB)),
+      ...(await pieces(bucket, mib * MIB)),
+    ];
+  } finally {
+    await bucket.close();
+  }
+}
+
+/** From the first byte to the last, cold, beside a client that only reads ranges. */
+async function replays(bucket: FarBucket, mib: number): Promise<Measurement[]> {
+  const speed = (seconds: number): number => (mib * 1.048576) / seconds;
+  const near = { raw: 0, tarn: 0 };
+  const far = { raw: 0, tarn: 0 };
+  const onePieceMib = Math.min(mib, 128);
+  for (let round = 0; round < 3; round += 1) {
+    near.raw = Math.max(near.raw, speed(await bucket.rawRead('near', mib * MIB, AT_ONCE)));
+    near.tarn = Math.max(near.tarn, speed(await coldRead(bucket, 'near')));
+    const one = await bucket.rawRead('far', onePieceMib * MIB, 1);
+    far.raw = Math.max(far.raw, (onePieceMib * 1.048576) / one);
+    far.tarn = Math.max(far.tarn, speed(await coldRead(bucket, 'far')));
+  }
+  const many = speed(await bucket.rawRead('far', mib * MIB, 2 * AT_ONCE));
+  const what = `sequential read, ${mib} MiB, cold`;
+  const on = async (place: string, disk: number, tarn: number, goal?: number) =>
+    bucket.line(`${what}, ${place}`, 'MB/s', { disk, tarn }, goal);
+  return [
+    await on(`loopback; beside ${AT_ONCE} raw ranges at once`, near.raw, near.tarn, 0.8),
+    await on('far; beside one raw connection', far.raw, far.tarn, 8),
+    await on(`far; beside ${2 * AT_ONCE} raw ranges at once`, many, far.tarn),
+  ];
+}
+
+async function coldRead(bucket: FarBucket, reach: 'near' | 'far'): Promise<number> {
+  const file = join(await bucket.mountCold(reach), LOG);
+  return readThrough(bucket.lab, file);
+}
+
+function readThrough(lab: Lab, file: string): Promise<number> {
+  return lab.time(() => lab.run('dd', `if=${file}`, 'of=/dev/null', 'bs=1M'));
+}
+
+/** After the daemon was started again: the cache has it all. Both are in the page cache. */
+async function again(bucket: FarBucket, plain: string, mib: number): Promise<Measurement[]> {
+  const { lab } = bucket;
+  await lab.tarn('umount', '--all');
+  await lab.tarn('daemon', 'stop');
+  await lab.tarn('daemon', 'start');
+  const mounted = join(await bucket.mount('far'), LOG);
+  const best = { disk: 0, tarn: 0 };
+  const { bytes } = await bucket.seen(async () => {
+    await readThrough(lab, mounted);
+    const read = async (path: string) => (mib * 1.048576) / (await readThrough(lab, path));
+    Object.assign(best, await bestOf(9, plain, mounted, read));
+  });
+  const what = `sequential read, ${mib} MiB, after a restart; beside the plain file`;
+  return [
+    await bucket.line(what, 'MB/s', best, 0.95),
+    await bucket.line('of which fetched', 'MiB', { tarn: bytes / MIB }),
+  ];
+}
+
+/** The first byte, and a piece of the middle, each of a mount that has read nothing yet. */
+async function firstBytes(bucket: FarBucket, size: number): Promise<Measurement[]> {
+  const { roundTripMs } = bucket;
+  const opened: number[] = [];
+  const mounted: number[] = [];
+  const mountedNear: number[] = [];
+  const requests: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const file = join(await bucket.mountCold('far'), LOG);
+    opened.push(await timed(() => readPiece(file, 0, 1)));
+    const other = join(await bucket.mountCold('far'), LOG);
+    const middleOfIt = Math.floor(size / (2 + round)) + 77;
+    const seen = await bucket.seen(() => readPiece(other, middleOfIt, PIECE_BYTES));
+    requests.push(seen.requests);
+    for (const [reach, times] of [['far', mounted] as const, ['near', mountedNear] as const]) {
+      await bucket.forget();
+      times.push(await timed(async () => readPiece(join(await bucket.mount(reach), LOG), 0, 1)));
+    }
+  }
+  const trips = (ms: number) => ({ tarn: ms / roundTripMs });
+  const waited = middle(mounted) - middle(mountedNear);
+  const line = bucket.line.bind(bucket);
+  return [
+    await line('a round trip', 'ms', { tarn: roundTripMs }),
+    await line('first byte in an open mount, cold', 'round trips', trips(middle(opened)), 2.5),
+    await line('tarn mount to the first byte, cold', 'round trips', trips(middle(mounted)), 6),
+    await line('of which more than on loopback', 'round trips', trips(waited)),
+    await line('the same on loopback', 'ms', { tarn: middle(mountedNear) }),
+    await line('4 KiB of a cold file', 'requests', { tarn: Math.max(...requests) }, 3),
+  ];
+}
+
+/** Readers here and there: what was fetched over what was asked for. */
+async function pieces(bucket: FarBucket, size: number): Promise<Measurement[]> {
+  const results: Measurement[] = [];
+  for (const [length, count] of [
+    [PIECE_BYTES, 64],
+    [4 * MIB, 32],
+  ] as const) {
+    const file = join(await bucket.mountCold('far'), LOG);
+    await readPiece(file, 0, 1);
+    const { bytes } = await bucket.seen(async () => {
+      for (let i = 1; i <= count; i += 1) {
+        const offset = Math.floor(((i * 0.618_034) % 1) * (size - length));
+        await readPiece(file, offset, length);
+      }
+    });
+    const what = `fetched over asked for, ${count} random reads of ${length / 1024} KiB`;
+    results.push(await bucket.line(what, 'times', { tarn: bytes / (count * length) }, 1.3));
+  }
+  return results;
+}
+
+async function readPiece(path: string, offset: number, length: number): Promise<void> {
+  const file = await open(path);
+  try {
+    const bytes = Buffer.alloc(length);
+    for (let read = 0; read < length;) {
+      const { bytesRead } = await file.read(bytes, read, length - read, offset + read);
+      if (bytesRead === 0) throw new Error(`'${path}' ends before ${offset + length}`);
+      read += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * raw-client get ENDPOINT BUCKET KEY BYTES AT_ONCE, or put ENDPOINT BUCKET FOLDER AT_ONCE
+ *
+ * What the SDK of tarn does with nothing around it: ranges of an object read and thrown away, or each
+ * file of a folder put as an object. Prints the seconds that it took.
+ */
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { rawS3 } from './raw-s3.js';
+
+const RANGE_BYTES = 8_388_608;
+
+const [what = '', endpoint = '', bucket = '', name = '', ...numbers] = process.argv.slice(2);
+const client = rawS3(endpoint);
+
+async function get(key: string, bytes: number, atOnce: number): Promise<void> {
+  const starts = Array.from({ length: Math.ceil(bytes / RANGE_BYTES) }, (_, i) => i * RANGE_BYTES);
+  await withWorkers(starts, atOnce, async (start) => {
+    const range = `bytes=${start}-${Math.min(bytes, start + RANGE_BYTES) - 1}`;
+    const { Body } = await client.send(
+      new GetObjectCommand({ Bucket: bucket, Key: key, Range: range }),
+    );
+    for await (const chunk of Body as Readable) void chunk;
+  });
+}
+
+async function put(folder: string, atOnce: number): Promise<void> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  await withWorkers(files, atOnce, async (path) => {
+    const key = path.slice(folder.length + 1);
+    await client.send(
+      new PutObjectCommand({ Bucket: bucket, Key: key, Body: await readFile(path) }),
+    );
+  });
+}
+
+async function withWorkers<T>(
+  items: readonly T[],
+  count: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all(Array.from({ length: count }, worker));
+}
+
+const start = performance.now();
+if (what === 'get') await get(name, Number(numbers[0]), Number(numbers[1]));
+else await put(name, Number(numbers[0]));
+console.log((performance.now() - start) / 1000);
+client.destroy();

@@ -2,13 +2,15 @@
  * The main job, end to end, with the commands a user would type: record a drive, commit and tag it,
  * change it, mount the tag, and see that the mounted files are the frozen ones; then fix its labels
  * on a branch that is mounted for writing, commit, compare and merge. It works in the user's own
- * tarn home and can be run again: each run makes a tag and a branch of its own.
+ * tarn home and can be run again: each run makes a tag and a branch of its own. With `--storage URL`
+ * the repository is made there, as in a bucket.
  */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { summariseLog } from './sample-drive/mcap-log.js';
 import { RUN, recordDrive, writeCalibration, writeLabels } from './sample-drive/record.js';
 
@@ -57,7 +59,13 @@ async function freezeAndChange(recording: string): Promise<string> {
   title('1. Record a drive: an MCAP log, camera frames, a point cloud, calibration, labels');
   await recordDrive(recording);
   if ((await tarn(['repo', 'show', 'drive', '--json'], true)) === '') {
-    await tarn(['repo', 'create', 'drive']);
+    const { storage } = parseArgs({ options: { storage: { type: 'string' } } }).values;
+    await tarn([
+      'repo',
+      'create',
+      'drive',
+      ...(storage === undefined ? [] : ['--storage', storage]),
+    ]);
   }
   title('2. Freeze it: one commit, one tag');
   await tarn(['put', '-r', recording, 'drive/main']);

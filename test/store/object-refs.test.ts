@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StoreServer } from '../../scripts/lib/store-servers.js';
+import { startStoreServer } from '../../scripts/lib/store-servers.js';
 import type { CommitId } from '../../src/model/ids.js';
 import { sha256 } from '../../src/model/ids.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
@@ -13,7 +15,10 @@ import {
   spanOf,
 } from '../../src/store/object-refs/ref-object.js';
 import type { ObjectInfo, ObjectStore, PutOptions } from '../../src/store/object-store.js';
+import { openBucket } from '../../src/store/open-bucket.js';
 import type { RefChange, RefStore } from '../../src/store/ref-store.js';
+import type { BucketUrl } from '../../src/store/storage-url.js';
+import { parseStorageUrl } from '../../src/store/storage-url.js';
 import { TarnError } from '../../src/util/errors.js';
 import { runRefStoreSuite } from '../suites/ref-store.js';
 import { WatchedStore } from './watched-store.js';
@@ -26,6 +31,27 @@ runRefStoreSuite('objects', async () => {
     teardown: async () => objects.close(),
   };
 });
+
+let server: StoreServer;
+beforeAll(async () => {
+  server = await startStoreServer('moto');
+  Object.assign(process.env, server.environment);
+}, 60_000);
+afterAll(() => server.stop());
+
+runRefStoreSuite(
+  'objects in a bucket of moto',
+  async () => {
+    const url = parseStorageUrl(await server.makeBucket()) as BucketUrl;
+    const objects = await openBucket({ ...url, prefix: 'fleet/tarn' });
+    return {
+      store: new ObjectRefStore(objects),
+      another: () => new ObjectRefStore(objects),
+      teardown: async () => objects.close(),
+    };
+  },
+  { isFar: true },
+);
 
 const id = (n: number): CommitId => sha256(Buffer.from(String(n))) as CommitId;
 

@@ -124,6 +124,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   log.info('started', { pid: process.pid, version: VERSION, node: process.version });
   options.onReady();
   void objectCache.sweep();
+  repositories.prepare().catch((error: unknown) => log.fault('prepare', error));
   await stopped;
   await server.closed();
   log.info('stopped');

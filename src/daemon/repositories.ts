@@ -3,6 +3,7 @@ import type { ObjectCache } from '../cache/object-cache.js';
 import type { VerifiedStamps } from '../repo/content-stamps.js';
 import { Repository } from '../repo/repository.js';
 import { canonicalStorage, deleteStorage, storagePlace } from '../repo/storage.js';
+import { loadSdk } from '../store/open-bucket.js';
 import { formatStorageUrl } from '../store/storage-url.js';
 import type { NodeCache } from '../tree/nodes.js';
 import { asTarnError, TarnError } from '../util/errors.js';
@@ -32,6 +33,13 @@ export class Repositories {
 
   get openCount(): number {
     return this.#open.size;
+  }
+
+  /** Loads what those in buckets need, so that the first to be opened does not wait for it. */
+  async prepare(): Promise<void> {
+    for (const kind of new Set(this.list().map(({ storage }) => storagePlace(storage).kind))) {
+      if (kind !== 'local') await loadSdk(kind);
+    }
   }
 
   list(): KnownRepository[] {

@@ -8,7 +8,7 @@ import { RequestLimit } from './bucket/limit.js';
 import { BucketMetrics } from './bucket/metrics.js';
 import { withRetries } from './bucket/retries.js';
 import { isKey } from './keys.js';
-import type { BucketUrl } from './storage-url.js';
+import type { BucketKind, BucketUrl } from './storage-url.js';
 import { formatStorageUrl } from './storage-url.js';
 
 export interface OpenBucketOptions {
@@ -77,18 +77,29 @@ function attemptMs(timeoutMs: number): number {
   return Math.max(ATTEMPT_MS_MIN, timeoutMs / ATTEMPTS_OF_TIME);
 }
 
+const ADAPTERS = {
+  s3: () => import('./s3/s3-bucket.js'),
+  az: () => import('./azure/azure-bucket.js'),
+  gs: () => import('./gcs/gcs-bucket.js'),
+};
+
+/** Loads the cloud's SDK, so that the first bucket to be opened does not wait for it. */
+export async function loadSdk(kind: BucketKind): Promise<void> {
+  await ADAPTERS[kind]();
+}
+
 async function rawBucket(url: BucketUrl, timeoutMs: number): Promise<Bucket> {
   switch (url.kind) {
     case 's3': {
-      const { S3Bucket } = await import('./s3/s3-bucket.js');
+      const { S3Bucket } = await ADAPTERS.s3();
       return new S3Bucket(url, attemptMs(timeoutMs));
     }
     case 'az': {
-      const { AzureBucket } = await import('./azure/azure-bucket.js');
+      const { AzureBucket } = await ADAPTERS.az();
       return AzureBucket.open(url);
     }
     case 'gs': {
-      const { GcsBucket } = await import('./gcs/gcs-bucket.js');
+      const { GcsBucket } = await ADAPTERS.gs();
       return new GcsBucket(url);
     }
   }

@@ -13,7 +13,7 @@ const AT_ONCE = 8;
 const LOG = 'run-8421.mcap';
 const PIECE_BYTES = 4_096;
 /** So many files beside the log that its tree is longer than what is read of it first. */
-const LABELS = 10_000;
+const LABELS = 40_000;
 
 /** One large log in a bucket: replayed, opened anew, read here and there, read again from the cache. */
 export async function largeFile(lab: Lab, mib: number): Promise<Measurement[]> {

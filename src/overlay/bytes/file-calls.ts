@@ -70,7 +70,9 @@ export const PORTABLE_CALLS: FileCalls = {
 
 function seconds(time: Timestamp | 'now' | undefined): number | undefined {
   if (time === 'now') return Date.now() / 1000;
-  return time === undefined ? undefined : time.sec + time.nsec / 1e9;
+  if (time === undefined) return undefined;
+  // Node cuts off what is below 1 µs, and the next number to a whole one may lie below it.
+  return time.sec + (Math.floor(time.nsec / 1000) + 0.5) / 1e6;
 }
 
 /** Fills [start, end) with zeros. */

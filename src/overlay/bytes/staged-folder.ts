@@ -98,8 +98,8 @@ export class StagedFolder {
       for (let at = 0; at < look.size;) {
         const piece = await bytes.read(at, Math.min(look.size - at, COPY_BYTES_MAX), signal);
         if (piece.length === 0) throw new TarnError('corrupt', `a base ended at byte ${at}`);
-        await file.write(at, piece, undefined, signal);
-        at += piece.length;
+        // Of what a full disk has no room for, the next write says so.
+        at += await file.write(at, piece, undefined, signal);
       }
       file.setTimes(undefined, { sec: look.mtimeSec, nsec: look.mtimeNsec });
       await file.sync();

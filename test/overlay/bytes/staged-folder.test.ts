@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PORTABLE_CALLS } from '../../../src/overlay/bytes/file-calls.js';
-import { StagedFolder } from '../../../src/overlay/bytes/staged-folder.js';
+import { COPY_BYTES_MAX, StagedFolder } from '../../../src/overlay/bytes/staged-folder.js';
 import { noise } from '../../repo/content-fixture.js';
+import { withFullDisk } from '../../store/full-disk.js';
 import { NotedBase, PAGE } from './model.js';
 
 const SIGNAL = new AbortController().signal;
@@ -50,6 +51,17 @@ describe('a folder of staged files', () => {
     expect(file.stat()).toMatchObject(LOOK);
     expect(Buffer.from(await file.read(0, 1e6, undefined, SIGNAL)).equals(BASE.bytes)).toBe(true);
     file.close();
+  });
+
+  it('copies a small file whole or not at all where the disk is full', async () => {
+    await withFullDisk(async ({ path }) => {
+      const base = new NotedBase(COPY_BYTES_MAX, 3);
+      const full = new StagedFolder(join(path, 'files'));
+      writeFileSync(join(path, 'more'), Buffer.alloc(64 * 1024));
+      const copying = full.createCopy(9, base, { ...LOOK, size: base.size }, SIGNAL);
+      await expect(copying).rejects.toThrow('ENOSPC');
+      expect([...full.numbers()]).toEqual([]);
+    });
   });
 
   it('reads and keeps no byte of the base when a file is made, written in whole pages and closed', async () => {

@@ -270,9 +270,12 @@ export class FileTable {
     }
   }
 
-  /** Of a file that the journal calls staged and that a power cut took before it was synced. */
-  restoreEmpty(node: Node): void {
-    this.#folder.create(node.inode).close();
+  /** As it was first staged, of a file that a power cut took before it was synced. */
+  restore({ inode, state }: Node): void {
+    const beneath = state?.beneath;
+    const staged =
+      beneath === undefined ? this.#folder.create(inode) : this.#folder.createOver(inode, beneath);
+    staged.close();
   }
 
   async close(): Promise<void> {

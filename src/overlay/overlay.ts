@@ -99,7 +99,7 @@ export class Overlay extends NodeMemory {
       if (this.node(number)?.state?.isStaged !== true) this.files.folder.remove(number);
     }
     for (const node of this.changedNodes()) {
-      if (node.state?.isStaged === true && !found.has(node.inode)) this.files.restoreEmpty(node);
+      if (node.state?.isStaged === true && !found.has(node.inode)) this.files.restore(node);
     }
   }
 }

@@ -35,10 +35,11 @@ export class Mounted {
     return new MemoryView(files, { slow: this.slow });
   }
 
-  async reopen(): Promise<void> {
+  async reopen(meanwhile: () => void = () => undefined): Promise<void> {
     const { view } = this.overlay.base;
     this.fs.close();
     await this.overlay.close();
+    meanwhile();
     this.overlay = Overlay.open(this.folder, view);
     this.fs = new WorkspaceFilesystem(this.overlay, { uid: 1, gid: 2, umask: 0 });
   }

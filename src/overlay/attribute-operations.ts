@@ -63,8 +63,7 @@ export class AttributeOperations {
     signal: AbortSignal,
   ): Promise<undefined | Errno> {
     const { files } = this.#overlay;
-    const open = files.attach(node);
-    open.writers += 1;
+    const open = files.attach(node, true);
     try {
       const refused = await files.stage(open, size === 0, signal);
       if (refused !== undefined) return refused;

@@ -56,6 +56,7 @@ export class FileTable {
   readonly #stats = new Map<Inode, StagedStat>();
   /** Of staged files that no program has mapped: nobody has opened them since that was found. */
   readonly #unmapped = new Set<Inode>();
+  readonly #writers = new Set<Set<Node>>();
   /** Numbers of staged files that are not needed any more. */
   readonly #doomed = new Set<Inode>();
   /** Called when the last one that could write a file has let go of it. */
@@ -90,8 +91,8 @@ export class FileTable {
     for (const { node, writers } of this.#open.values()) if (writers > 0) yield node;
   }
 
-  /** One more handle; to be given back by `detach`. */
-  attach(node: Node): OpenNode {
+  /** One more handle; to be given back by `detach`. @param writes it may change the bytes */
+  attach(node: Node, writes: boolean): OpenNode {
     let open = this.#open.get(node.inode);
     if (open === undefined) {
       open = {
@@ -107,6 +108,10 @@ export class FileTable {
       this.#open.set(node.inode, open);
     }
     open.handles += 1;
+    if (writes) {
+      open.writers += 1;
+      for (const writers of this.#writers) writers.add(node);
+    }
     this.#unmapped.delete(node.inode);
     this.#overlay.use(node);
     return open;
@@ -121,9 +126,26 @@ export class FileTable {
     this.#overlay.unuse(node);
   }
 
-  /** Whether a program may change the bytes though it has closed the file; of one that is not open. */
-  isMapped({ inode }: Node): boolean {
-    return !this.#unmapped.has(inode) && this.#folder.isMapped(inode);
+  /** Nodes that somebody opens for writing from now on, until `end` of what is returned is called. */
+  noteWriters(): { readonly nodes: ReadonlySet<Node>; readonly end: () => void } {
+    const nodes = new Set<Node>();
+    this.#writers.add(nodes);
+    return { nodes, end: () => void this.#writers.delete(nodes) };
+  }
+
+  /**
+   * Whether a program may change the bytes though it has closed the file. Of one that is open for
+   * reading it cannot be told, so that is said to be mapped.
+   */
+  isMapped(node: Node): boolean {
+    const { inode } = node;
+    if (this.#unmapped.has(inode)) return false;
+    if (this.#folder.isMapped(inode)) return true;
+    this.#unmapped.add(inode);
+    // Who had it mapped may have changed it since it was closed.
+    this.#stats.delete(inode);
+    this.stat(node);
+    return false;
   }
 
   /** Finds out of many files whether they are mapped, so that isMapped need not ask for each. */
@@ -132,8 +154,7 @@ export class FileTable {
     for (const node of nodes) {
       if (left === 0) await giveWay();
       left = left === 0 ? LOOKED_AT_A_TURN : left - 1;
-      const isAsked = !node.isGone && node.state?.isStaged === true && !this.isOpen(node);
-      if (isAsked && !this.#folder.isMapped(node.inode)) this.#unmapped.add(node.inode);
+      if (!node.isGone && node.state?.isStaged === true && !this.isOpen(node)) this.isMapped(node);
     }
   }
 
@@ -205,7 +226,7 @@ export class FileTable {
 
   /** One more handle, of a file that was just made. */
   attachNew(node: Node, staged: StagedFile): OpenNode {
-    const open = this.attach(node);
+    const open = this.attach(node, true);
     open.staged = staged;
     return open;
   }

@@ -80,7 +80,7 @@ export class Hydrator {
     const { files } = this.#overlay;
     const { node } = open;
     const stop = new AbortController();
-    files.attach(node);
+    files.attach(node, false);
     open.isHydrating = true;
     const ended = this.#hydrate(open, stop.signal)
       .catch((error: unknown) => {

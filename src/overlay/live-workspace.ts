@@ -139,7 +139,7 @@ export class LiveWorkspace {
     return this.#inTurn(async () => {
       const snapshot = this.overlay.snapshot();
       try {
-        const input = this.#input(await planOf(snapshot, (node) => this.#isOpen(node)));
+        const input = this.#input(await planOf(snapshot, this.overlay.files));
         const { threads } = this.#options;
         return await threads.run('list-changes', { ...input, ...page }, { onRows, signal });
       } finally {
@@ -173,10 +173,6 @@ export class LiveWorkspace {
     await this.overlay.close();
   }
 
-  #isOpen(node: Parameters<Overlay['files']['isWritten']>[0]): boolean {
-    return this.overlay.files.isWritten(node);
-  }
-
   async #refresh(signal: AbortSignal | undefined): Promise<void> {
     const now = await baseNow(this.#options, signal);
     const [hasMoved, isSame] = [now.head !== this.#base.head, now.tree === this.#base.tree];
@@ -196,9 +192,11 @@ export class LiveWorkspace {
   }
 
   async #stageNow({ takesOpen, signal }: StageOptions): Promise<readonly Kept[]> {
+    const { files } = this.overlay;
     const snapshot = this.overlay.snapshot();
+    const writers = files.noteWriters();
     try {
-      const plan = await planOf(snapshot, (node) => this.#isOpen(node));
+      const plan = await planOf(snapshot, files);
       const staged = new StagedPart(plan);
       const options = {
         onRows: (rows: readonly StageRow[]) => staged.take(rows),
@@ -206,11 +204,11 @@ export class LiveWorkspace {
       };
       const input = { ...this.#input(plan), takesOpen };
       const done = await this.#options.threads.run('stage-changes', input, options);
-      const isOpen = this.#isOpen.bind(this);
-      await this.overlay.files.lookForMaps(staged.files());
-      await this.#rebase(done, { snapshot, ...staged.absorbed(isOpen) }, signal);
+      await files.lookForMaps(staged.files());
+      await this.#rebase(done, { snapshot, ...staged.absorbed(writers.nodes) }, signal);
       return staged.kept;
     } finally {
+      writers.end();
       snapshot.end();
     }
   }

@@ -75,8 +75,7 @@ export class OpenHandles implements FileWatcher {
   ): MaybePromise<OpenedFile | Errno> {
     const { files } = this.#overlay;
     const changes = access.writes || access.truncates;
-    const open = files.attach(node);
-    if (changes) open.writers += 1;
+    const open = files.attach(node, changes);
     const fail = (error: unknown): never => {
       files.detach(open, changes);
       throw error;
@@ -99,7 +98,6 @@ export class OpenHandles implements FileWatcher {
   /** Of a file that was just made. */
   openNew(node: Node, staged: StagedFile, access: OpenAccess): OpenedFile {
     const open = this.#overlay.files.attachNew(node, staged);
-    open.writers += 1;
     return this.#hold(open, { ...access, writes: true }, undefined);
   }
 

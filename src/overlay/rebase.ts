@@ -119,8 +119,8 @@ class Rebase {
       (node.state?.isStaged !== true ||
         (staged !== undefined &&
           !this.#files.isOpen(node) &&
-          isOf(staged.stamp, this.#files.stat(node)) &&
-          !this.#files.isMapped(node)));
+          !this.#files.isMapped(node) &&
+          isOf(staged.stamp, this.#files.stat(node))));
     this.#leaves.set(node, leaves);
     return leaves;
   }

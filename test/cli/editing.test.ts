@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:fs';
 import {
   mkdir,
@@ -17,6 +19,22 @@ import type { ChangeRow, LeftRow } from '../../src/daemon/protocol/staging.js';
 import { killAndWait, run, Shell } from './shell.js';
 
 const BRANCH = 'drive/labels-v2';
+
+/** Writes through a map of a file that it has closed, and again at the end of its input. */
+const MAPPER = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + 3 * [ctypes.c_int] + [ctypes.c_long]
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 4096)
+at = libc.mmap(None, 4096, 3, 1, fd, 0)
+os.close(fd)
+ctypes.memmove(at, b'one', 3)
+print('one', flush=True)
+sys.stdin.read()
+ctypes.memmove(at, b'two', 3)
+`;
 
 let shell: Shell;
 beforeEach(async () => {
@@ -120,6 +138,24 @@ describe('a branch that is mounted for writing', () => {
     expect((await status()).rows).toEqual(['changed log']);
     await shell.must('commit', BRANCH, '-m', 'Later');
     expect(await shell.must('cat', `${BRANCH}@/log`)).toBe('first second');
+  });
+
+  it('has what a program writes through a map of a file that it has closed', async () => {
+    const path = join(await mounted(), 'map');
+    const stored = (): Promise<number> =>
+      readdir(shell.path('storage'), { recursive: true }).then(({ length }) => length);
+    const before = await stored();
+    const mapper = spawn('python3', ['-c', MAPPER, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(mapper, 'exit');
+    try {
+      await once(mapper.stdout, 'data');
+      await vi.waitUntil(async () => (await stored()) > before, { timeout: 10_000 });
+    } finally {
+      mapper.stdin.end();
+      await ended;
+    }
+    await shell.must('commit', BRANCH, '-m', 'Written through a map');
+    expect((await shell.must('cat', `${BRANCH}@/map`)).slice(0, 3)).toBe('two');
   });
 
   it('waits with --wait until nobody writes', async () => {

@@ -39,6 +39,8 @@ export interface ToStore {
    * its stamp be believed: a write that is under way may have set the time long ago.
    */
   readonly isQuiet: boolean;
+  /** A program may have it mapped, though it has closed it. */
+  readonly isMapped?: boolean;
 }
 
 export type StoreOutcome<T> =
@@ -157,6 +159,11 @@ export class StagedStore<T> {
     if (!file.isQuiet) reader.sync();
     const stamp = await settledStamp(reader, signal);
     if (stamp === undefined) return false;
+    if (file.isMapped === true) {
+      // From here on its pages are clean, so that what is written to them later has another stamp.
+      reader.sync();
+      if (!isUnchanged(reader, stamp)) return false;
+    }
     const reading = { tag, isQuiet: file.isQuiet, stamp, isSame: Promise.resolve(true) };
     if (reader.isWhole) return this.#addWhole(reader, reading, signal);
     const { base } = file;

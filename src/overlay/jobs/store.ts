@@ -15,6 +15,7 @@ export interface FileToStore {
   /** Of a partial one. */
   readonly beneath?: FileEntry;
   readonly isOpen: boolean;
+  readonly isMapped: boolean;
 }
 
 /** What came of it; without `stored` it changed all the time, or is gone. */
@@ -51,8 +52,8 @@ export async function storeFiles(
   const store = new StagedStore(filesIn(folder), repository, index, onOutcome, stamps);
   try {
     for (const file of files) {
-      const { inode: number, beneath: base, isOpen } = file;
-      await store.add({ number, base, isQuiet: !isOpen }, file, signal);
+      const { inode: number, beneath: base, isOpen, isMapped } = file;
+      await store.add({ number, base, isQuiet: !isOpen, isMapped }, file, signal);
     }
     await store.flush(signal);
   } catch (error) {

@@ -9,7 +9,7 @@ import { IgnoreRules } from './ignore.js';
 /** Files that go quiet together are stored together. */
 const WAIT_MS = 250;
 const FILES_MAX = 1_000;
-/** Rows written to the journal between two turns of the event loop. */
+/** Files looked at, and rows written to the journal, between two turns of the event loop. */
 const ROWS_A_TURN = 100;
 
 export interface BackgroundOptions {
@@ -70,21 +70,40 @@ export class BackgroundStore {
   /** Never rejects. */
   async #store(): Promise<void> {
     const { repository, folder, threads, onFault } = this.#options;
-    const files: FileToStore[] = [];
-    for (const [inode, node] of this.#waiting) {
-      if (files.length === FILES_MAX) break;
-      this.#waiting.delete(inode);
-      if (this.#isWanted(node)) files.push(fileOf(node));
-    }
-    if (files.length === 0) return;
     const { signal } = this.#stop;
+    const writers = this.#overlay.files.noteWriters();
     try {
-      const onRows = (rows: readonly FileStored[]): Promise<void> => this.#note(rows);
+      const files = await this.#toStore();
+      if (files.length === 0) return;
+      const onRows = (rows: readonly FileStored[]): Promise<void> =>
+        this.#note(rows, writers.nodes);
       await threads.run('store-changes', { repository, folder, files }, { onRows, signal });
     } catch (error) {
       // The next commit stores them, or says what keeps it from that.
       if (!signal.aborted) onFault(error);
+    } finally {
+      writers.end();
     }
+  }
+
+  async #toStore(): Promise<FileToStore[]> {
+    const files: FileToStore[] = [];
+    let seen = 0;
+    for (const [inode, node] of this.#waiting) {
+      if (files.length === FILES_MAX) break;
+      this.#waiting.delete(inode);
+      if (this.#isWanted(node)) files.push(this.#fileOf(node));
+      seen += 1;
+      if (seen % ROWS_A_TURN === 0) await giveWay();
+    }
+    return files;
+  }
+
+  #fileOf(node: Node): FileToStore {
+    const { inode, state } = node;
+    const beneath = state?.beneath;
+    const isMapped = this.#overlay.files.isMapped(node);
+    return { inode, isOpen: false, isMapped, ...(beneath === undefined ? {} : { beneath }) };
   }
 
   #isWanted(node: Node): boolean {
@@ -95,22 +114,18 @@ export class BackgroundStore {
     return !node.names.every(({ name }) => this.#litter.ignores(name));
   }
 
-  async #note(rows: readonly FileStored[]): Promise<void> {
+  /** @param written files that somebody has opened for writing since: their bytes may be others */
+  async #note(rows: readonly FileStored[], written: ReadonlySet<Node>): Promise<void> {
     for (let at = 0; at < rows.length; at += ROWS_A_TURN) {
       const sure = rows.slice(at, at + ROWS_A_TURN).flatMap(({ inode, stored, isSure }) => {
         const node = this.#overlay.node(inode);
         if (node === undefined || stored === undefined || !isSure) return [];
-        return this.#isWanted(node) ? [{ inode, node, stored }] : [];
+        const isStored = this.#isWanted(node) && !written.has(node);
+        return isStored ? [{ inode, node, stored }] : [];
       });
       this.#overlay.journal.write({ putStored: sure });
       for (const { node, stored } of sure) node.stored = stored;
       await giveWay();
     }
   }
-}
-
-function fileOf(node: Node): FileToStore {
-  const { inode, state } = node;
-  const beneath = state?.beneath;
-  return { inode, isOpen: false, ...(beneath === undefined ? {} : { beneath }) };
 }

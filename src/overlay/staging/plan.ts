@@ -3,6 +3,7 @@ import type { Key } from '../../model/path.js';
 import { ROOT_KEY } from '../../model/path.js';
 import { giveWay } from '../../util/give-way.js';
 import type { Inode, SpecialKind } from '../../vfs/filesystem.js';
+import type { FileTable } from '../file-table.js';
 import type { Node, NodeState, Origin, OwnName, StoredBytes } from '../nodes.js';
 import type { OverlaySnapshot } from '../snapshot.js';
 
@@ -53,6 +54,8 @@ export interface PlanFile {
   readonly stored?: StoredBytes;
   /** A program has it open for writing. */
   readonly isOpen: boolean;
+  /** A program may have it mapped, though it has closed it. */
+  readonly isMapped: boolean;
   /** Values in base64; without it those of the origin. */
   readonly xattrs?: readonly (readonly [Key, string])[];
 }
@@ -75,11 +78,7 @@ export interface Plan {
 /** Items between two turns of the event loop. */
 const BATCH_ITEMS = 250;
 
-/** @param isOpen whether a program has the file open for writing */
-export async function planOf(
-  snapshot: OverlaySnapshot,
-  isOpen: (node: Node) => boolean,
-): Promise<Plan> {
+export async function planOf(snapshot: OverlaySnapshot, files: FileTable): Promise<Plan> {
   const batches: string[] = [];
   const names = new Map<number, OwnName>();
   const nodes = new Map<Inode, Node>();
@@ -104,7 +103,7 @@ export async function planOf(
       const childState = child === undefined ? undefined : snapshot.stateOf(child);
       names.set(own.row, own);
       if (child !== undefined) nodes.set(child.inode, child);
-      const item = nodeItem(child, childState, child !== undefined && isOpen(child));
+      const item = nodeItem(child, childState, files);
       if (item === undefined) continue;
       await add({ is: 'name', row: own.row, name: own.name, node: item });
       if (child?.kind !== 'directory') continue;
@@ -141,7 +140,7 @@ function directoryItem(
 function nodeItem(
   node: Node | undefined,
   state: NodeState | undefined,
-  isOpen: boolean,
+  files: FileTable,
 ): PlanNode | undefined {
   if (node === undefined) return { kind: 'whiteout' };
   if (state === undefined) return undefined;
@@ -151,7 +150,7 @@ function nodeItem(
     case 'symlink':
       return { kind: 'symlink', target: state.target ?? ROOT_KEY, look: lookOf(state) };
     case 'file':
-      return fileItem(node, state, isOpen);
+      return fileItem(node, state, files);
     case 'fifo':
     case 'socket':
     case 'character':
@@ -160,8 +159,10 @@ function nodeItem(
   }
 }
 
-function fileItem(node: Node, state: NodeState, isOpen: boolean): PlanFile {
+function fileItem(node: Node, state: NodeState, files: FileTable): PlanFile {
   const { origin, beneath, xattrs } = state;
+  const isStaged = state.isStaged === true;
+  const isOpen = files.isWritten(node);
   const { stored } = node;
   const values = xattrs && [...xattrs].map(([name, value]) => [name, base64(value)] as const);
   return {
@@ -169,10 +170,11 @@ function fileItem(node: Node, state: NodeState, isOpen: boolean): PlanFile {
     inode: node.inode,
     look: lookOf(state),
     ...(origin === undefined ? {} : { origin }),
-    isStaged: state.isStaged === true,
+    isStaged,
     ...(beneath === undefined ? {} : { beneath }),
     ...(stored === undefined ? {} : { stored }),
     isOpen,
+    isMapped: isStaged && !isOpen && !node.isGone && files.isMapped(node),
     ...(values === undefined ? {} : { xattrs: values }),
   };
 }

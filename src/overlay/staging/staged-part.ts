@@ -36,9 +36,9 @@ export class StagedPart {
     return this.#files.keys();
   }
 
-  /** @param isOpen whether somebody may write the file by now: then its bytes may be others */
-  absorbed(isOpen: (node: Node) => boolean): Pick<Absorbed, 'names' | 'files'> {
-    const files = [...this.#files].filter(([node]) => !isOpen(node));
+  /** @param written files that somebody has opened for writing since: their bytes may be others */
+  absorbed(written: ReadonlySet<Node>): Pick<Absorbed, 'names' | 'files'> {
+    const files = [...this.#files].filter(([node]) => !written.has(node));
     return { names: this.#names, files: new Map(files) };
   }
 }

@@ -1,5 +1,15 @@
+import { spawn } from 'node:child_process';
 import { hash as hashOnce } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
@@ -19,6 +29,17 @@ import { entryOf, faultOf, noise, storeAll } from '../../repo/content-fixture.js
 import { SqliteContentIndex } from '../../../src/cache/content-index.js';
 
 const SIGNAL = new AbortController().signal;
+
+/** Writes to a map of the file, and again when it is told to. */
+const MAPPER = `
+import mmap, sys
+with open(sys.argv[1], 'r+b') as f:
+    m = mmap.mmap(f.fileno(), 0)
+for text in [b'one', b'two']:
+    m[0:3] = text
+    print(text, flush=True)
+    sys.stdin.readline()
+`;
 
 let directory: string;
 let folder: StagedFolder;
@@ -164,6 +185,25 @@ describe('storing staged files', () => {
     const number = await newFile(noise(10, 1));
     const [outcome] = await store([{ number, isQuiet: false }]);
     expect(stored(outcome).stamp).toBeUndefined();
+  });
+
+  it('gives a stamp that what is written later through a map changes', async () => {
+    const number = await newFile(noise(8192, 1));
+    const path = folder.pathOf(number);
+    const mapper = spawn('python3', ['-c', MAPPER, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(mapper, 'exit');
+    try {
+      await once(mapper.stdout, 'data');
+      const [outcome] = await store([{ number, isQuiet: true, isMapped: true }]);
+      expect((await bytesOf(outcome)).toString('latin1', 0, 3)).toBe('one');
+      mapper.stdin.write('\n');
+      await once(mapper.stdout, 'data');
+      const later = Number(statSync(path, { bigint: true }).ctimeNs % 1_000_000_000n);
+      expect(stored(outcome).stamp?.ctimeNsec).not.toBe(later);
+    } finally {
+      mapper.stdin.end();
+      await ended;
+    }
   });
 
   it('goes on after a file whose base is damaged, which it names', async () => {

@@ -18,12 +18,13 @@ const READING: OpenAccess = { reads: true, writes: false, truncates: false, appe
 const WRITING: OpenAccess = { reads: true, writes: true, truncates: false, appends: false };
 
 /** Runs jobs as their threads do, on this one. */
-function jobsHere(open: KeptOpen): OverlayThreads {
+function jobsHere(open: KeptOpen, before: (name: string) => Promise<void> | void): OverlayThreads {
   const run = async (
     name: keyof typeof OVERLAY_JOBS,
     input: { repository: string },
     { onRows }: { onRows?: (rows: unknown) => Promise<void> | void } = {},
   ): Promise<unknown> => {
+    await before(name);
     const { run: job } = await OVERLAY_JOBS[name].load();
     const output: JobOutput<never> = {
       signal: SIGNAL,
@@ -43,6 +44,8 @@ export class Live {
   readonly others: Workspace;
   readonly #open: KeptOpen;
   readonly #faults: unknown[] = [];
+  /** Called before a job is run, with its name. */
+  beforeJob: (name: string) => Promise<void> | void = () => undefined;
   live!: LiveWorkspace;
   filesystem!: WorkspaceFilesystem;
 
@@ -69,7 +72,7 @@ export class Live {
       repository: await this.sandbox.repository(),
       branch: 'main',
       folder,
-      threads: jobsHere(this.#open),
+      threads: jobsHere(this.#open, (name) => this.beforeJob(name)),
       onFault: (error) => void this.#faults.push(error),
     });
     this.filesystem = new WorkspaceFilesystem(this.live.overlay, { uid: 0, gid: 0, umask: 0 });

@@ -14,6 +14,8 @@ const PASSED_ON: readonly string[] = [
 export function systemErrno(error: unknown): Errno {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   if (code === 'EOPNOTSUPP') return 'ENOTSUP';
+  // A length beyond those that Node takes.
+  if (code === 'ERR_OUT_OF_RANGE') return 'EFBIG';
   if (code !== undefined && PASSED_ON.includes(code)) return code as Errno;
   throw error;
 }

@@ -1,7 +1,7 @@
 import { rmSync, statSync, writeFileSync } from 'node:fs';
 
 /** Of some hundred removals in the journal's log; bytes. */
-const RESERVE_BYTES = 524_288;
+const RESERVE_BYTES = 1_048_576;
 /** Least time between two tries to have it again. */
 const REFILL_INTERVAL_MS = 1_000;
 

@@ -1,4 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises';
+import { killAndWait } from '../cli/shell.js';
 import type { WritableUnderTest } from '../suites/writable/model/under-test.js';
 import { Sandbox } from './sandbox.js';
 
@@ -51,8 +52,7 @@ export class MountedBranch implements WritableUnderTest {
   }
 
   async kill(): Promise<void> {
-    const pid = await this.daemon();
-    process.kill(pid, 'SIGKILL');
+    await killAndWait(await this.daemon());
     // The next command starts a daemon, which mounts again what was mounted.
     await this.sandbox.tarn('status', BRANCH);
   }

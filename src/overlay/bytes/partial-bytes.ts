@@ -113,19 +113,6 @@ export class PartialBytes {
     return to === 'hole' ? size : 'ENXIO';
   }
 
-  /** Lets the base show in [start, end), where the file ends and nothing was ever written. */
-  showBase(start: number, end: number): boolean {
-    const { map } = this;
-    if (end > map.baseBytes) return false;
-    return this.#calls.alone(map.fd, () => {
-      if (this.#size !== start || map.limit !== start) return false;
-      for (const { from } of map.runs(start, end)) if (from === 'staged') return false;
-      map.setLimit(end);
-      ftruncateSync(this.#fd, end);
-      return true;
-    });
-  }
-
   /** Copies all pages that only the base has into the file. */
   async fill(base: BaseBytes, signal: AbortSignal): Promise<void> {
     const pagesEnd = pageUp(this.map.baseBytes);

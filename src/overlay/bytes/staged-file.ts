@@ -159,7 +159,9 @@ export class StagedFile {
       return;
     }
     const end = Math.min(offset + length, this.#size);
-    if (this.#partial !== undefined) await this.#partial.zero(offset, end, base, signal);
+    // As on a disk, the time is that of the call also where there is nothing to zero.
+    if (offset >= end) this.setTimes(undefined, 'now');
+    else if (this.#partial !== undefined) await this.#partial.zero(offset, end, base, signal);
     else await this.#zeroWhole(mode, offset, end, signal);
     if ((mode & FALLOCATE_KEEP_SIZE) !== 0) return;
     if (offset + length > this.#size) this.truncate(offset + length);
@@ -203,14 +205,6 @@ export class StagedFile {
     return andThen(bytesOf(source, count, signal), (bytes) =>
       bytes.length === 0 ? 0 : this.write(offset, bytes, base, signal),
     );
-  }
-
-  /**
-   * Lets bytes [start, end) of the base show at the end of a partial file, which must end at `start`,
-   * so that they need not be copied. False when that cannot be: then nothing has changed.
-   */
-  showBase(start: number, end: number): boolean {
-    return this.#partial?.showBase(start, end) ?? false;
   }
 
   /**

@@ -122,22 +122,6 @@ describe('a page map', () => {
 });
 
 describe('a partial file', () => {
-  it('shows more of its base at its end without a byte being copied', async () => {
-    const base = new NotedBase(BASE.size, 3);
-    const file = folder.createOver(6, LOOK);
-    file.truncate(0);
-    expect(file.showBase(0, 5000)).toBe(true);
-    expect(file.showBase(5000, base.size)).toBe(true);
-    expect(base.reads).toEqual([]);
-    const bytes = await file.read(0, base.size, base, SIGNAL);
-    expect(Buffer.from(bytes).equals(base.bytes)).toBe(true);
-    expect(file.showBase(base.size, base.size + 1)).toBe(false);
-    file.truncate(PAGE);
-    await file.write(PAGE, noise(PAGE, 1), base, SIGNAL);
-    expect(file.showBase(2 * PAGE, 3 * PAGE)).toBe(false);
-    file.close();
-  });
-
   it('forgets its base once it is cut to nothing', async () => {
     const file = folder.createOver(6, LOOK);
     expect(file.forgetBase()).toBe(false);

@@ -39,6 +39,19 @@ export function describeSparse(stage: Stage): void {
     }
   });
 
+  it.skipIf(stage.lacks.ranges)('dates a file that is zeroed behind its end', async () => {
+    const { one, two } = stage;
+    await one.put('zeroed-behind', 'short');
+    for (const mode of [PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE | KEEP_SIZE]) {
+      await one.call('open', 'f', 'zeroed-behind', 'O_RDWR');
+      await one.call('utimes', 'zeroed-behind', '1', '1');
+      await one.call('fallocate', 'f', mode, 5000, 100);
+      await one.call('close', 'f');
+      const { mtime, size } = await two.attributes('zeroed-behind');
+      expect([BigInt(mtime) > 1n, size], String(mode)).toEqual([true, 5]);
+    }
+  });
+
   it.skipIf(stage.lacks.ranges)(
     'finds data and holes, and never a hole where data is',
     async () => {

@@ -176,6 +176,16 @@ void FileTable::Close(uint64_t handle) {
   inodes_.erase(inode);
 }
 
+void FileTable::CloseAll() {
+  // What they held is let go after the lock. Backing ids go with the connection, or stay with it.
+  std::unordered_map<uint64_t, std::shared_ptr<OpenFile>> files;
+  std::unordered_map<uint64_t, Inode> inodes;
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  files.swap(files_);
+  inodes.swap(inodes_);
+  lock.unlock();
+}
+
 std::shared_ptr<OpenFile> FileTable::Find(uint64_t handle) const {
   std::shared_lock<std::shared_mutex> lock(mutex_);
   auto file = files_.find(handle);

@@ -125,6 +125,8 @@ class FileTable {
   // What the kernel has open already, and by which backing file, or by none. Zero or an errno.
   int Restore(const Opening& opening, int32_t backing_id);
   void Close(uint64_t handle);
+  // Lets go of all of them, when no release will come any more.
+  void CloseAll();
   std::shared_ptr<OpenFile> Find(uint64_t handle) const;
   // The inode has a staged file by now. Zero or an errno.
   int SetStaged(uint64_t inode, int staged_fd, int map_fd);

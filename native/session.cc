@@ -131,6 +131,8 @@ void Session::Stop(bool refuses) {
 void Session::Close() {
   const int device = device_.exchange(-1);
   if (device >= 0) close(device);
+  // An unmount drops the releases that the kernel had not handed over yet.
+  files_.CloseAll();
 }
 
 void Session::Run() {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exitCodeOf } from '../../src/cli/failure.js';
 import type { CheckRow } from '../../src/daemon/protocol.js';
 import { TarnError } from '../../src/util/errors.js';
-import { killAndWait, Shell } from './shell.js';
+import { Shell } from './shell.js';
 
 let shell: Shell;
 
@@ -48,7 +48,7 @@ describe('doctor', () => {
     await shell.must('repo', 'create', 'drive');
     const directory = await shell.mountPoint('m');
     await shell.must('mount', 'drive/main', directory);
-    await killAndWait(await shell.daemonPid());
+    await shell.killAll();
     const mounts = (await checks()).get('mounts');
     expect(mounts?.state).toBe('warn');
     expect(mounts?.fix).toContain(`tarn umount ${directory}`);

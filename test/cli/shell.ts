@@ -112,9 +112,15 @@ export class Shell {
    */
   async killAll(): Promise<void> {
     const pid = await this.daemonPid();
+    await this.#killKeeper();
+    await killAndWait(pid);
+    // One that was only just being started.
+    await this.#killKeeper();
+  }
+
+  async #killKeeper(): Promise<void> {
     const keeper = await keeperOf(this.socket);
     if (keeper !== undefined) await killAndWait(keeper);
-    await killAndWait(pid);
   }
 
   /** What the daemon logged, oldest first. */

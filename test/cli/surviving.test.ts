@@ -140,7 +140,9 @@ describe('programs in a mount whose daemon is killed', () => {
     // What no daemon starts in.
     await chmod(shell.home, 0o777);
     await killAndWait(pid);
-    await expect(readFile(`${directory}/recording.mcap`)).rejects.toThrow(/ENOTCONN|ECONNABORTED|EIO/);
+    await expect(readFile(`${directory}/recording.mcap`)).rejects.toThrow(
+      /ENOTCONN|ECONNABORTED|EIO/,
+    );
     await chmod(shell.home, 0o700);
     await shell.must('ls', 'drive/main');
     expect((await readFile(`${directory}/recording.mcap`)).length).toBe(6_000_000);

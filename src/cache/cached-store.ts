@@ -8,9 +8,11 @@ import type {
   ObjectInfo,
   ObjectStore,
   PutOptions,
+  ReadOptions,
   TaggedObject,
   Upload,
 } from '../store/object-store.js';
+import { ReadTally } from '../store/traffic.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
 import type { CachedObject, Flight } from './cached-object.js';
 import type { ObjectCache } from './object-cache.js';
@@ -35,6 +37,17 @@ export interface CachedStoreOptions {
   readonly place?: string;
   /** The store below cannot be asked: what may change is as it was last seen. */
   readonly isOffline?: boolean;
+  /** Counts what is read of the store, and is counted by the cache. */
+  readonly tally?: ReadTally;
+}
+
+/** Bytes [start, end) of an object. */
+type Span = readonly [start: number, end: number];
+
+/** One read that goes on. */
+interface Reading {
+  readonly signal: AbortSignal | undefined;
+  readonly tally: ReadTally;
 }
 
 /** Reads through an ObjectCache; writes go to the store alone, and what is small is kept as well. */
@@ -44,6 +57,7 @@ export class CachedStore implements ObjectStore {
   readonly #store: ObjectStore;
   readonly #isOffline: boolean;
   readonly #namespace: string;
+  readonly #tally: ReadTally;
   /** Reads of whole objects and of ends of objects that are under way. */
   readonly #flights = new Map<string, Promise<void>>();
 
@@ -52,18 +66,19 @@ export class CachedStore implements ObjectStore {
     this.#cache = cache;
     this.#store = store;
     this.#isOffline = options.isOffline === true;
+    this.#tally = options.tally ?? new ReadTally(cache.counts);
     const place = options.place ?? store.url;
     this.#namespace = createHash('sha256').update(place).digest('hex').slice(0, 16);
   }
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
-    const { range = { offset: 0, length: Infinity }, signal } = options;
+    const { range = { offset: 0, length: Infinity }, signal, tally = this.#tally } = options;
     throwIfAborted(signal);
     const name = this.#nameOf(key);
     if (name === undefined) return this.#current(key, options);
     const object = this.#cache.acquire(name);
     try {
-      const bytes = await this.#read(object, key, range, signal);
+      const bytes = await this.#read(object, key, range, { signal, tally });
       return bytes ?? (await this.#store.get(key, options));
     } finally {
       this.#cache.release(object);
@@ -105,7 +120,12 @@ export class CachedStore implements ObjectStore {
     this.#drop(key);
   }
 
-  async fetch(key: string, offset: number, length: number, signal?: AbortSignal): Promise<void> {
+  async fetch(
+    key: string,
+    offset: number,
+    length: number,
+    { signal, tally = this.#tally }: ReadOptions = {},
+  ): Promise<void> {
     const name = this.#nameOf(key);
     if (name === undefined) return;
     const object = this.#cache.acquire(name);
@@ -114,7 +134,7 @@ export class CachedStore implements ObjectStore {
       if (object.gaps(offset, end).length === 0) return;
       const giveBack = await this.#cache.ahead.take(end - offset, signal);
       try {
-        const flights = this.#flightsFor(object, key, offset, end);
+        const flights = this.#flightsFor(object, key, [offset, end], tally);
         await unlessAborted(Promise.all(flights.map(({ bytes }) => bytes)), signal);
       } finally {
         giveBack();
@@ -127,15 +147,15 @@ export class CachedStore implements ObjectStore {
   /** @returns whether anything was kept of it, so that reading it again may give other bytes */
   forget(key: string): boolean {
     if (!this.#drop(key)) return false;
-    this.#cache.counts.healed += 1;
+    this.#tally.heal();
     return !this.#isOffline;
   }
 
   keep(key: string, size: number): KeptObject {
     const object = this.#cache.acquire(this.#nameOf(key) ?? `${this.#namespace}/${key}`);
     object.setSize(size);
-    return new Kept(this.#cache, object, (start, end) =>
-      this.#fetched(this.#store.get(key, { range: { offset: start, length: end - start } })),
+    return new Kept(this.#cache, object, this.#tally, (start, end, tally = this.#tally) =>
+      this.#fetched(this.#store.get(key, { range: { offset: start, length: end - start } }), tally),
     );
   }
 
@@ -160,41 +180,41 @@ export class CachedStore implements ObjectStore {
     object: CachedObject,
     key: string,
     range: ByteRange,
-    signal: AbortSignal | undefined,
+    reading: Reading,
   ): Promise<Uint8Array | undefined> {
     const isWhole = 'last' in range || range.length === Infinity;
     if (isWhole && object.size === undefined) {
       // Another thread may have learned it.
       object.gaps(0, 1);
       const last = 'last' in range ? Math.max(range.last, TREE_WINDOW_BYTES) : undefined;
-      if (object.size === undefined) await unlessAborted(this.#learn(object, key, last), signal);
+      if (object.size === undefined) {
+        const learning = this.#learn(object, key, last, reading.tally);
+        await unlessAborted(learning, reading.signal);
+      }
     }
     const { size } = object;
     if (isWhole && size === undefined) return undefined;
     const { offset, length } = cutRange(range, size ?? Infinity);
     if (length === 0) return size === undefined ? undefined : new Uint8Array(0);
-    return this.#readRange(object, key, offset, offset + length, signal);
+    return this.#readRange(object, key, [offset, offset + length], reading);
   }
 
   /** Bytes [start, end), or fewer where the object ends. */
   async #readRange(
     object: CachedObject,
     key: string,
-    start: number,
-    end: number,
-    signal: AbortSignal | undefined,
+    [start, end]: Span,
+    { signal, tally }: Reading,
   ): Promise<Uint8Array | undefined> {
-    const { counts } = this.#cache;
     if (object.gaps(start, end).length === 0) {
       const kept = await object.read(start, end);
       if (kept !== undefined) {
-        counts.hits += 1;
-        counts.hitBytes += kept.length;
+        tally.hit(kept.length);
         return kept;
       }
     }
-    counts.misses += 1;
-    const flights = this.#flightsFor(object, key, start, end);
+    tally.miss();
+    const flights = this.#flightsFor(object, key, [start, end], tally);
     const flown = await unlessAborted(
       Promise.all(flights.map(async (flight) => ({ flight, bytes: await flight.bytes }))),
       signal,
@@ -225,7 +245,7 @@ export class CachedStore implements ObjectStore {
   }
 
   /** Fetches that are under way, and new ones for what they leave of the gaps of [start, end). */
-  #flightsFor(object: CachedObject, key: string, start: number, end: number): Flight[] {
+  #flightsFor(object: CachedObject, key: string, [start, end]: Span, tally: ReadTally): Flight[] {
     const underWay = [...object.flights].filter((each) => each.start < end && each.end > start);
     const covered = RangeSet.empty();
     for (const flight of underWay) covered.add(flight.start, flight.end);
@@ -233,12 +253,12 @@ export class CachedStore implements ObjectStore {
       .gaps(start, end)
       .flatMap(([from, to]) => covered.gaps(from, to))
       .map((gap) => (OWN.test(key) ? widened(object, gap) : gap));
-    return [...underWay, ...gaps.map(([from, to]) => this.#fetch(object, key, from, to))];
+    return [...underWay, ...gaps.map((gap) => this.#fetch(object, key, gap, tally))];
   }
 
-  #fetch(object: CachedObject, key: string, start: number, end: number): Flight {
+  #fetch(object: CachedObject, key: string, [start, end]: Span, tally: ReadTally): Flight {
     const range = { offset: start, length: end - start };
-    const bytes = this.#fetched(this.#store.get(key, { range })).then(async (fetched) => {
+    const bytes = this.#fetched(this.#store.get(key, { range }), tally).then(async (fetched) => {
       if (fetched.length < end - start) object.setSize(start + fetched.length);
       await object.write(start, fetched);
       return fetched;
@@ -255,13 +275,20 @@ export class CachedStore implements ObjectStore {
   }
 
   /** Finds out how long the object is, with its last bytes or all of them. */
-  #learn(object: CachedObject, key: string, last: number | undefined): Promise<void> {
+  #learn(
+    object: CachedObject,
+    key: string,
+    last: number | undefined,
+    tally: ReadTally,
+  ): Promise<void> {
     let learning = this.#flights.get(key);
     if (learning === undefined) {
-      this.#cache.counts.misses += 1;
+      tally.miss();
       this.#cache.retain(object);
       const reading =
-        last === undefined ? this.#learnAll(object, key) : this.#learnEnd(object, key, last);
+        last === undefined
+          ? this.#learnAll(object, key, tally)
+          : this.#learnEnd(object, key, last, tally);
       learning = reading.finally(() => {
         this.#flights.delete(key);
         this.#cache.release(object);
@@ -272,27 +299,30 @@ export class CachedStore implements ObjectStore {
     return learning;
   }
 
-  async #learnAll(object: CachedObject, key: string): Promise<void> {
-    const bytes = await this.#fetched(this.#store.get(key));
+  async #learnAll(object: CachedObject, key: string, tally: ReadTally): Promise<void> {
+    const bytes = await this.#fetched(this.#store.get(key), tally);
     object.setSize(bytes.length);
     await object.write(0, bytes);
   }
 
-  async #learnEnd(object: CachedObject, key: string, last: number): Promise<void> {
+  async #learnEnd(
+    object: CachedObject,
+    key: string,
+    last: number,
+    tally: ReadTally,
+  ): Promise<void> {
     const [info, bytes] = await Promise.all([
       this.#store.head(key),
-      this.#fetched(this.#store.get(key, { range: { last } })),
+      this.#fetched(this.#store.get(key, { range: { last } }), tally),
     ]);
     if (info === undefined) return;
     object.setSize(info.size);
     await object.write(info.size - bytes.length, bytes);
   }
 
-  async #fetched(getting: Promise<Uint8Array>): Promise<Uint8Array> {
+  async #fetched(getting: Promise<Uint8Array>, tally: ReadTally): Promise<Uint8Array> {
     const bytes = await getting;
-    const { counts } = this.#cache;
-    counts.fetches += 1;
-    counts.fetchedBytes += bytes.length;
+    tally.fetched(bytes.length);
     return bytes;
   }
 
@@ -363,11 +393,18 @@ export class CachedStore implements ObjectStore {
 class Kept implements KeptObject {
   readonly #cache: ObjectCache;
   readonly #object: CachedObject;
-  readonly fetch: (start: number, end: number) => Promise<Uint8Array>;
+  readonly tally: ReadTally;
+  readonly fetch: KeptObject['fetch'];
 
-  constructor(cache: ObjectCache, object: CachedObject, fetch: Kept['fetch']) {
+  constructor(
+    cache: ObjectCache,
+    object: CachedObject,
+    tally: ReadTally,
+    fetch: KeptObject['fetch'],
+  ) {
     this.#cache = cache;
     this.#object = object;
+    this.tally = tally;
     this.fetch = fetch;
   }
 
@@ -392,7 +429,7 @@ class Kept implements KeptObject {
   }
 
   drop(start: number, end: number): void {
-    this.#cache.counts.healed += 1;
+    this.tally.heal();
     this.#object.drop(start, end);
   }
 
@@ -402,11 +439,6 @@ class Kept implements KeptObject {
 
   reserve(bytes: number, signal?: AbortSignal): Promise<() => void> {
     return this.#cache.ahead.take(bytes, signal);
-  }
-
-  count(isHit: boolean): void {
-    if (isHit) this.#cache.counts.hits += 1;
-    else this.#cache.counts.misses += 1;
   }
 
   release(): void {

@@ -1,6 +1,7 @@
 import { mkdirSync, statfsSync } from 'node:fs';
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ReadTally } from '../store/traffic.js';
 import { asTarnError } from '../util/errors.js';
 import { ByteBudget } from './byte-budget.js';
 import type { ObjectEvents } from './cached-object.js';
@@ -16,20 +17,11 @@ export interface CacheLimits {
 }
 
 /** Since the cache was opened. */
-export interface CacheCounts {
-  /** Reads that found all they needed, and those that had to fetch. */
-  hits: number;
-  misses: number;
-  /** Bytes that were read from the cache's files, and fetched. */
-  hitBytes: number;
-  fetchedBytes: number;
-  fetches: number;
-  /** Times that bytes in a file turned out wrong and were fetched again. */
-  healed: number;
-  evicted: number;
-  evictedBytes: number;
+export class CacheCounts extends ReadTally {
+  evicted = 0;
+  evictedBytes = 0;
   /** Times that the disk had no room, so that bytes were used and not kept. */
-  refused: number;
+  refused = 0;
 }
 
 /** Objects that are kept open though nobody uses them. */
@@ -55,17 +47,7 @@ const ORPHAN_MS = 3_600_000;
 export class ObjectCache {
   readonly directory: string;
   readonly ahead = new ByteBudget(AHEAD_BYTES_MAX);
-  readonly counts: CacheCounts = {
-    hits: 0,
-    misses: 0,
-    hitBytes: 0,
-    fetchedBytes: 0,
-    fetches: 0,
-    healed: 0,
-    evicted: 0,
-    evictedBytes: 0,
-    refused: 0,
-  };
+  readonly counts = new CacheCounts();
   readonly #index: KeptIndex;
   readonly #used = new Map<string, CachedObject>();
   /** The one used last is the last. */
@@ -175,14 +157,14 @@ export class ObjectCache {
    * @returns what became free
    */
   async prune(bytesMax: number): Promise<{ objects: number; bytes: number }> {
-    const before = { ...this.counts };
+    const { evicted, evictedBytes } = this.counts;
     const { bytes } = this.total();
     if (bytes > bytesMax) this.#evict(bytes - bytesMax);
     await Promise.all(this.#unlinking);
     await this.sweep();
     return {
-      objects: this.counts.evicted - before.evicted,
-      bytes: this.counts.evictedBytes - before.evictedBytes,
+      objects: this.counts.evicted - evicted,
+      bytes: this.counts.evictedBytes - evictedBytes,
     };
   }
 

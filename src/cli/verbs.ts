@@ -68,6 +68,11 @@ export const VERBS: readonly Verb[] = [
   verb('mounts', 'list mounts', () => import('./verbs/mounts.js')),
   verb('prefetch', 'fetch files of a bucket into the cache', () => import('./verbs/prefetch.js')),
   verb('cache', 'show, verify and prune the cache of buckets', () => import('./verbs/cache.js')),
+  verb(
+    'stats',
+    'count requests, bytes and cache hits of buckets',
+    () => import('./verbs/stats.js'),
+  ),
   verb('workspace', 'list private workspaces', () => import('./verbs/workspace.js')),
   verb('fsck', 'check that a repository is whole', () => import('./verbs/fsck.js')),
   verb('daemon', 'run, start, stop and inspect the daemon', () => import('./verbs/daemon.js')),

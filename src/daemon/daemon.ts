@@ -64,7 +64,11 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   const repositories = new Repositories(home, shared);
   const { keeper, left } = findKept(paths, log);
   const mounts = new MountTable(paths.mounts, log, keeper);
-  const threads = new JobThreads(paths.home, DAEMON_JOBS);
+  const threads = new JobThreads(paths.home, DAEMON_JOBS, ({ name, repository }, counts) => {
+    if (Object.keys(counts.requests).length === 0) return;
+    repositories.traffic(repository).add(counts);
+    log.info('job traffic', { job: name, repository, ...counts });
+  });
   const followed = new FollowedBranches(repositories, log);
   const unnamed = (repository: string, branch: string) => unnamedOn(left, repository, branch);
   const parts = { home, repositories, threads, log, followed };

@@ -3,6 +3,7 @@ import type { Key } from '../model/path.js';
 import { WHOLE_SPAN } from '../model/span.js';
 import type { Repository } from '../repo/repository.js';
 import type { FrozenView } from '../repo/view.js';
+import { ReadTally } from '../store/traffic.js';
 import type { TreeChange } from '../tree/diff.js';
 import { diffTrees } from '../tree/diff.js';
 import { FollowingFilesystem } from '../vfs/following-filesystem.js';
@@ -16,6 +17,8 @@ const LOOK_MS = 1_000;
 export class FollowedBranch {
   readonly branch: string;
   readonly filesystem: FollowingFilesystem;
+  /** Counts what is read of files. */
+  readonly tally: ReadTally;
   readonly #repository: Repository;
   #head: CommitId;
   /** The tree that the kernel knows: an older one while it could not be told of the newest. */
@@ -25,8 +28,9 @@ export class FollowedBranch {
   #queue: Promise<unknown> = Promise.resolve();
 
   /** @param view of the branch's newest commit */
-  constructor(repository: Repository, branch: string, view: FrozenView) {
+  constructor(repository: Repository, branch: string, view: FrozenView, tally: ReadTally) {
     this.branch = branch;
+    this.tally = tally;
     this.filesystem = new FollowingFilesystem(view);
     this.#repository = repository;
     this.#head = view.source.commitId;
@@ -62,7 +66,7 @@ export class FollowedBranch {
     const head = await refs.get('branch', this.branch);
     this.#isGone = head === undefined;
     if (head === undefined) return;
-    const view = await this.#repository.commitView(this.branch, head);
+    const view = await this.#repository.commitView(this.branch, head, undefined, this.tally);
     const { tree } = view.source.commit;
     if (head === this.#head && tree === this.#told) return;
     this.#head = head;
@@ -88,8 +92,9 @@ export class FollowedBranches {
   async begin(repository: string, branch: string, signal: AbortSignal): Promise<FollowedBranch> {
     const opened = await this.#repositories.open(repository);
     const { commitId } = await opened.resolve(`${branch}@`, signal);
-    const view = await opened.commitView(branch, commitId, signal);
-    const followed = new FollowedBranch(opened, branch, view);
+    const tally = new ReadTally(this.#repositories.traffic(repository).reads);
+    const view = await opened.commitView(branch, commitId, signal, tally);
+    const followed = new FollowedBranch(opened, branch, view, tally);
     this.#followed.add(followed);
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     return followed;

@@ -1,6 +1,7 @@
 import type { Driver, DriverName, Mounted } from '../mount/driver.js';
 import type { Keeper, KeptMount } from '../mount/native/keeper.js';
 import { isDeadMount, listTarnMounts, removeDeadMount } from '../mount/mounts.js';
+import type { ReadCounts, ReadTally } from '../store/traffic.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import type { Filesystem } from '../vfs/filesystem.js';
 import type { Log } from './log.js';
@@ -12,6 +13,7 @@ interface Live {
   readonly shown: () => Shown;
   readonly args: MountArguments;
   readonly mounted: Mounted;
+  readonly tally: ReadTally | undefined;
 }
 
 /** What a mount shows at the moment. */
@@ -27,6 +29,8 @@ export interface MountHow {
   readonly onEnded?: () => void;
   /** Whoever makes such a mount goes on with it in kept-mounts.ts. */
   readonly keeping?: Keeping;
+  /** Counts what is read of files through the mount. */
+  readonly tally?: ReadTally;
 }
 
 /** How long a mount in use may keep a stopping daemon waiting. */
@@ -59,6 +63,14 @@ export class MountTable {
     }));
   }
 
+  /** What was read of files through each mount, where that is counted. */
+  reads(): { readonly row: MountRow; readonly reads: ReadCounts | undefined }[] {
+    return [...this.#live.values()].map(({ row, shown, tally }) => ({
+      row: { ...row, ...shown() },
+      reads: tally?.counts(),
+    }));
+  }
+
   get size(): number {
     return this.#live.size;
   }
@@ -79,7 +91,7 @@ export class MountTable {
     this.#pending.add(directory);
     try {
       const mounted = await this.#made(filesystem, shown, args, how.keeping);
-      return this.#add(shown, args, mounted, how.onEnded ?? (() => undefined));
+      return this.#add(shown, args, mounted, how);
     } finally {
       this.#pending.delete(directory);
     }
@@ -162,8 +174,9 @@ export class MountTable {
     return driver.mount(filesystem, directory, options);
   }
 
-  #add(shown: () => Shown, args: MountArguments, mounted: Mounted, onEnded: () => void): MountRow {
+  #add(shown: () => Shown, args: MountArguments, mounted: Mounted, how: MountHow): MountRow {
     const { directory } = args;
+    const { onEnded, tally } = how;
     const row: MountRow = {
       directory,
       ...shown(),
@@ -172,12 +185,12 @@ export class MountTable {
       ...(args.write === undefined ? {} : { write: true }),
       since: new Date().toISOString(),
     };
-    this.#live.set(directory, { row, shown, args, mounted });
+    this.#live.set(directory, { row, shown, args, mounted, tally });
     void mounted.ended.then(() => {
       this.#live.delete(directory);
       this.#remember();
-      onEnded();
-      this.#log.info('unmounted', { directory });
+      onEnded?.();
+      this.#log.info('unmounted', { directory, ...tally?.counts() });
     });
     this.#remember();
     this.#log.info('mounted', { ...row, features: mounted.features });

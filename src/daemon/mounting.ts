@@ -1,4 +1,5 @@
 import { parseCommitId } from '../model/ids.js';
+import { ReadTally } from '../store/traffic.js';
 import { TarnError } from '../util/errors.js';
 import { FrozenFilesystem } from '../vfs/frozen-filesystem.js';
 import { RepositoryFilesystem } from '../vfs/repository-filesystem.js';
@@ -55,9 +56,10 @@ async function mountRepository(
       hint: `name a branch, as in ${args.repository}/main`,
     });
   }
-  const moments = new RepositoryMoments(await repositories.open(args.repository));
+  const tally = new ReadTally(repositories.traffic(args.repository).reads);
+  const moments = new RepositoryMoments(await repositories.open(args.repository), tally);
   const shown = { repository: moments.repository };
-  return mounts.mount(new RepositoryFilesystem(moments), () => shown, args);
+  return mounts.mount(new RepositoryFilesystem(moments), () => shown, args, { tally });
 }
 
 async function mountCommit(
@@ -74,9 +76,13 @@ async function mountCommit(
     : () => resolveRef(context, args.repository, ref, signal);
   const commitId =
     args.commit === undefined ? (await resolved()).commitId : parseCommitId(args.commit);
-  const view = await repository.commitView(ref, commitId, signal);
+  const tally = new ReadTally(repositories.traffic(args.repository).reads);
+  const view = await repository.commitView(ref, commitId, signal, tally);
   const shown = { repository: view.source.repository, ref, commit: commitId };
-  return mounts.mount(new FrozenFilesystem(view), () => shown, args, { keeping });
+  return mounts.mount(new FrozenFilesystem(view), () => shown, args, {
+    keeping,
+    tally,
+  });
 }
 
 async function mountFollowing(
@@ -99,7 +105,8 @@ async function mountFollowing(
   });
   try {
     const onEnded = (): void => followed.end(following);
-    return await mounts.mount(following.filesystem, shown, args, { onEnded });
+    const { tally } = following;
+    return await mounts.mount(following.filesystem, shown, args, { onEnded, tally });
   } catch (error) {
     followed.end(following);
     throw error;

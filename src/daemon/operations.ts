@@ -25,6 +25,7 @@ import { repoAdd, repoCreate, repoDelete, repoList, repoShow } from './operation
 import { onBranch } from './on-branch.js';
 import { branchReset, cp, mv, reset, rm, status } from './operations/staging.js';
 import { settingsChange, settingsHistory, settingsShow } from './operations/settings.js';
+import { stats } from './operations/stats.js';
 import { workspaceList } from './operations/workspace.js';
 import { tagCreate, tagDelete, tagHistory, tagList } from './operations/tag.js';
 
@@ -82,6 +83,7 @@ export const HANDLERS: Handlers = {
   'cache.show': cacheShow,
   'cache.verify': cacheVerify,
   'cache.prune': cachePrune,
+  stats,
   'daemon.status': daemonStatus,
   'daemon.stop': daemonStop,
   'doctor.repository': doctorRepository,

@@ -6,6 +6,7 @@ import type { HistoryOperations } from './protocol/history.js';
 import type { ImportOperations } from './protocol/import.js';
 import type { MergingOperations } from './protocol/merging.js';
 import type { RefOperations, SettingsResult } from './protocol/refs.js';
+import type { StatsOperations } from './protocol/stats.js';
 import type { LeftRow, StagingOperations } from './protocol/staging.js';
 import type { CommitRow, NoArguments, Nothing, Operation, Page, Place } from './protocol/terms.js';
 
@@ -55,7 +56,8 @@ export interface Operations
     ImportOperations,
     MergingOperations,
     RefOperations,
-    StagingOperations {
+    StagingOperations,
+    StatsOperations {
   'repo.create': Operation<{ name: string; storage?: string; by: string }, never, RepositoryRow>;
   'repo.add': Operation<{ name: string; storage: string }, never, RepositoryRow>;
   'repo.list': Operation<Page, RepositoryRow, Nothing>;

@@ -1,9 +1,11 @@
 import { realpath } from 'node:fs/promises';
 import type { ObjectCache } from '../cache/object-cache.js';
 import type { VerifiedStamps } from '../repo/content-stamps.js';
+import type { RepositoryOptions } from '../repo/repository.js';
 import { Repository } from '../repo/repository.js';
 import { canonicalStorage, deleteStorage, storagePlace } from '../repo/storage.js';
 import { loadSdk } from '../store/open-bucket.js';
+import { Traffic } from '../store/traffic.js';
 import { formatStorageUrl } from '../store/storage-url.js';
 import type { NodeCache } from '../tree/nodes.js';
 import { asTarnError, TarnError } from '../util/errors.js';
@@ -25,6 +27,7 @@ export class Repositories {
   readonly #shared: Shared;
   readonly #open = new Map<string, Promise<OpenRepository>>();
   readonly #offline = new Map<string, Promise<Repository>>();
+  readonly #traffic = new Map<string, Traffic>();
 
   constructor(home: Home, shared: Shared) {
     this.#home = home;
@@ -44,6 +47,15 @@ export class Repositories {
 
   list(): KnownRepository[] {
     return this.#home.repositories();
+  }
+
+  /** What this daemon has asked of the bucket of a repository since it started. */
+  traffic(name: string): Traffic {
+    const known = this.#traffic.get(name);
+    if (known !== undefined) return known;
+    const traffic = new Traffic(this.#shared.objectCache?.counts);
+    this.#traffic.set(name, traffic);
+    return traffic;
   }
 
   /** @throws TarnError not-found */
@@ -75,10 +87,10 @@ export class Repositories {
       storage === undefined ? this.#home.defaultStorage(name) : canonicalStorage(storage);
     const known = { name, storage: place };
     this.#checkFree(name);
-    const made = await Repository.create(name, known.storage, by, this.#shared).catch(
+    const made = await Repository.create(name, known.storage, by, this.#with(name)).catch(
       async (error: unknown) => {
         if (storage !== undefined || asTarnError(error).kind !== 'exists') throw error;
-        return Repository.open(name, known.storage, this.#shared).catch((unopened: unknown) => {
+        return Repository.open(name, known.storage, this.#with(name)).catch((unopened: unknown) => {
           throw asTarnError(unopened).kind === 'not-found' ? error : unopened;
         });
       },
@@ -95,7 +107,7 @@ export class Repositories {
    */
   async add(name: string, storage: string): Promise<KnownRepository> {
     this.#checkFree(name);
-    await (await Repository.open(name, storage, this.#shared)).close();
+    await (await Repository.open(name, storage, this.#with(name))).close();
     const place = await realPlace(storage);
     for (const other of this.list()) {
       if ((await realPlace(other.storage).catch(() => undefined)) !== place) continue;
@@ -127,10 +139,11 @@ export class Repositories {
   async delete(name: string): Promise<KnownRepository> {
     const known = this.#home.repository(name);
     await this.#close(name);
-    await deleteStorage(known.storage).catch((error: unknown) => {
+    await deleteStorage(known.storage, this.#with(name)).catch((error: unknown) => {
       if (asTarnError(error).kind !== 'not-found') throw error;
     });
     this.#home.removeRepository(name);
+    this.#traffic.delete(name);
     return known;
   }
 
@@ -146,10 +159,14 @@ export class Repositories {
     if (taken !== undefined) this.#home.addRepository(taken);
   }
 
+  #with(name: string): RepositoryOptions {
+    return { ...this.#shared, traffic: this.traffic(name) };
+  }
+
   #opened(name: string): Promise<OpenRepository> {
     const opened = this.#open.get(name);
     if (opened !== undefined) return opened;
-    const opening = OpenRepository.open(this.#home, name, this.#shared);
+    const opening = OpenRepository.open(this.#home, name, this.#with(name));
     this.#open.set(name, opening);
     opening.catch(() => this.#open.delete(name));
     return opening;
@@ -159,7 +176,7 @@ export class Repositories {
     const opened = this.#offline.get(name);
     if (opened !== undefined) return opened;
     const { storage } = this.#home.repository(name);
-    const opening = Repository.open(name, storage, { ...this.#shared, offline: true });
+    const opening = Repository.open(name, storage, { ...this.#with(name), offline: true });
     this.#offline.set(name, opening);
     opening.catch(() => this.#offline.delete(name));
     return opening;

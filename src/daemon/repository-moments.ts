@@ -4,15 +4,19 @@ import { parseTime } from '../model/time.js';
 import type { Repository } from '../repo/repository.js';
 import { pastMs } from '../repo/resolve.js';
 import type { FrozenView } from '../repo/view.js';
+import type { ReadTally } from '../store/traffic.js';
 import { asTarnError } from '../util/errors.js';
 import type { Moments } from '../vfs/repository-filesystem.js';
 
 /** A repository by its names, as a mount of all of it shows them. */
 export class RepositoryMoments implements Moments {
   readonly #repository: Repository;
+  readonly #tally: ReadTally;
 
-  constructor(repository: Repository) {
+  /** @param tally counts what is read of files */
+  constructor(repository: Repository, tally: ReadTally) {
     this.#repository = repository;
+    this.#tally = tally;
   }
 
   get repository(): string {
@@ -73,7 +77,7 @@ export class RepositoryMoments implements Moments {
   }
 
   view(ref: string, commit: CommitId, signal: AbortSignal): Promise<FrozenView> {
-    return this.#repository.commitView(ref, commit, signal);
+    return this.#repository.commitView(ref, commit, signal, this.#tally);
   }
 
   /** By its id or a prefix that no other one has. */

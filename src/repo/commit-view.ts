@@ -2,6 +2,7 @@ import type { FrozenCursor } from '../model/cursor.js';
 import type { Entry, KeyedEntry, Totals } from '../model/entry.js';
 import type { Key } from '../model/path.js';
 import { keyToText } from '../model/path.js';
+import type { ReadTally } from '../store/traffic.js';
 import type { Tree } from '../tree/tree.js';
 import type { MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
@@ -14,11 +15,14 @@ export class CommitView implements FrozenView {
   readonly source: ViewSource;
   readonly #tree: Tree;
   readonly #contents: ContentReader;
+  readonly #tally: ReadTally | undefined;
 
-  constructor(source: ViewSource, tree: Tree, contents: ContentReader) {
+  /** @param tally counts what is read of contents */
+  constructor(source: ViewSource, tree: Tree, contents: ContentReader, tally?: ReadTally) {
     this.source = source;
     this.#tree = tree;
     this.#contents = contents;
+    this.#tally = tally;
   }
 
   get(key: Key, signal?: AbortSignal): MaybePromise<Entry | undefined> {
@@ -42,7 +46,7 @@ export class CommitView implements FrozenView {
   }
 
   open(key: Key, entry: Entry): Content {
-    if (entry.kind === 'file') return this.#contents.open(entry);
+    if (entry.kind === 'file') return this.#contents.open(entry, this.#tally);
     throw new TarnError('invalid', `'${keyToText(key)}' is a symlink, which has no content`, {
       hint: `it points to '${entry.target}'`,
     });

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { BLOCK_BYTES, contentHash } from '../model/ids.js';
 import type { ContentId, Hash } from '../model/ids.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { ReadTally } from '../store/traffic.js';
 import { isPromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import { cutPieces } from './content-pieces.js';
@@ -65,15 +66,21 @@ export class VerifiedBlocks {
   /**
    * Block `index`, verified. Shared: not to be changed.
    * @param keep whether the block will be asked for again soon
+   * @param tally counts what a cache has of it
    */
-  async block(source: BlockSource, index: number, keep: boolean): Promise<Uint8Array> {
+  async block(
+    source: BlockSource,
+    index: number,
+    keep: boolean,
+    tally?: ReadTally,
+  ): Promise<Uint8Array> {
     // Also by size: an entry that lies about it must not be served from what a true one left.
     const name = `${index}/${source.size}/${source.id}/${source.imported?.path ?? ''}`;
     const kept = this.#blocks.get(name);
     if (kept !== undefined) return kept;
     let loading = this.#loadingBlocks.get(name);
     if (loading === undefined) {
-      loading = this.#load(source, index).finally(() => this.#loadingBlocks.delete(name));
+      loading = this.#load(source, index, tally).finally(() => this.#loadingBlocks.delete(name));
       this.#loadingBlocks.set(name, loading);
     }
     const block = await loading;
@@ -95,21 +102,26 @@ export class VerifiedBlocks {
   }
 
   /** @param isAgain that what was kept on this machine turned out damaged, and is gone */
-  async #load(source: BlockSource, index: number, isAgain = false): Promise<Uint8Array> {
+  async #load(
+    source: BlockSource,
+    index: number,
+    tally: ReadTally | undefined,
+    isAgain = false,
+  ): Promise<Uint8Array> {
     const { id, size, imported } = source;
     const start = index * BLOCK_BYTES;
     const end = Math.min(size, start + BLOCK_BYTES);
     const pieces = cutPieces(source.pieces, start, end);
     const [expected, block] = await Promise.all([
       this.expected(id, size, index),
-      imported === undefined ? this.#read(pieces) : imported.read(start, end, false),
+      imported === undefined ? this.#read(pieces, tally) : imported.read(start, end, false),
     ]);
     const hashing = hashBytes(block);
     const actual = isPromise(hashing) ? await hashing : hashing;
     if (actual === expected) return block;
     if (imported !== undefined) throw await imported.difference(start, end);
     for (const { object } of pieces) this.#windows.forget(object);
-    if (this.#forgetKept(pieces) && !isAgain) return this.#load(source, index, true);
+    if (this.#forgetKept(pieces) && !isAgain) return this.#load(source, index, tally, true);
     throw wrongBytes(whereOf(pieces), rangesOf(pieces), actual, expected);
   }
 
@@ -118,10 +130,12 @@ export class VerifiedBlocks {
     return [...objects].filter((object) => this.#objects.forget?.(object) === true).length > 0;
   }
 
-  async #read(pieces: readonly Piece[]): Promise<Uint8Array> {
+  async #read(pieces: readonly Piece[], tally: ReadTally | undefined): Promise<Uint8Array> {
     const [first] = pieces;
-    if (first !== undefined && pieces.length === 1) return this.#windows.read(first);
-    return Buffer.concat(await Promise.all(pieces.map((piece) => this.#windows.read(piece))));
+    if (first !== undefined && pieces.length === 1) return this.#windows.read(first, tally);
+    return Buffer.concat(
+      await Promise.all(pieces.map((piece) => this.#windows.read(piece, tally))),
+    );
   }
 
   /** @param size that the file is thought to have */

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { BLOCK_BYTES } from '../model/ids.js';
 import type { KeptObject } from '../store/kept-object.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { ReadTally } from '../store/traffic.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
 import type { Backing } from './content.js';
@@ -22,6 +23,12 @@ interface Remembered {
   readonly identity: string;
   readonly bits: Uint8Array;
   readonly count: number;
+}
+
+interface Reading {
+  readonly signal: AbortSignal | undefined;
+  /** In place of the store's own. */
+  readonly tally: ReadTally | undefined;
 }
 
 /** Files of a store that lies elsewhere, as far as they are kept here; opened once for all readers. */
@@ -124,21 +131,26 @@ export class CachedFile {
   }
 
   /** Bytes [start, end), which lie in the file. */
-  async read(start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async read(start: number, end: number, reading: Reading): Promise<Uint8Array> {
+    const { signal, tally = this.#kept.tally } = reading;
     this.retain();
     try {
       const first = blockOf(start);
       const last = blockOf(end - 1);
       if (this.#areSet(first, last)) {
-        this.#kept.count(true);
         const bytes = await this.#kept.read(start, end);
-        if (bytes !== undefined) return bytes;
+        if (bytes !== undefined) {
+          tally.hit(bytes.length);
+          return bytes;
+        }
         for (let i = first; i <= last; i += 1) this.#unset(i);
-      } else {
-        this.#kept.count(false);
       }
+      tally.miss();
       const out = Buffer.allocUnsafe(end - start);
-      await unlessAborted(Promise.all(this.#fillAll(first, last, out, start)), signal);
+      await unlessAborted(
+        Promise.all(this.#fillAll(first, out, start, this.#load(first, last, tally))),
+        signal,
+      );
       return out;
     } finally {
       this.release();
@@ -146,7 +158,7 @@ export class CachedFile {
   }
 
   /** Gets the blocks that hold [start, end) into the file, many at a time. */
-  async fetch(start: number, end: number, signal: AbortSignal | undefined): Promise<void> {
+  async fetch(start: number, end: number, { signal, tally }: Reading): Promise<void> {
     this.retain();
     const running: Promise<void>[] = [];
     try {
@@ -157,7 +169,7 @@ export class CachedFile {
         if (this.#areSet(from, to)) continue;
         const giveBack = await this.#kept.reserve((to - from + 1) * BLOCK_BYTES, signal);
         throwIfAborted(signal);
-        const loads = Promise.all(this.#load(from, to)).then(() => undefined);
+        const loads = Promise.all(this.#load(from, to, tally)).then(() => undefined);
         running.push(loads.finally(giveBack));
         // Heard of below, when the others are under way.
         running.at(-1)?.catch(() => undefined);
@@ -169,8 +181,14 @@ export class CachedFile {
     }
   }
 
-  #fillAll(first: number, last: number, out: Buffer, start: number): Promise<void>[] {
-    return this.#load(first, last).map(async (loading, i) => {
+  /** @param blocks from the one with number `first` on */
+  #fillAll(
+    first: number,
+    out: Buffer,
+    start: number,
+    blocks: readonly Promise<Uint8Array>[],
+  ): Promise<void>[] {
+    return blocks.map(async (loading, i) => {
       const block = await loading;
       const blockStart = (first + i) * BLOCK_BYTES;
       const from = Math.max(start, blockStart);
@@ -180,16 +198,16 @@ export class CachedFile {
   }
 
   /** The blocks first to last, verified; those that must be fetched and lie side by side, together. */
-  #load(first: number, last: number): Promise<Uint8Array>[] {
+  #load(first: number, last: number, tally: ReadTally | undefined): Promise<Uint8Array>[] {
     for (let i = first; i <= last; i += 1) {
       if (this.#loading.has(i)) continue;
       if (this.#kept.has(...this.#spanOf(i, i))) {
-        this.#start(i, this.#loadKept(i));
+        this.#start(i, this.#loadKept(i, tally));
         continue;
       }
       let to = i;
       while (to < last && to - i + 1 < REQUEST_BLOCKS_MAX && this.#isMissing(to + 1)) to += 1;
-      this.#startRun(i, to);
+      this.#startRun(i, to, tally);
       i = to;
     }
     return Array.from(
@@ -215,9 +233,9 @@ export class CachedFile {
     this.#loading.set(index, started);
   }
 
-  #startRun(first: number, last: number): void {
+  #startRun(first: number, last: number, tally: ReadTally | undefined): void {
     const [start, end] = this.#spanOf(first, last);
-    const fetching = this.#kept.fetch(start, end);
+    const fetching = this.#kept.fetch(start, end, tally);
     for (let i = first; i <= last; i += 1) {
       const [from, to] = this.#spanOf(i, i);
       const cut = fetching.then((bytes) => bytes.subarray(from - start, to - start));
@@ -225,7 +243,7 @@ export class CachedFile {
     }
   }
 
-  async #loadKept(index: number): Promise<Uint8Array> {
+  async #loadKept(index: number, tally: ReadTally | undefined): Promise<Uint8Array> {
     const [start, end] = this.#spanOf(index, index);
     const block = await this.#kept.read(start, end);
     if (block !== undefined) {
@@ -238,7 +256,7 @@ export class CachedFile {
       this.#unset(index);
       this.#kept.drop(start, end);
     }
-    return this.#accept(index, this.#kept.fetch(start, end));
+    return this.#accept(index, this.#kept.fetch(start, end, tally));
   }
 
   async #accept(index: number, fetching: Promise<Uint8Array>): Promise<Uint8Array> {

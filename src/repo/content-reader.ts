@@ -4,6 +4,7 @@ import type { FileEntry } from '../model/entry.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { isPinned } from '../model/imported.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import type { ReadTally } from '../store/traffic.js';
 import type { MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import type { Backing, Content } from './content.js';
@@ -38,9 +39,10 @@ export class ContentReader {
 
   /**
    * Reads nothing yet: a missing object is found by the first read.
+   * @param tally counts what is read of it elsewhere, and found here
    * @throws TarnError corrupt when the entry contradicts itself
    */
-  open(entry: FileEntry): Content {
+  open(entry: FileEntry, tally?: ReadTally): Content {
     const { content: id, size } = entry;
     const imported = ImportedFile.of(entry);
     if (imported !== undefined && isPinned(id)) return new PinnedContent(id, size, imported);
@@ -55,10 +57,12 @@ export class ContentReader {
       const path = this.#objects.localPath?.(first.object);
       if (path !== undefined) return new FileContent(source, this.#files.acquire(source, path));
       const file = this.#cached.acquire(source);
-      if (file !== undefined) return new CachedContent(source, file);
+      if (file !== undefined) return new CachedContent(source, file, tally);
     }
     const isFar = this.#objects.keep !== undefined && imported === undefined && size > BLOCK_BYTES;
-    return isFar ? new FarContent(source, this.#blocks) : new BlockContent(source, this.#blocks);
+    return isFar
+      ? new FarContent(source, this.#blocks, tally)
+      : new BlockContent(source, this.#blocks, tally);
   }
 }
 
@@ -126,25 +130,27 @@ class FileContent implements Content {
 class CachedContent implements Content {
   readonly id: ContentId;
   readonly size: number;
+  readonly #tally: ReadTally | undefined;
   #file: CachedFile | undefined;
 
-  constructor({ id, size }: BlockSource, file: CachedFile) {
+  constructor({ id, size }: BlockSource, file: CachedFile, tally: ReadTally | undefined) {
     this.id = id;
     this.size = size;
     this.#file = file;
+    this.#tally = tally;
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
     throwIfAborted(signal);
     const end = Math.min(this.size, offset + length);
     if (offset >= end) return new Uint8Array(0);
-    return this.#opened().read(offset, end, signal);
+    return this.#opened().read(offset, end, { signal, tally: this.#tally });
   }
 
   async fetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
     throwIfAborted(signal);
     const end = Math.min(this.size, offset + length);
-    if (offset < end) await this.#opened().fetch(offset, end, signal);
+    if (offset < end) await this.#opened().fetch(offset, end, { signal, tally: this.#tally });
   }
 
   backing(): Backing | undefined {
@@ -168,12 +174,14 @@ class BlockContent implements Content {
   readonly size: number;
   readonly #source: BlockSource;
   readonly #blocks: VerifiedBlocks;
+  readonly #tally: ReadTally | undefined;
 
-  constructor(source: BlockSource, blocks: VerifiedBlocks) {
+  constructor(source: BlockSource, blocks: VerifiedBlocks, tally: ReadTally | undefined) {
     this.id = source.id;
     this.size = source.size;
     this.#source = source;
     this.#blocks = blocks;
+    this.#tally = tally;
   }
 
   read(offset: number, length: number, signal?: AbortSignal): MaybePromise<Uint8Array> {
@@ -216,7 +224,7 @@ class BlockContent implements Content {
     const from = Math.max(start, blockStart);
     const to = Math.min(start + out.length, blockEnd);
     const inPart = from > blockStart || to < blockEnd;
-    const block = await this.#blocks.block(this.#source, index, inPart);
+    const block = await this.#blocks.block(this.#source, index, inPart, this.#tally);
     out.set(block.subarray(from - blockStart, to - blockStart), from - start);
   }
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { ObjectStore } from '../store/object-store.js';
+import type { ReadTally } from '../store/traffic.js';
 import type { Piece } from './content-pieces.js';
 import { shortObject } from './content-verify.js';
 
@@ -43,8 +44,8 @@ export class ObjectWindows {
    * The bytes of a piece, all of them; not to be changed.
    * @throws TarnError not-found, corrupt (the object is too short), io
    */
-  async read(piece: Piece): Promise<Uint8Array> {
-    const window = this.#windowFor(piece);
+  async read(piece: Piece, tally?: ReadTally): Promise<Uint8Array> {
+    const window = this.#windowFor(piece, tally);
     window.nextOffset = piece.offset + piece.length;
     try {
       return cut(await window.bytes, piece, window.offset);
@@ -69,17 +70,18 @@ export class ObjectWindows {
     this.#windows.delete(object);
   }
 
-  #windowFor({ object, offset, length }: Piece): Window {
+  #windowFor({ object, offset, length }: Piece, tally: ReadTally | undefined): Window {
     const last = this.#windows.get(object);
     if (last !== undefined && offset >= last.offset) {
       if (offset + length <= last.offset + last.length) return last;
     }
     const follows = offset === last?.nextOffset && length <= PIECE_BYTES_MAX;
     const size = follows ? WINDOW_BYTES : length;
-    const bytes = this.#objects.get(object, { range: { offset, length: size } });
+    const bytes = this.#objects.get(object, { range: { offset, length: size }, tally });
     const runStart = follows ? last.runStart : offset;
     const end = offset + size;
-    const aheadEnd = follows ? this.#fetchAhead(object, runStart, end, last.aheadEnd) : end;
+    const ahead = { from: last?.aheadEnd ?? end, tally };
+    const aheadEnd = follows ? this.#fetchAhead(object, runStart, end, ahead) : end;
     const place = { offset, length: size, nextOffset: offset, runStart, aheadEnd };
     const window: Window = { ...place, bytes, loaded: undefined };
     bytes.then(
@@ -95,17 +97,22 @@ export class ObjectWindows {
    * Has a store that keeps what it fetched fetch what follows, as much as was read one after the other
    * so far; returns up to where it does.
    */
-  #fetchAhead(object: string, runStart: number, end: number, fetchedTo: number): number {
+  #fetchAhead(
+    object: string,
+    runStart: number,
+    end: number,
+    { from, tally }: { readonly from: number; readonly tally: ReadTally | undefined },
+  ): number {
     const run = end - runStart;
     if (this.#objects.fetch === undefined || run < WINDOW_BYTES) return end;
     const target = end + Math.min(AHEAD_BYTES_MAX, run);
-    let at = Math.max(end, fetchedTo);
+    let at = Math.max(end, from);
     // Little by little would be many requests.
     if (target - at < Math.min(AHEAD_REQUEST_BYTES, run) / 2) return at;
     for (; at < target; at += AHEAD_REQUEST_BYTES) {
       const length = Math.min(AHEAD_REQUEST_BYTES, target - at);
       // Whoever comes to read it hears of a fault.
-      this.#objects.fetch(object, at, length).catch(() => undefined);
+      this.#objects.fetch(object, at, length, { tally }).catch(() => undefined);
     }
     return target;
   }

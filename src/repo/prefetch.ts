@@ -74,7 +74,9 @@ export class Prefetch {
     if (run === undefined) return;
     const { piece, files } = run;
     await this.#start(files, async () => {
-      await this.#objects.fetch?.(piece.object, piece.offset, piece.length, this.#signal);
+      await this.#objects.fetch?.(piece.object, piece.offset, piece.length, {
+        signal: this.#signal,
+      });
     });
   }
 

@@ -4,6 +4,7 @@ import type { CommitId, NodeId } from '../model/ids.js';
 import type { RefExpression } from '../model/refs.js';
 import { parseRefExpression } from '../model/refs.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { ReadTally } from '../store/traffic.js';
 import type { Ref, RefChange, RefKind, RefStore } from '../store/ref-store.js';
 import { NodeCache, Nodes } from '../tree/nodes.js';
 import { Tree } from '../tree/tree.js';
@@ -125,11 +126,20 @@ export class Repository {
     return this.commits.read(id, signal);
   }
 
-  /** @param ref what the user called it, for messages and extended attributes */
-  async commitView(ref: string, commitId: CommitId, signal?: AbortSignal): Promise<FrozenView> {
+  /**
+   * @param ref what the user called it, for messages and extended attributes
+   * @param tally counts what is read of contents through the view
+   */
+  async commitView(
+    ref: string,
+    commitId: CommitId,
+    signal?: AbortSignal,
+    tally?: ReadTally,
+  ): Promise<FrozenView> {
     const commit = await this.commits.read(commitId, signal);
     const tree = await this.openTree(commit.tree, signal);
-    return new CommitView({ repository: this.name, ref, commitId, commit }, tree, this.#contents);
+    const source = { repository: this.name, ref, commitId, commit };
+    return new CommitView(source, tree, this.#contents, tally);
   }
 
   /** A tree that is no commit's as a view of the same moment; any of its contents can be opened. */

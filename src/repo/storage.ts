@@ -5,7 +5,8 @@ import type { ObjectCache } from '../cache/object-cache.js';
 import { OfflineStore } from '../cache/offline-store.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { openBucket } from '../store/open-bucket.js';
-import type { BucketUrl, StorageUrl } from '../store/storage-url.js';
+import type { StorageUrl } from '../store/storage-url.js';
+import type { Traffic } from '../store/traffic.js';
 import { formatStorageUrl, parseStorageUrl, shortStorageUrl } from '../store/storage-url.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
@@ -25,6 +26,8 @@ export interface StorageOptions {
   readonly openBucket?: OpenBucket;
   /** Keeps on this machine what is read of a bucket. */
   readonly objectCache?: ObjectCache;
+  /** Counts what is asked of a bucket, and what was not as it is kept. */
+  readonly traffic?: Traffic;
   /** Asks nothing of a bucket: what is in the cache is all there is. */
   readonly offline?: boolean;
 }
@@ -63,7 +66,7 @@ export function canonicalStorage(storage: string): string {
 export function createStorage(storage: string, options: StorageOptions = {}): Promise<Storage> {
   const place = storagePlace(storage);
   if (place.kind === 'local') return createLocal(place.directory);
-  return createBucket(place, options.openBucket ?? openBucket);
+  return createBucket(place, opener(options));
 }
 
 /**
@@ -92,13 +95,23 @@ export async function openStorage(storage: string, options: StorageOptions = {})
 }
 
 /** Opens buckets with a cache over them, if there is one. */
-function withCache({ openBucket: open = openBucket, objectCache, offline }: StorageOptions) {
+function withCache(options: StorageOptions): OpenBucket {
+  const { objectCache, offline: isOffline = false, traffic } = options;
+  const open = opener(options);
   if (objectCache === undefined) return open;
-  return async (url: BucketUrl): Promise<ObjectStore> => {
-    const isOffline = offline === true;
+  return async (url) => {
     const store = isOffline ? new OfflineStore(shortStorageUrl(url)) : await open(url);
-    return new CachedStore(objectCache, store, { place: formatStorageUrl(url), isOffline });
+    return new CachedStore(objectCache, store, {
+      place: formatStorageUrl(url),
+      isOffline,
+      ...(traffic === undefined ? {} : { tally: traffic.reads }),
+    });
   };
+}
+
+function opener({ openBucket: given, traffic }: StorageOptions): OpenBucket {
+  const counted = traffic === undefined ? {} : { metrics: traffic.bucket };
+  return given ?? ((url) => openBucket(url, counted));
 }
 
 /**
@@ -108,5 +121,5 @@ function withCache({ openBucket: open = openBucket, objectCache, offline }: Stor
 export async function deleteStorage(storage: string, options: StorageOptions = {}): Promise<void> {
   const place = storagePlace(storage);
   if (place.kind === 'local') return deleteLocal(place.directory);
-  return deleteBucket(place, options.openBucket ?? openBucket);
+  return deleteBucket(place, opener(options));
 }

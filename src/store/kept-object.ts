@@ -1,3 +1,5 @@
+import type { ReadTally } from './traffic.js';
+
 /**
  * What is kept on this machine of one object that lies elsewhere: a sparse file that has the object's
  * bytes at their places. Nothing here is verified but what `isVerified` says.
@@ -16,7 +18,7 @@ export interface KeptObject {
    * Bytes [start, end) from where the object lies, which are not kept by this.
    * @throws TarnError as ObjectStore.get
    */
-  fetch(start: number, end: number): Promise<Uint8Array>;
+  fetch(start: number, end: number, tally?: ReadTally): Promise<Uint8Array>;
   /** Keeps bytes; resolves to whether the file has them. Never rejects. */
   keep(start: number, bytes: Uint8Array): Promise<boolean>;
   /** What the file has in [start, end) is wrong. */
@@ -25,8 +27,8 @@ export interface KeptObject {
   markVerified(): Promise<void>;
   /** Waits for memory to fetch ahead with; resolves to what gives it back. @throws TarnError aborted */
   reserve(bytes: number, signal?: AbortSignal): Promise<() => void>;
-  /** Counts a read that found all it needed, or one that had to fetch. */
-  count(isHit: boolean): void;
+  /** What counts its reads where nothing else does. */
+  readonly tally: ReadTally;
   /** Must be called once. */
   release(): void;
 }

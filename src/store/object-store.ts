@@ -1,4 +1,5 @@
 import type { KeptObject } from './kept-object.js';
+import type { ReadTally } from './traffic.js';
 
 /**
  * The lower waist: everything above stores and reads bytes only through this interface.
@@ -55,7 +56,7 @@ export interface ObjectStore {
    * on this machine, as far as there is room for them. Only in a store that has a cache.
    * @throws TarnError as get
    */
-  fetch?(key: string, offset: number, length: number, signal?: AbortSignal): Promise<void>;
+  fetch?(key: string, offset: number, length: number, options?: ReadOptions): Promise<void>;
 
   /**
    * The object's bytes turned out wrong: what is kept of it on this machine goes. Returns whether
@@ -75,9 +76,14 @@ export interface TaggedObject {
   readonly etag: string;
 }
 
-export interface GetOptions {
-  readonly range?: ByteRange;
+export interface ReadOptions {
   readonly signal?: AbortSignal;
+  /** Counts what a cache has of it, in place of the one that counts whatever is read of the store. */
+  readonly tally?: ReadTally | undefined;
+}
+
+export interface GetOptions extends ReadOptions {
+  readonly range?: ByteRange;
 }
 
 export interface PutOptions {

@@ -16,6 +16,8 @@ export interface OpenBucketOptions {
   readonly timeoutMs?: number;
   /** Holds what is uploaded until its key is known; the system's temporary directory otherwise. */
   readonly directory?: string;
+  /** Counts what is asked of the bucket. */
+  readonly metrics?: BucketMetrics;
   readonly signal?: AbortSignal;
 }
 
@@ -36,7 +38,7 @@ export async function openBucket(
   options: OpenBucketOptions = {},
 ): Promise<BucketStore> {
   const prefix = namespaceOf(url);
-  const metrics = new BucketMetrics();
+  const { metrics = new BucketMetrics() } = options;
   const bucket = await connect({ ...url, prefix }, metrics, options);
   const { directory } = options;
   return new BucketStore(bucket, {
@@ -69,6 +71,8 @@ export function guarded(raw: Bucket, metrics: BucketMetrics, timeoutMs: number):
     attemptsMax: ATTEMPTS_MAX,
     waitMs: WAIT_MS,
     onThrottled: () => limit.throttled(),
+    onRetry: () => metrics.retried(),
+    onCircuit: (openSinceMs) => metrics.circuit(openSinceMs),
   });
   return aroundBucket(repeated, limit.around);
 }

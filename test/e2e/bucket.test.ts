@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startSlowProxy } from '../../scripts/lib/slow-proxy.js';
 import type { StoreServer } from '../../scripts/lib/store-servers.js';
 import { startStoreServer } from '../../scripts/lib/store-servers.js';
+import type { StatsRow } from '../../src/daemon/protocol/stats.js';
 import { Shell } from '../cli/shell.js';
 import { ensureBuilt } from '../workspace/built.js';
 
@@ -103,6 +105,54 @@ describe('a repository in a bucket, by the command line', () => {
       expect(again.code).toBe(isDone ? 1 : 0);
       expect((await messages(shell)).filter((each) => each === 'labels')).toHaveLength(1);
       expect(await shell.must('fsck', 'drive')).toContain('nothing is wrong');
+    },
+    LONG_MS,
+  );
+
+  it(
+    'tells by stats, and in the log, what was asked of the bucket and what mounts found in the cache',
+    async () => {
+      const proxy = await startSlowProxy(server.endpoint);
+      try {
+        const shell = await machine();
+        const { url } = await place();
+        const options = ['--endpoint', proxy.endpoint, '--region', 'us-east-1'];
+        await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
+        const log = Buffer.alloc(3_000_000, 'a log of a drive ');
+        await shell.must('put', await shell.file('run.mcap', log), 'drive/main/run.mcap');
+        await shell.must('commit', 'drive/main', '-m', 'one drive');
+        const frozen = await shell.mountPoint('frozen');
+        const work = await shell.mountPoint('work');
+        await shell.must('mount', 'drive/main@', frozen);
+        await shell.must('mount', '--write', 'drive/main', work);
+        expect(Buffer.compare(await readFile(`${frozen}/run.mcap`), log)).toBe(0);
+
+        const [drive, ...mounts] = await shell.jsonRows<StatsRow>('stats');
+        if (drive?.kind !== 'repository') throw new Error('the repository comes first');
+        // The branch that is mounted for writing is looked at every few seconds.
+        expect(Math.abs(proxy.requests - drive.requests)).toBeLessThan(3);
+        expect(drive).toMatchObject({ repository: 'drive', retries: 0, errors: 0 });
+        expect(drive.bytesSent).toBeGreaterThan(log.length);
+        expect(drive.bytesFetched).toBeGreaterThan(log.length);
+        expect(drive.byKind['put']?.requests).toBeGreaterThan(3);
+        expect(drive.cache.fetchedBytes).toBeGreaterThanOrEqual(log.length);
+        expect(mounts).toMatchObject([
+          { kind: 'mount', directory: frozen, ref: 'main@', cache: { fetchedBytes: log.length } },
+          { kind: 'mount', directory: work, ref: 'main' },
+        ]);
+        expect(await shell.must('stats')).toMatch(/^drive .*\n {2}\d+ requests \(.*\d+ put/);
+
+        await shell.must('umount', frozen);
+        const events = await shell.events();
+        expect(events).toContainEqual(
+          expect.objectContaining({ event: 'unmounted', fetchedBytes: log.length }),
+        );
+        expect(events).toContainEqual(
+          expect.objectContaining({ event: 'job traffic', job: 'commit', repository: 'drive' }),
+        );
+      } finally {
+        await proxy.stop();
+      }
     },
     LONG_MS,
   );

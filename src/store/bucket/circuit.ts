@@ -15,14 +15,17 @@ const PATIENCE_MS = 20_000;
  */
 export class Circuit {
   readonly #url: string;
+  readonly #onChange: (openSinceMs: number | undefined) => void;
   #failures = 0;
   #failingSinceMs = 0;
   #openUntilMs = 0;
   /** The request that tries, while there is one. */
   #trial: PromiseWithResolvers | undefined;
 
-  constructor(url: string) {
+  /** @param onChange told after each outcome since when it is open: milliseconds since 1970 UTC */
+  constructor(url: string, onChange: (openSinceMs: number | undefined) => void = () => undefined) {
     this.#url = url;
+    this.#onChange = onChange;
   }
 
   get isOpen(): boolean {
@@ -48,6 +51,7 @@ export class Circuit {
 
   succeeded(): void {
     this.#failures = 0;
+    this.#onChange(undefined);
     this.#endTrial();
   }
 
@@ -57,6 +61,7 @@ export class Circuit {
     if (this.isOpen) {
       const times = Math.min(10, this.#failures - FAILURES_MAX);
       this.#openUntilMs = Date.now() + Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** times);
+      this.#onChange(this.#failingSinceMs);
     }
     this.#endTrial();
   }

@@ -1,10 +1,11 @@
-import { TransientFault } from './faults.js';
+import { asTarnError } from '../../util/errors.js';
+import type { ErrorKind } from '../../util/errors.js';
 import type { Around, BucketMethod } from './around.js';
 
 export interface MethodCounts {
   /** HTTP requests, retries among them. */
   readonly requests: number;
-  /** Those that failed so that they may succeed later, or got no answer. */
+  /** Those that got no answer, or one of a fault: not that an object is absent, or not as expected. */
   readonly failures: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
@@ -22,9 +23,24 @@ const NONE: MethodCounts = {
   totalMs: 0,
 };
 
-/** What was asked of a bucket since it was opened. */
+/** Answers that say how things are, and what was no longer wanted. */
+const NO_FAULTS: ReadonlySet<ErrorKind> = new Set(['not-found', 'conflict', 'aborted']);
+
+/** What is asked of a bucket, by all that have it open with these. */
 export class BucketMetrics {
   readonly #counts = new Map<BucketMethod, MethodCounts>();
+  #retries = 0;
+  #openSinceMs: number | undefined;
+
+  /** Requests that were sent because one like them had failed. */
+  get retries(): number {
+    return this.#retries;
+  }
+
+  /** Since when the store has not answered and is asked only now and then (circuit.ts). */
+  get openSinceMs(): number | undefined {
+    return this.#openSinceMs;
+  }
 
   readonly around: Around = async (call, run) => {
     const start = performance.now();
@@ -35,19 +51,40 @@ export class BucketMetrics {
       received = bytesOf(result);
       return result;
     } catch (error) {
-      if (error instanceof TransientFault) failures = 1;
+      if (!NO_FAULTS.has(asTarnError(error).kind)) failures = 1;
       throw error;
     } finally {
-      const { requests, ...counts } = this.#counts.get(call.method) ?? NONE;
-      this.#counts.set(call.method, {
-        requests: requests + 1,
-        failures: counts.failures + failures,
-        bytesSent: counts.bytesSent + call.sent,
-        bytesReceived: counts.bytesReceived + received,
-        totalMs: counts.totalMs + performance.now() - start,
+      this.#add(call.method, {
+        requests: 1,
+        failures,
+        bytesSent: call.sent,
+        bytesReceived: received,
+        totalMs: performance.now() - start,
       });
     }
   };
+
+  retried(): void {
+    this.#retries += 1;
+  }
+
+  /** @param openSinceMs undefined once the store has answered */
+  circuit(openSinceMs: number | undefined): void {
+    this.#openSinceMs = openSinceMs;
+  }
+
+  /** What was counted elsewhere. */
+  add(counts: BucketCounts, retries: number, openSinceMs: number | undefined): void {
+    for (const [method, more] of Object.entries(counts)) this.#add(method as BucketMethod, more);
+    this.#retries += retries;
+    this.#openSinceMs = openSinceMs;
+  }
+
+  /** What is open stays so. */
+  clear(): void {
+    this.#counts.clear();
+    this.#retries = 0;
+  }
 
   counts(): BucketCounts {
     return Object.fromEntries(this.#counts);
@@ -56,6 +93,18 @@ export class BucketMetrics {
   /** Requests of all methods. */
   get requests(): number {
     return [...this.#counts.values()].reduce((sum, { requests }) => sum + requests, 0);
+  }
+
+  #add(method: BucketMethod, more: MethodCounts): void {
+    const { requests, failures, bytesSent, bytesReceived, totalMs } =
+      this.#counts.get(method) ?? NONE;
+    this.#counts.set(method, {
+      requests: requests + more.requests,
+      failures: failures + more.failures,
+      bytesSent: bytesSent + more.bytesSent,
+      bytesReceived: bytesReceived + more.bytesReceived,
+      totalMs: totalMs + more.totalMs,
+    });
   }
 }
 

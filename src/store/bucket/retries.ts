@@ -15,6 +15,10 @@ export interface RetryPolicy {
   readonly waitMs: number;
   /** Told when the store asks for fewer requests. */
   readonly onThrottled?: () => void;
+  /** Told before a request is sent once more. */
+  readonly onRetry?: () => void;
+  /** As of Circuit. */
+  readonly onCircuit?: (openSinceMs: number | undefined) => void;
 }
 
 const WAIT_MS_MAX = 5_000;
@@ -139,7 +143,7 @@ class Retries {
   constructor(url: string, policy: RetryPolicy) {
     this.#url = url;
     this.#policy = policy;
-    this.#circuit = new Circuit(url);
+    this.#circuit = new Circuit(url, policy.onCircuit);
   }
 
   async run<T>(
@@ -163,6 +167,7 @@ class Retries {
         if (tried >= this.#policy.attemptsMax || this.#budget < 1) throw gaveUp(last, tried);
         this.#budget -= 1;
         await pause(this.#waitMs(last, tried), signal);
+        this.#policy.onRetry?.();
       }
     });
   }

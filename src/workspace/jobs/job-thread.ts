@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { TrafficCounts } from '../../store/traffic.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { JobProgress, JobTarget } from './job.js';
 import type { FromThread, ToThread } from './messages.js';
@@ -13,6 +14,8 @@ export interface JobListeners {
   /** The next batch comes when it is done; what it throws ends the job. */
   readonly onRows?: (rows: readonly unknown[]) => Promise<void> | void;
   readonly onProgress?: (progress: JobProgress) => void;
+  /** Told once before the end what the job asked of its repository's bucket. */
+  readonly onTraffic?: (counts: TrafficCounts) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -120,8 +123,10 @@ export class JobThread {
         job.taking = job.taking.then(() => this.#take(job, message.rows));
         return;
       case 'done':
+        job.listeners.onTraffic?.(message.traffic);
         return this.#settle(job, () => job.resolve(message.result));
       case 'failed':
+        job.listeners.onTraffic?.(message.traffic);
         return this.#settle(job, () => job.reject(fromPlainError(message.error)));
     }
   }

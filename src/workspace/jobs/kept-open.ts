@@ -2,6 +2,8 @@ import { SqliteContentIndex } from '../../cache/content-index.js';
 import type { ObjectCache } from '../../cache/object-cache.js';
 import { SqliteVerifiedStamps } from '../../cache/verified-stamps.js';
 import { refreshContentIndex } from '../../repo/content-index.js';
+import type { TrafficCounts } from '../../store/traffic.js';
+import { Traffic } from '../../store/traffic.js';
 import { NodeCache } from '../../tree/nodes.js';
 import { Home } from '../home.js';
 import { openObjectCache } from '../object-cache.js';
@@ -20,6 +22,8 @@ export class KeptOpen {
   readonly #nodeCache = new NodeCache(NODE_CACHE_BYTES);
   /** The one used last is the last. */
   readonly #repositories = new Map<string, Kept>();
+  /** Of each repository, since takeTraffic. */
+  readonly #traffic = new Map<string, Traffic>();
   #home: OpenHome | undefined;
 
   /** @param home its directory; nothing is opened yet */
@@ -47,6 +51,11 @@ export class KeptOpen {
     };
   }
 
+  /** What was asked of the repository's bucket since the last call, also to open it in vain. */
+  takeTraffic(repository: string): TrafficCounts {
+    return this.#trafficOf(repository).take();
+  }
+
   /** Closes what is open of the repository. */
   async forget(repository: string): Promise<void> {
     const kept = this.#repositories.get(repository);
@@ -63,9 +72,18 @@ export class KeptOpen {
   }
 
   async #open({ home, stamps, objectCache }: OpenHome, name: string): Promise<Kept> {
-    const options = { nodeCache: this.#nodeCache, stamps, objectCache, blocking: true };
+    const traffic = this.#trafficOf(name);
+    const options = { nodeCache: this.#nodeCache, stamps, objectCache, blocking: true, traffic };
     const opened = await OpenRepository.open(home, name, options);
     return new Kept(opened, home.contentIndexFile(name));
+  }
+
+  #trafficOf(name: string): Traffic {
+    const known = this.#traffic.get(name);
+    if (known !== undefined) return known;
+    const traffic = new Traffic();
+    this.#traffic.set(name, traffic);
+    return traffic;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../../util/errors.js';
+import type { TrafficCounts } from '../../store/traffic.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { JobProgress, JobTarget } from './job.js';
 
@@ -14,8 +15,8 @@ export type ToThread =
 export type FromThread =
   | { readonly kind: 'progress'; readonly progress: JobProgress }
   | { readonly kind: 'rows'; readonly rows: readonly unknown[] }
-  | { readonly kind: 'done'; readonly result: unknown }
-  | { readonly kind: 'failed'; readonly error: PlainError }
+  | { readonly kind: 'done'; readonly result: unknown; readonly traffic: TrafficCounts }
+  | { readonly kind: 'failed'; readonly error: PlainError; readonly traffic: TrafficCounts }
   | { readonly kind: 'forgotten' };
 
 /** Batches of rows on their way: one is read while the next is made. */

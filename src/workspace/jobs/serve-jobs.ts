@@ -51,13 +51,13 @@ class Thread {
       const context: JobContext = await this.#open.contextFor(input.repository);
       const result = await run(context, input, job.output);
       this.#job = undefined;
-      this.#say({ kind: 'done', result });
+      this.#say({ kind: 'done', result, traffic: this.#open.takeTraffic(input.repository) });
     } catch (thrown) {
       const error = plainError(job.output.signal.aborted ? abortedJob() : thrown);
       if (BREAKING.has(error.kind))
         await this.#open.forget(input.repository).catch(() => undefined);
       this.#job = undefined;
-      this.#say({ kind: 'failed', error });
+      this.#say({ kind: 'failed', error, traffic: this.#open.takeTraffic(input.repository) });
     }
   }
 

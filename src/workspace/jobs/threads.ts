@@ -1,3 +1,4 @@
+import type { TrafficCounts } from '../../store/traffic.js';
 import { throwIfAborted } from '../../util/abort.js';
 import { TarnError } from '../../util/errors.js';
 import { installed } from '../../util/installation.js';
@@ -39,6 +40,12 @@ export interface JobState {
   readonly progress: JobProgress;
 }
 
+/** A job has ended, and asked so much of its repository's bucket. */
+export type OnJobTraffic = (
+  job: Pick<JobState, 'name' | 'repository'>,
+  counts: TrafficCounts,
+) => void;
+
 interface Waiting {
   readonly isLong: boolean;
   readonly start: () => void;
@@ -64,6 +71,7 @@ export class JobThreads<Jobs extends JobRegistry> {
   readonly #home: string;
   readonly #registry: Jobs;
   readonly #script: string;
+  readonly #onTraffic: OnJobTraffic;
   readonly #threads = new Set<JobThread>();
   readonly #jobs = new Map<number, JobState>();
   /** Repositories that are worked on exclusively, until the promise resolves. */
@@ -75,10 +83,15 @@ export class JobThreads<Jobs extends JobRegistry> {
   #sweep: NodeJS.Timeout | undefined;
 
   /** @param home the directory */
-  constructor(home: string, { jobs, script }: JobModule<Jobs>) {
+  constructor(
+    home: string,
+    { jobs, script }: JobModule<Jobs>,
+    onTraffic: OnJobTraffic = () => undefined,
+  ) {
     this.#home = home;
     this.#registry = jobs;
     this.#script = script;
+    this.#onTraffic = onTraffic;
   }
 
   /**
@@ -104,6 +117,7 @@ export class JobThreads<Jobs extends JobRegistry> {
         note(progress);
         onProgress?.(progress);
       },
+      onTraffic: (counts: TrafficCounts): void => this.#onTraffic({ name, repository }, counts),
     } as const;
     const isLong = this.#registry[name]?.isLong === true;
     try {

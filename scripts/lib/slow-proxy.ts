@@ -11,8 +11,11 @@ export interface ProxyRules {
   readonly latencyMs?: number;
   /** What a connection carries in each direction. */
   readonly bytesPerSecond?: number;
-  /** What is done to the request with this number, counted from 0 over all connections. */
-  readonly fault?: (request: number) => ProxyFault | undefined;
+  /**
+   * What is done to the request with this number, counted from 0 over all connections, whose first
+   * line is `GET /bucket/key HTTP/1.1`.
+   */
+  readonly fault?: (request: number, line: string) => ProxyFault | undefined;
 }
 
 export type ProxyFault =
@@ -22,8 +25,17 @@ export type ProxyFault =
   | { readonly kind: 'lost-answer' }
   /** Nothing goes on any more, and the connection stays open. */
   | { readonly kind: 'stall' }
-  /** The connection ends after so many bytes of the answer. */
-  | { readonly kind: 'truncate'; readonly afterBytes: number };
+  /** The connection ends, or is reset, after so many bytes of the answer. */
+  | { readonly kind: 'truncate'; readonly afterBytes: number; readonly isReset?: boolean }
+  /** A byte of the answer's body is another. */
+  | { readonly kind: 'corrupt' }
+  /** S3's answer for this error; `isDone` when the request goes on all the same. */
+  | {
+      readonly kind: 'error';
+      readonly status: number;
+      readonly code: string;
+      readonly isDone?: boolean;
+    };
 
 export interface SlowProxy {
   /** `http://127.0.0.1:PORT` */
@@ -93,6 +105,9 @@ class Connection {
   readonly #state: State;
   #wasAnswered = true;
   #fault: ProxyFault | undefined;
+  /** The first line of the request. */
+  #line = '';
+  /** Bytes of the answer so far. */
   #answered = 0;
 
   constructor(client: Socket, upstream: Socket, state: State) {
@@ -102,7 +117,7 @@ class Connection {
     state.connections += 1;
     const requests = new Lane(client, upstream, () => state.rules.bytesPerSecond);
     const answers = new Lane(upstream, client, () => state.rules.bytesPerSecond);
-    client.on('data', (chunk: Buffer) => requests.push(chunk, this.#beforeRequest()));
+    client.on('data', (chunk: Buffer) => requests.push(chunk, this.#beforeChunk(chunk)));
     upstream.on('data', (chunk: Buffer) => this.#answer(chunk, answers));
     client.on('end', () => requests.end());
     upstream.on('end', () => answers.end());
@@ -111,29 +126,59 @@ class Connection {
   }
 
   /** Milliseconds to wait before the chunk goes on; undefined when it never does. */
-  #beforeRequest(): number | undefined {
-    if (this.#fault?.kind === 'stall') return undefined;
-    if (!this.#wasAnswered) return 0;
+  #beforeChunk(chunk: Buffer): number | undefined {
+    if (!this.#wasAnswered) return this.#isHeldUp ? undefined : 0;
     this.#wasAnswered = false;
     this.#answered = 0;
+    this.#line = chunk.toString('latin1', 0, LINE_BYTES_MAX).split('\r\n', 1)[0] ?? '';
     const { rules } = this.#state;
-    this.#fault = rules.fault?.(this.#state.requests);
+    const fault = rules.fault?.(this.#state.requests, this.#line);
+    this.#fault = fault;
     this.#state.requests += 1;
-    if (this.#fault?.kind === 'reset') this.#reset();
-    return this.#fault?.kind === 'stall' ? undefined : (rules.latencyMs ?? 0);
+    if (fault?.kind === 'reset') this.#reset();
+    if (fault?.kind === 'error' && fault.isDone !== true) this.#answerError(fault);
+    return this.#isHeldUp ? undefined : (rules.latencyMs ?? 0);
+  }
+
+  /** Whether nothing of the request goes on. */
+  get #isHeldUp(): boolean {
+    const fault = this.#fault;
+    return fault?.kind === 'stall' || (fault?.kind === 'error' && fault.isDone !== true);
   }
 
   #answer(chunk: Buffer, answers: Lane): void {
-    this.#wasAnswered = true;
     this.#state.bytesAnswered += chunk.length;
     const fault = this.#fault;
+    // Only that the body may come: the answer follows.
+    if (chunk.subarray(0, CONTINUE.length).equals(CONTINUE)) return answers.push(chunk, 0);
+    this.#wasAnswered = true;
     if (fault?.kind === 'lost-answer') this.#reset();
+    else if (fault?.kind === 'error') this.#answerError(fault);
     else if (fault?.kind === 'truncate' && this.#answered + chunk.length > fault.afterBytes) {
       answers.push(chunk.subarray(0, fault.afterBytes - this.#answered), 0);
-      answers.end();
+      answers.end(fault.isReset === true);
       this.#upstream.destroy();
-    } else answers.push(chunk, 0);
+    } else answers.push(fault?.kind === 'corrupt' ? this.#corrupted(chunk) : chunk, 0);
     this.#answered += chunk.length;
+  }
+
+  /** With another last byte, which is one of the body; once. */
+  #corrupted(chunk: Buffer): Buffer {
+    const isHead = this.#answered === 0 && chunk.subarray(-HEAD_END.length).equals(HEAD_END);
+    if (isHead) return chunk;
+    this.#fault = undefined;
+    const copy = Buffer.from(chunk);
+    copy[copy.length - 1] = (copy.at(-1) ?? 0) ^ 1;
+    return copy;
+  }
+
+  #answerError({ status, code }: ProxyFault & { kind: 'error' }): void {
+    const body = this.#line.startsWith('HEAD ')
+      ? ''
+      : `<?xml version="1.0"?><Error><Code>${code}</Code><Message>${code}</Message></Error>`;
+    const head = `HTTP/1.1 ${status} ${code}\r\nconnection: close\r\ncontent-type: application/xml\r\ncontent-length: ${body.length}\r\n\r\n`;
+    this.#client.end(`${head}${body}`);
+    this.#upstream.destroy();
   }
 
   #reset(): void {
@@ -178,12 +223,17 @@ class Lane {
     });
   }
 
-  end(): void {
+  end(isReset = false): void {
     this.#tail = this.#tail.then(() => {
-      if (!this.#to.destroyed) this.#to.end();
+      if (isReset) this.#to.resetAndDestroy();
+      else if (!this.#to.destroyed) this.#to.end();
     });
   }
 }
+
+const LINE_BYTES_MAX = 4_096;
+const HEAD_END = Buffer.from('\r\n\r\n');
+const CONTINUE = Buffer.from('HTTP/1.1 100 ');
 
 const WAITING_BYTES_MAX = 1_048_576;
 const LATE_MS_MAX = 2;

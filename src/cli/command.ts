@@ -51,7 +51,7 @@ export interface Input {
 export interface CommandContext {
   readonly terminal: Terminal;
   readonly paths: DaemonPaths;
-  /** Fires on SIGINT and SIGTERM. */
+  /** Fires on SIGINT and SIGTERM, and when the time of --timeout is up. */
   readonly signal: AbortSignal;
 }
 
@@ -72,6 +72,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, conflict: 3, interrupted: 13
 /** Options that every command takes. */
 export const COMMON_OPTIONS: Readonly<Record<string, Option>> = {
   json: { what: 'print JSON: one document, or one object a line for lists' },
+  timeout: { value: 'SECONDS', what: 'give up when it is not done after so long' },
   help: { short: 'h', what: 'print this help' },
 };
 export const YES_OPTION: Option = { short: 'y', what: 'do not ask before destroying' };

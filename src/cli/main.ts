@@ -7,35 +7,42 @@ import { exitCodeOf, toReport } from './failure.js';
 import { homeDirectory } from './home.js';
 import { Terminal } from './terminal.js';
 import { parseInput } from './parse.js';
+import { TarnError } from '../util/errors.js';
 import { findVerb, VERBS } from './verbs.js';
+
+/** A day. */
+const TIMEOUT_S_MAX = 86_400;
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
   const terminal = new Terminal(args.includes('--json'));
-  const controller = new AbortController();
+  const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => controller.abort());
+    process.once(signal, () => stop.abort());
   }
   try {
-    const code = await dispatch(args, terminal, controller.signal);
+    const code = await dispatch(args, terminal, stop);
     await terminal.flush();
     return code;
   } catch (error) {
     await terminal.flush();
-    if (controller.signal.aborted) {
+    const { aborted } = stop.signal;
+    const reason: unknown = stop.signal.reason;
+    if (aborted && !(reason instanceof TarnError)) {
       terminal.error({ kind: 'aborted', message: 'interrupted' });
       return EXIT.interrupted;
     }
-    terminal.error(toReport(error));
-    return exitCodeOf(error);
+    const fault = aborted ? reason : error;
+    terminal.error(toReport(fault));
+    return exitCodeOf(fault);
   }
 }
 
 async function dispatch(
   args: readonly string[],
   terminal: Terminal,
-  signal: AbortSignal,
+  stop: AbortController,
 ): Promise<number> {
   const [first, ...rest] = args;
   if (first === '--version' || first === '-V') {
@@ -62,7 +69,29 @@ async function dispatch(
     return EXIT.done;
   }
   const paths = daemonPaths(homeDirectory());
-  return (await found.command.run(input, { terminal, paths, signal })) ?? EXIT.done;
+  const limit = limitTime(input.value('timeout'), stop);
+  try {
+    const context = { terminal, paths, signal: stop.signal };
+    return (await found.command.run(input, context)) ?? EXIT.done;
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+/** @throws UsageError */
+function limitTime(given: string | undefined, stop: AbortController): NodeJS.Timeout | undefined {
+  if (given === undefined) return undefined;
+  const seconds = Number(given);
+  if (!(seconds > 0 && seconds <= TIMEOUT_S_MAX)) {
+    throw new UsageError(`--timeout takes seconds, as 30 or 0.5, not '${given}'`);
+  }
+  return setTimeout(() => stop.abort(overdue(seconds)), seconds * 1000).unref();
+}
+
+function overdue(seconds: number): TarnError {
+  return new TarnError('unavailable', `it was not done within ${seconds} s, and was given up`, {
+    hint: "it may still have been done: look before you repeat it; 'tarn stats' says whether a store does not answer",
+  });
 }
 
 /** Of a noun's commands the one that is meant; a verb has only itself. */
@@ -108,7 +137,8 @@ async function help(
   isMistake: boolean,
 ): Promise<number> {
   const [first, ...rest] = args.filter((arg) => arg !== '--json');
-  if (first !== undefined) return dispatch([first, ...rest, '--help'], terminal, neverAborted());
+  if (first !== undefined)
+    return dispatch([first, ...rest, '--help'], terminal, new AbortController());
   const { table } = await import('./help.js');
   const rows = VERBS.map(({ name, summary }) => [name, summary] as const);
   await terminal.result(
@@ -131,8 +161,4 @@ async function help(
     ].join('\n'),
   );
   return isMistake ? EXIT.usage : EXIT.done;
-}
-
-function neverAborted(): AbortSignal {
-  return new AbortController().signal;
 }

@@ -21,7 +21,10 @@ export interface OpenBucketOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Without TARN_TIMEOUT. */
 const TIMEOUT_MS = 60_000;
+/** A day. */
+const TIMEOUT_S_MAX = 86_400;
 const ATTEMPTS_MAX = 6;
 const ATTEMPT_MS_MIN = 1_000;
 /** So many attempts that bring nothing fit into the time of a call. */
@@ -55,10 +58,20 @@ export async function openBucket(
 export async function connect(
   url: BucketUrl,
   metrics: BucketMetrics,
-  { timeoutMs = TIMEOUT_MS, signal }: OpenBucketOptions = {},
+  { timeoutMs = defaultTimeoutMs(), signal }: OpenBucketOptions = {},
 ): Promise<Bucket> {
   throwIfAborted(signal);
   return guarded(await rawBucket(url, timeoutMs), metrics, timeoutMs);
+}
+
+/** What this environment's TARN_TIMEOUT says, in seconds. @throws TarnError invalid */
+function defaultTimeoutMs({ TARN_TIMEOUT: given }: NodeJS.ProcessEnv = process.env): number {
+  if (given === undefined || given === '') return TIMEOUT_MS;
+  const seconds = Number(given);
+  if (seconds > 0 && seconds <= TIMEOUT_S_MAX) return seconds * 1000;
+  throw new TarnError('invalid', `the environment's TARN_TIMEOUT is '${given}'`, {
+    hint: `give it in seconds, at most ${TIMEOUT_S_MAX}`,
+  });
 }
 
 /** Each request counted and bounded, each call repeated where that helps, so many calls at once as help. */
@@ -66,15 +79,15 @@ export function guarded(raw: Bucket, metrics: BucketMetrics, timeoutMs: number):
   const limit = new RequestLimit();
   const counted = aroundBucket(raw, metrics.around);
   const bounded = aroundBucket(counted, withDeadline(attemptMs(timeoutMs)));
-  const repeated = withRetries(bounded, {
+  return withRetries(bounded, {
     timeoutMs,
     attemptsMax: ATTEMPTS_MAX,
     waitMs: WAIT_MS,
+    limit: limit.around,
     onThrottled: () => limit.throttled(),
     onRetry: () => metrics.retried(),
     onCircuit: (openSinceMs) => metrics.circuit(openSinceMs),
   });
-  return aroundBucket(repeated, limit.around);
 }
 
 function attemptMs(timeoutMs: number): number {

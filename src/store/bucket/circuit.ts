@@ -5,6 +5,8 @@ import { unlessAborted } from '../../util/abort.js';
 const FAILURES_MAX = 8;
 const PAUSE_MS_MIN = 500;
 const PAUSE_MS_MAX = 10_000;
+/** So many pauses fit into the time of a call: whoever comes in one lives to see the next trial. */
+const PAUSES_OF_CALL = 4;
 /** An outage may last so long before calls fail at once instead of waiting for its end. */
 const PATIENCE_MS = 20_000;
 
@@ -15,6 +17,7 @@ const PATIENCE_MS = 20_000;
  */
 export class Circuit {
   readonly #url: string;
+  readonly #pauseMsMax: number;
   readonly #onChange: (openSinceMs: number | undefined) => void;
   #failures = 0;
   #failingSinceMs = 0;
@@ -22,9 +25,17 @@ export class Circuit {
   /** The request that tries, while there is one. */
   #trial: PromiseWithResolvers | undefined;
 
-  /** @param onChange told after each outcome since when it is open: milliseconds since 1970 UTC */
-  constructor(url: string, onChange: (openSinceMs: number | undefined) => void = () => undefined) {
+  /**
+   * @param timeoutMs how long a call may take
+   * @param onChange told after each outcome since when it is open: milliseconds since 1970 UTC
+   */
+  constructor(
+    url: string,
+    timeoutMs: number,
+    onChange: (openSinceMs: number | undefined) => void = () => undefined,
+  ) {
     this.#url = url;
+    this.#pauseMsMax = Math.min(PAUSE_MS_MAX, timeoutMs / PAUSES_OF_CALL);
     this.#onChange = onChange;
   }
 
@@ -60,7 +71,7 @@ export class Circuit {
     this.#failures += 1;
     if (this.isOpen) {
       const times = Math.min(10, this.#failures - FAILURES_MAX);
-      this.#openUntilMs = Date.now() + Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** times);
+      this.#openUntilMs = Date.now() + Math.min(this.#pauseMsMax, PAUSE_MS_MIN * 2 ** times);
       this.#onChange(this.#failingSinceMs);
     }
     this.#endTrial();

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { TarnError } from '../../util/errors.js';
 import type { Around } from './around.js';
 import { SOCKETS_MAX } from './agents.js';
+import { progressed } from './deadline.js';
 
 const START = 16;
 const MIN = 1;
@@ -16,7 +17,8 @@ export class RequestLimit {
   #limit = START;
   #running = 0;
   #halvedMs = -HALVED_EACH_MS;
-  readonly #waiting = new Set<() => void>();
+  /** What lets each go, with the signal that it waits with. */
+  readonly #waiting = new Map<() => void, AbortSignal | undefined>();
 
   get limit(): number {
     return Math.floor(this.#limit);
@@ -29,6 +31,8 @@ export class RequestLimit {
     try {
       const result = await run(call.signal);
       if (isFull) this.#limit = Math.min(SOCKETS_MAX, this.#limit + 1 / this.#limit);
+      // Whoever waits comes nearer: only a queue that stands takes of the time of a call.
+      for (const signal of this.#waiting.values()) progressed(signal);
       return result;
     } finally {
       this.#running -= 1;
@@ -62,13 +66,13 @@ export class RequestLimit {
       else {
         if (signal !== undefined) setMaxListeners(0, signal);
         signal?.addEventListener('abort', stop, { once: true });
-        this.#waiting.add(go);
+        this.#waiting.set(go, signal);
       }
     });
   }
 
   #wake(): void {
-    for (const go of this.#waiting) {
+    for (const go of this.#waiting.keys()) {
       if (this.#running >= this.limit) return;
       go();
     }

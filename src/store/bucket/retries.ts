@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { TarnError } from '../../util/errors.js';
-import type { BucketCall } from './around.js';
+import type { Around, BucketCall } from './around.js';
 import { aroundBucket } from './around.js';
 import type { Bucket, BucketParts, BucketPut, BucketTag } from './bucket.js';
 import { Circuit, pause } from './circuit.js';
@@ -13,6 +13,8 @@ export interface RetryPolicy {
   readonly attemptsMax: number;
   /** Longest wait before the second attempt; it doubles with each. */
   readonly waitMs: number;
+  /** Gives each attempt its turn. */
+  readonly limit: Around;
   /** Told when the store asks for fewer requests. */
   readonly onThrottled?: () => void;
   /** Told before a request is sent once more. */
@@ -143,7 +145,7 @@ class Retries {
   constructor(url: string, policy: RetryPolicy) {
     this.#url = url;
     this.#policy = policy;
-    this.#circuit = new Circuit(url, policy.onCircuit);
+    this.#circuit = new Circuit(url, policy.timeoutMs, policy.onCircuit);
   }
 
   async run<T>(
@@ -156,11 +158,13 @@ class Retries {
       new TarnError(
         'unavailable',
         `'${this.#url}' did not do it within ${limitMs} ms (${call.method} '${call.key}')${last === undefined ? '' : `; ${last.message}`}`,
-        { hint: 'see whether the network and the store are up; a longer --timeout waits longer' },
+        {
+          hint: 'see whether the network and the store are up; a daemon with a longer TARN_TIMEOUT waits longer',
+        },
       );
     return within(limitMs, overdue, call.signal, async (signal) => {
       for (let tried = 1; ; tried += 1) {
-        const outcome = await this.#once(signal, attempt);
+        const outcome = await this.#once({ ...call, signal }, attempt);
         if ('done' in outcome) return outcome.done;
         last = outcome.fault;
         if (last.isThrottled) this.#policy.onThrottled?.();
@@ -173,20 +177,31 @@ class Retries {
   }
 
   async #once<T>(
-    signal: AbortSignal,
-    attempt: (signal: AbortSignal) => Promise<T>,
+    call: BucketCall,
+    attempt: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<{ done: T } | { fault: TransientFault }> {
+    try {
+      // Those who come to their turn after the store has failed wait for it to answer again.
+      const done = await this.#policy.limit(call, (signal) => this.#admitted(signal, attempt));
+      return { done };
+    } catch (error) {
+      if (error instanceof TransientFault) return { fault: error };
+      throw error;
+    }
+  }
+
+  async #admitted<T>(
+    signal: AbortSignal | undefined,
+    attempt: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> {
     await this.#circuit.admit(signal);
     try {
       const done = await attempt(signal);
       this.#succeeded();
-      return { done };
+      return done;
     } catch (error) {
-      if (error instanceof TransientFault) {
-        this.#circuit.failed();
-        return { fault: error };
-      }
-      if (error instanceof TarnError && error.kind === 'aborted') this.#circuit.cancelled();
+      if (error instanceof TransientFault) this.#circuit.failed();
+      else if (error instanceof TarnError && error.kind === 'aborted') this.#circuit.cancelled();
       else this.#succeeded();
       throw error;
     }

@@ -23,7 +23,7 @@ export const VERBS: readonly Verb[] = [
   verb('put', 'stage files or folders on a branch', () => import('./verbs/put.js')),
   verb(
     'import',
-    'stage a folder where it lies, without copying it',
+    'stage a folder, or objects of a bucket, where they lie',
     () => import('./verbs/import.js'),
   ),
   verb('rm', 'stage the removal of files or folders', () => import('./verbs/rm.js')),

@@ -16,7 +16,7 @@ import { fsck } from './operations/fsck.js';
 import { get } from './operations/get.js';
 import { diff, diffStat } from './operations/diff.js';
 import { bisectCandidates, blame, catCommit, log, show } from './operations/history.js';
-import { importFolder } from './operations/import.js';
+import { importFiles } from './operations/import.js';
 import { du, ls, stat } from './operations/list.js';
 import { cherryPick, merge, mergeBase, revert } from './operations/merging.js';
 import { mount, mounts, umount } from './operations/mount.js';
@@ -48,7 +48,7 @@ export const HANDLERS: Handlers = {
   'settings.history': settingsHistory,
   'settings.change': settingsChange,
   put: onBranch(put),
-  import: onBranch(importFolder),
+  import: onBranch(importFiles),
   rm: onBranch(rm),
   mv: onBranch(mv),
   cp: onBranch(cp),

@@ -43,14 +43,26 @@ export type Address =
   | { readonly kind: 'packed'; readonly pack: PackId; readonly offset: number }
   /** Pieces in order; their lengths add up to the file's size. */
   | { readonly kind: 'extents'; readonly extents: readonly Extent[] }
-  /** A file outside of the repository (model/imported.ts), which must still look as `pin` says. */
+  /** A file or object outside of the repository (model/imported.ts), which must still look as `pin` says. */
   | { readonly kind: 'imported'; readonly url: string; readonly pin: Pin };
 
 /** How an imported file looked, beside its size, so that a later change of it is noticed. */
-export interface Pin {
+export type Pin = FilePin | ObjectPin;
+
+/** Of a file on a disk. */
+export interface FilePin {
   readonly kind: 'mtime';
   readonly mtimeSec: number;
   readonly mtimeNsec: number;
+}
+
+/** Of an object in a bucket. */
+export interface ObjectPin {
+  readonly kind: 'object';
+  /** Without quotes; the generation, in Google Cloud. */
+  readonly etag: string;
+  /** Where the bucket keeps versions. */
+  readonly version?: string;
 }
 
 export interface Extent {

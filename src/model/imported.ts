@@ -25,8 +25,19 @@ export function pathOfUrl(url: string): string | undefined {
  * bytes as far as the pin tells. Never the id of bytes that were read, which have other prefixes.
  */
 export function pinnedContentId(url: string, size: number, pin: Pin): ContentId {
-  const text = `${pin.kind} ${pin.mtimeSec} ${pin.mtimeNsec}\n${size}\n${url}`;
-  return `${PINNED}${hashOnce('sha256', text)}` as ContentId;
+  return `${PINNED}${hashOnce('sha256', `${pinText(pin)}\n${size}\n${url}`)}` as ContentId;
+}
+
+function pinText(pin: Pin): string {
+  switch (pin.kind) {
+    case 'mtime':
+      return `mtime ${pin.mtimeSec} ${pin.mtimeNsec}`;
+    case 'object': {
+      const { etag, version = '' } = pin;
+      const lengths = `${Buffer.byteLength(etag)} ${Buffer.byteLength(version)}`;
+      return `object ${lengths} ${etag}${version}`;
+    }
+  }
 }
 
 const PINNED = 'pinned:';

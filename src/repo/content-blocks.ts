@@ -9,7 +9,7 @@ import { cutPieces } from './content-pieces.js';
 import type { Piece } from './content-pieces.js';
 import { hashBytes, INLINE_BYTES_MAX, wrongBytes } from './content-verify.js';
 import { ObjectWindows } from './content-windows.js';
-import type { ImportedFile } from './imported-file.js';
+import type { ImportedBytes } from './imported-bytes.js';
 import { manifestKey } from './layout.js';
 import { blockHash } from './manifest.js';
 import type { Manifest } from './manifest.js';
@@ -25,7 +25,7 @@ export interface BlockSource {
   readonly size: number;
   readonly pieces: readonly Piece[];
   /** Holds the bytes in place of the pieces. */
-  readonly imported?: ImportedFile | undefined;
+  readonly imported?: ImportedBytes | undefined;
 }
 
 /**
@@ -75,7 +75,7 @@ export class VerifiedBlocks {
     tally?: ReadTally,
   ): Promise<Uint8Array> {
     // Also by size: an entry that lies about it must not be served from what a true one left.
-    const name = `${index}/${source.size}/${source.id}/${source.imported?.path ?? ''}`;
+    const name = `${index}/${source.size}/${source.id}/${source.imported?.url ?? ''}`;
     const kept = this.#blocks.get(name);
     if (kept !== undefined) return kept;
     let loading = this.#loadingBlocks.get(name);

@@ -235,7 +235,7 @@ export class CachedFile {
 
   #startRun(first: number, last: number, tally: ReadTally | undefined): void {
     const [start, end] = this.#spanOf(first, last);
-    const fetching = this.#kept.fetch(start, end, tally);
+    const fetching = this.#fetch(start, end, tally);
     for (let i = first; i <= last; i += 1) {
       const [from, to] = this.#spanOf(i, i);
       const cut = fetching.then((bytes) => bytes.subarray(from - start, to - start));
@@ -256,7 +256,15 @@ export class CachedFile {
       this.#unset(index);
       this.#kept.drop(start, end);
     }
-    return this.#accept(index, this.#kept.fetch(start, end, tally));
+    return this.#accept(index, this.#fetch(start, end, tally));
+  }
+
+  async #fetch(start: number, end: number, tally: ReadTally | undefined): Promise<Uint8Array> {
+    const { imported } = this.#source;
+    if (imported === undefined) return this.#kept.fetch(start, end, tally);
+    const bytes = await imported.read(start, end, true);
+    (tally ?? this.#kept.tally).fetched(bytes.length);
+    return bytes;
   }
 
   async #accept(index: number, fetching: Promise<Uint8Array>): Promise<Uint8Array> {
@@ -270,6 +278,8 @@ export class CachedFile {
     const hashing = hashBytes(block);
     const [expected, actual] = await Promise.all([expecting, hashing]);
     if (actual !== expected) {
+      const { imported } = this.#source;
+      if (imported !== undefined) throw await imported.difference(start, end);
       throw wrongBytes(key, `bytes ${start} to ${end - 1}`, actual, expected);
     }
     if (await this.#kept.keep(start, block)) this.#mark(index);

@@ -4,10 +4,14 @@ import type { FileEntry } from '../model/entry.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { isPinned } from '../model/imported.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import type { ByteBudget } from '../cache/byte-budget.js';
+import { ForeignBuckets } from '../store/foreign-buckets.js';
 import type { ReadTally } from '../store/traffic.js';
 import type { MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import type { Backing, Content } from './content.js';
+import type { FetchBytes } from './content-ahead.js';
+import { aheadBudget, AheadSpans } from './content-ahead.js';
 import { VerifiedBlocks } from './content-blocks.js';
 import type { BlockSource } from './content-blocks.js';
 import { CachedFiles } from './content-cached.js';
@@ -16,7 +20,8 @@ import { LocalFiles, PARALLEL_BLOCKS } from './content-file.js';
 import type { LocalFile } from './content-file.js';
 import { checkPieces, piecesOf } from './content-pieces.js';
 import type { VerifiedStamps } from './content-stamps.js';
-import { ImportedFile } from './imported-file.js';
+import type { ImportedBytes } from './imported-bytes.js';
+import { importedBytes } from './open-imported.js';
 
 /**
  * Opens files of a repository for reading. Nothing that an opened file gives out is unverified: a
@@ -28,10 +33,16 @@ export class ContentReader {
   readonly #blocks: VerifiedBlocks;
   readonly #files: LocalFiles;
   readonly #cached: CachedFiles;
+  readonly #foreign: ForeignBuckets;
+  readonly #ahead = aheadBudget();
 
-  /** @param stamps of this machine's object files; without them each process verifies anew */
-  constructor(objects: ObjectStore, stamps?: VerifiedStamps) {
+  /**
+   * @param stamps of this machine's object files; without them each process verifies anew
+   * @param foreign the buckets that imported objects lie in; closed by the caller
+   */
+  constructor(objects: ObjectStore, stamps?: VerifiedStamps, foreign = new ForeignBuckets()) {
     this.#objects = objects;
+    this.#foreign = foreign;
     this.#blocks = new VerifiedBlocks(objects);
     this.#files = new LocalFiles(this.#blocks, stamps);
     this.#cached = new CachedFiles(objects, this.#blocks);
@@ -40,12 +51,15 @@ export class ContentReader {
   /**
    * Reads nothing yet: a missing object is found by the first read.
    * @param tally counts what is read of it elsewhere, and found here
-   * @throws TarnError corrupt when the entry contradicts itself
+   * @throws TarnError corrupt when the entry contradicts itself, unsupported
    */
   open(entry: FileEntry, tally?: ReadTally): Content {
     const { content: id, size } = entry;
-    const imported = ImportedFile.of(entry);
-    if (imported !== undefined && isPinned(id)) return new PinnedContent(id, size, imported);
+    const imported = importedBytes(entry, this.#foreign);
+    if (imported !== undefined && isPinned(id)) {
+      if (imported.isFar) return new FarPinnedContent(id, size, imported, this.#ahead, tally);
+      return new PinnedContent(id, size, imported);
+    }
     const pieces = piecesOf(entry);
     if (imported === undefined) checkPieces(pieces, size);
     if (size > 0 && contentIdOf(size, contentHash(id)) !== id) {
@@ -56,6 +70,8 @@ export class ContentReader {
     if (entry.address.kind === 'whole' && first !== undefined) {
       const path = this.#objects.localPath?.(first.object);
       if (path !== undefined) return new FileContent(source, this.#files.acquire(source, path));
+    }
+    if (entry.address.kind === 'whole' || imported?.isFar === true) {
       const file = this.#cached.acquire(source);
       if (file !== undefined) return new CachedContent(source, file, tally);
     }
@@ -70,9 +86,9 @@ export class ContentReader {
 class PinnedContent implements Content {
   readonly id: ContentId;
   readonly size: number;
-  readonly #file: ImportedFile;
+  readonly #file: ImportedBytes;
 
-  constructor(id: ContentId, size: number, file: ImportedFile) {
+  constructor(id: ContentId, size: number, file: ImportedBytes) {
     this.id = id;
     this.size = size;
     this.#file = file;
@@ -90,6 +106,51 @@ class PinnedContent implements Content {
   }
 
   close(): void {}
+}
+
+/** The same of an object in a bucket: its pin is named in every request. */
+class FarPinnedContent implements Content {
+  readonly id: ContentId;
+  readonly size: number;
+  readonly #spans: AheadSpans;
+
+  constructor(
+    id: ContentId,
+    size: number,
+    object: ImportedBytes,
+    budget: ByteBudget,
+    tally: ReadTally | undefined,
+  ) {
+    this.id = id;
+    this.size = size;
+    const fetch: FetchBytes = async (start, end, signal) => {
+      const bytes = await object.read(start, end, true, signal);
+      tally?.fetched(bytes.length);
+      return bytes;
+    };
+    this.#spans = new AheadSpans(fetch, budget);
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    const end = Math.min(this.size, offset + length);
+    if (offset >= end) return new Uint8Array(0);
+    return this.#spans.read(offset, end, signal);
+  }
+
+  async fetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    const end = Math.min(this.size, offset + length);
+    if (offset < end) await this.#spans.ahead(offset, end, signal);
+  }
+
+  backing(): undefined {
+    return undefined;
+  }
+
+  close(): void {
+    this.#spans.close();
+  }
 }
 
 /** A content that is a local object file. */

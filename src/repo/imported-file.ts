@@ -1,11 +1,12 @@
 import { close, constants, fstatSync, open } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Address, FileEntry } from '../model/entry.js';
+import type { FilePin } from '../model/entry.js';
 import { pathOfUrl } from '../model/imported.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { readAt } from '../util/files.js';
 import { isoTime } from '../util/iso-time.js';
 import { tarnMountsNow } from '../util/mount-info.js';
+import type { ImportedBytes } from './imported-bytes.js';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -27,32 +28,26 @@ export interface FileLook {
  * A file that the repository only points at. It is opened for each read, so that what lies there now
  * is what is looked at.
  */
-export class ImportedFile {
+export class ImportedFile implements ImportedBytes {
+  readonly url: string;
   readonly path: string;
+  readonly isFar = false;
   readonly #look: FileLook;
 
   /** @throws TarnError unsupported when the URL is not of a file */
-  constructor(size: number, { url, pin }: Extract<Address, { kind: 'imported' }>) {
+  constructor(size: number, url: string, pin: FilePin) {
     const path = pathOfUrl(url);
     if (path === undefined) {
       throw new TarnError('unsupported', `a file was imported from '${url}'`, {
-        hint: 'this tarn reads imported files from local paths only: install a newer one',
+        hint: 'this tarn reads imported files from local paths and buckets only: install a newer one',
       });
     }
+    this.url = url;
     this.path = path;
     this.#look = { size, mtimeSec: pin.mtimeSec, mtimeNsec: pin.mtimeNsec };
   }
 
-  static of({ size, address }: FileEntry): ImportedFile | undefined {
-    return address.kind === 'imported' ? new ImportedFile(size, address) : undefined;
-  }
-
-  /**
-   * Bytes [start, end), which lie in the file.
-   * @param mustBePinned that the file looks as it did when it was imported, before and after; without
-   *   it the caller judges the bytes
-   * @throws TarnError corrupt (it has changed), not-found, denied, io
-   */
+  /** The pin is looked at before and after. */
   async read(start: number, end: number, mustBePinned: boolean): Promise<Uint8Array> {
     const fd = await this.#open();
     try {
@@ -68,15 +63,20 @@ export class ImportedFile {
     }
   }
 
-  /** Why bytes that were read are not those that were recorded. */
-  async difference(start: number, end: number): Promise<TarnError> {
+  async check(): Promise<void> {
     const fd = await this.#open();
     try {
       this.#check(fd);
-    } catch (error) {
-      return asTarnError(error);
     } finally {
       await closeFile(fd);
+    }
+  }
+
+  async difference(start: number, end: number): Promise<TarnError> {
+    try {
+      await this.check();
+    } catch (error) {
+      return asTarnError(error);
     }
     return new TarnError(
       'corrupt',

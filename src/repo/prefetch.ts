@@ -1,4 +1,5 @@
 import type { Entry, FileEntry } from '../model/entry.js';
+import { isPinned } from '../model/imported.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { throwIfAborted } from '../util/abort.js';
 import { BLOCK_BYTES } from '../model/ids.js';
@@ -43,6 +44,8 @@ export class Prefetch {
       this.done.files += 1;
       return;
     }
+    // What nobody has read cannot be verified later, and is not kept.
+    if (isPinned(entry.content)) return;
     const [piece] = piecesOf(entry);
     if (entry.size > BLOCK_BYTES || piece === undefined) return this.#addLarge(entry);
     const run = this.#run;

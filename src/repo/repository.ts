@@ -3,6 +3,7 @@ import type { FileEntry } from '../model/entry.js';
 import type { CommitId, NodeId } from '../model/ids.js';
 import type { RefExpression } from '../model/refs.js';
 import { parseRefExpression } from '../model/refs.js';
+import { ForeignBuckets } from '../store/foreign-buckets.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReadTally } from '../store/traffic.js';
 import type { Ref, RefChange, RefKind, RefStore } from '../store/ref-store.js';
@@ -45,6 +46,8 @@ export class Repository {
   readonly refs: RefStore;
   readonly settings: SettingsStore;
   readonly guards: Guards;
+  /** Where imported objects lie. */
+  readonly foreign: ForeignBuckets;
   readonly #contents: ContentReader;
 
   private constructor(name: string, storage: Storage, options: RepositoryOptions) {
@@ -56,7 +59,10 @@ export class Repository {
     this.commits = new CommitStore(this.objects);
     this.settings = new SettingsStore(this.objects, this.refs);
     this.guards = new Guards(name, this.settings);
-    this.#contents = new ContentReader(this.objects, options.stamps);
+    const { offline: isOffline = false, traffic } = options;
+    const counted = traffic === undefined ? {} : { metrics: traffic.bucket };
+    this.foreign = new ForeignBuckets({ isOffline, ...counted });
+    this.#contents = new ContentReader(this.objects, options.stamps, this.foreign);
   }
 
   /**
@@ -213,6 +219,7 @@ export class Repository {
   }
 
   async close(): Promise<void> {
+    await this.foreign.close();
     await this.refs.close();
     await this.objects.close();
   }

@@ -10,6 +10,14 @@ const LEVELS_MAX = 4;
 
 type Page = readonly BucketObject[];
 
+export interface ListingOptions {
+  /** Tells the version of each object. */
+  readonly versions: boolean;
+  /** Only keys behind this one. */
+  readonly after: string;
+  readonly signal: AbortSignal | undefined;
+}
+
 /**
  * Pages of the objects below a prefix, in byte order of keys. A listing tells each next page only
  * after the one before it; so groups of keys (`a/`, `b/`, …) are listed side by side.
@@ -17,13 +25,12 @@ type Page = readonly BucketObject[];
 export async function* listInParallel(
   bucket: Bucket,
   prefix: string,
-  versions: boolean,
-  signal: AbortSignal | undefined,
+  { versions, after, signal }: ListingOptions,
 ): AsyncGenerator<Page> {
   const stop = new AbortController();
   const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
   try {
-    yield* new Listing(bucket, versions, both).groups(prefix, 1);
+    yield* new Listing(bucket, versions, after, both).groups(prefix, 1);
   } finally {
     stop.abort();
   }
@@ -32,16 +39,19 @@ export async function* listInParallel(
 class Listing {
   readonly #bucket: Bucket;
   readonly #versions: boolean;
+  readonly #after: string;
   readonly #signal: AbortSignal;
 
-  constructor(bucket: Bucket, versions: boolean, signal: AbortSignal) {
+  constructor(bucket: Bucket, versions: boolean, after: string, signal: AbortSignal) {
     this.#bucket = bucket;
     this.#versions = versions;
+    this.#after = after;
     this.#signal = signal;
   }
 
   async *groups(prefix: string, level: number): AsyncGenerator<Page> {
     const pages = this.#pages({ prefix, grouped: true })[Symbol.asyncIterator]();
+    const after = this.#after;
     const waiting: (Page | Ahead)[] = [];
     let under = 0;
     let isDone = false;
@@ -54,7 +64,7 @@ class Listing {
         const descend = isFew && level < LEVELS_MAX;
         for (const part of inOrder(page.value)) {
           if (typeof part !== 'string') waiting.push(part);
-          else {
+          else if (after.startsWith(part) || before(after, part)) {
             waiting.push(new Ahead(descend ? this.groups(part, level + 1) : this.#flat(part)));
             under += 1;
           }
@@ -74,18 +84,31 @@ class Listing {
     for await (const { objects } of this.#pages({ prefix })) yield objects;
   }
 
+  /** Without the objects that are not behind `after`: some clouds tell them all the same. */
   async *#pages(query: BucketQuery): AsyncGenerator<BucketPage> {
     let next: string | undefined;
+    const after = this.#startIn(query);
     do {
       const page: BucketPage = await this.#bucket.list({
         ...query,
         versions: this.#versions,
         signal: this.#signal,
+        ...(after === undefined ? {} : { after }),
         ...(next === undefined ? {} : { next }),
       });
-      yield page;
+      if (after === undefined) yield page;
+      else {
+        yield { ...page, objects: page.objects.filter(({ key }) => before(this.#after, key)) };
+      }
       next = page.next;
     } while (next !== undefined);
+  }
+
+  /** Where the listing of a prefix begins; of groups, in front of the one that `after` lies in. */
+  #startIn({ prefix, grouped }: BucketQuery): string | undefined {
+    if (this.#after === '' || !this.#after.startsWith(prefix)) return undefined;
+    const end = grouped === true ? this.#after.indexOf('/', prefix.length) : -1;
+    return end < 0 ? this.#after : this.#after.slice(0, end);
   }
 }
 

@@ -2,12 +2,13 @@ import { throwIfAborted } from '../util/abort.js';
 import { TarnError } from '../util/errors.js';
 import { isoTime } from '../util/iso-time.js';
 import type { Bucket, BucketObject } from './bucket/bucket.js';
+import { ArchivedFault } from './bucket/faults.js';
 import type { BucketCounts } from './bucket/metrics.js';
 import { BucketMetrics } from './bucket/metrics.js';
 import { listInParallel } from './foreign-listing.js';
 import type { OpenBucketOptions } from './open-bucket.js';
 import { connect } from './open-bucket.js';
-import type { BucketUrl } from './storage-url.js';
+import type { BucketKind, BucketUrl } from './storage-url.js';
 
 /** An object that others stored and a repository may point at. */
 export interface ForeignObject extends ForeignPin {
@@ -27,6 +28,17 @@ export interface ForeignPin {
   readonly etag: string;
   /** Where the bucket keeps versions. */
   readonly version?: string;
+}
+
+/** Classes whose bytes cannot be had before somebody restores them. */
+const ARCHIVES: Readonly<Record<BucketKind, readonly string[]>> = {
+  s3: ['GLACIER', 'DEEP_ARCHIVE'],
+  az: ['Archive'],
+  gs: [],
+};
+
+export function mustBeRestored(kind: BucketKind, storageClass: string | undefined): boolean {
+  return storageClass !== undefined && ARCHIVES[kind].includes(storageClass);
 }
 
 const CHANGED_HINT = "import it again with 'tarn import', or put it back as it was";
@@ -50,20 +62,23 @@ export class ForeignBucket {
    * @throws TarnError not-found, denied, invalid: a file that an option names
    */
   static async open(url: BucketUrl, options: OpenBucketOptions = {}): Promise<ForeignBucket> {
-    const metrics = new BucketMetrics();
+    const { metrics = new BucketMetrics() } = options;
     return new ForeignBucket(await connect({ ...url, prefix: '' }, metrics, options), metrics);
   }
 
   /**
-   * All objects whose key starts with `prefix`, in byte order of keys, a page at a time; several
-   * pages are asked for at once where keys have a `/` behind the prefix. With versions where the
-   * bucket keeps them.
+   * All objects whose key starts with `prefix` and lies behind `after`, in byte order of keys, a page
+   * at a time; several pages are asked for at once where keys have a `/` behind the prefix. With
+   * versions where the bucket keeps them.
    * @throws TarnError denied, unavailable, aborted
    */
-  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<readonly ForeignObject[]> {
+  async *list(
+    prefix: string,
+    { after = '', signal }: { readonly after?: string; readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<readonly ForeignObject[]> {
     throwIfAborted(signal);
     const versions = (await this.#hasVersions(signal)) === true;
-    yield* listInParallel(this.#bucket, prefix, versions, signal);
+    yield* listInParallel(this.#bucket, prefix, { versions, after, signal });
   }
 
   /** One object by its key; undefined when there is none. */
@@ -124,10 +139,26 @@ export class ForeignBucket {
     try {
       return await this.#bucket.get(key, { range, ...which, signal });
     } catch (error) {
+      if (error instanceof ArchivedFault) throw await this.#archived(pin, error, signal);
       const isOther =
         error instanceof TarnError && (error.kind === 'conflict' || error.kind === 'not-found');
       throw isOther ? await this.#changed(pin, signal) : error;
     }
+  }
+
+  /** As the cloud says it, with the name of the class. */
+  async #archived(
+    { key, version }: ForeignPin,
+    cause: ArchivedFault,
+    signal: AbortSignal | undefined,
+  ): Promise<TarnError> {
+    const which = version === undefined ? {} : { version };
+    const found = await this.#bucket.head(key, { ...which, signal });
+    const named = found?.storageClass === undefined ? '' : ` (${found.storageClass})`;
+    return new ArchivedFault(
+      `the imported object '${key}' in '${this.url}' is archived${named} and must be restored before it can be read`,
+      { cause },
+    );
   }
 
   async #changed(pin: ForeignPin, signal: AbortSignal | undefined): Promise<TarnError> {

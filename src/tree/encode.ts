@@ -233,7 +233,7 @@ export class LeafEncoder implements NodeEncoder<Entry> {
     const extrasBytes = extras.end - extras.start;
     let weight = key.length + ITEM_WEIGHT + extrasBytes;
     const writer = this.#keys.writer;
-    writer.reserve(ITEM_BYTES_MAX + fixed.end - fixed.start + extrasBytes);
+    writer.reserve(ITEM_BYTES_MAX + fixed.end - fixed.start + pin.end - pin.start + extrasBytes);
     writer.u8(item.flags);
     if (form !== FORM.empty) writer.uvarint(size);
     writer.zigzag(item.mtimeSec - this.#mtimeBase);
@@ -244,7 +244,7 @@ export class LeafEncoder implements NodeEncoder<Entry> {
       const source = this.#sources.addSource(leaf.source(item.row));
       writer.uvarint(source.row);
       writer.copy(leaf.bytes, pin.start, pin.end);
-      weight += source.weight;
+      weight += source.weight + item.pinWeight;
     }
     writer.copy(leaf.bytes, extras.start, extras.end);
     return weight;
@@ -341,8 +341,7 @@ export class LeafEncoder implements NodeEncoder<Entry> {
       case 'imported': {
         const { row, weight } = this.#sources.add(key, address.url);
         writer.uvarint(row);
-        if (hasPin(file)) this.#pin(address.pin, file);
-        return weight;
+        return weight + (hasPin(file) ? this.#pin(address.pin, file) : 0);
       }
       default: {
         const unknown: never = address;
@@ -375,11 +374,20 @@ export class LeafEncoder implements NodeEncoder<Entry> {
     }
   }
 
-  #pin({ mtimeSec, mtimeNsec }: Pin, file: FileEntry): void {
+  /** Returns what it weighs. */
+  #pin(pin: Pin, file: FileEntry): number {
     const writer = this.#keys.writer;
-    writer.u8(PIN.mtime);
-    writer.zigzag(mtimeSec - file.mtimeSec);
-    writer.u32(mtimeNsec);
+    const start = writer.length;
+    writer.u8(PIN[pin.kind]);
+    if (pin.kind === 'mtime') {
+      writer.zigzag(pin.mtimeSec - file.mtimeSec);
+      writer.u32(pin.mtimeNsec);
+      return 0;
+    }
+    const { etag, version = '' } = pin;
+    writer.text(etag, Buffer.byteLength(etag));
+    writer.text(version, Buffer.byteLength(version));
+    return writer.length - start;
   }
 
   #hash(key: Key, what: string, hash: string): void {
@@ -419,11 +427,12 @@ function formOf(entry: Entry): number {
   }
 }
 
-/** Whether the pin is stated: it is not the entry's own modification time. */
+/** Whether the pin is stated: it is not just the entry's own modification time. */
 function hasPin(entry: Entry): boolean {
   if (entry.kind === 'symlink' || entry.address.kind !== 'imported') return false;
-  const { mtimeSec, mtimeNsec } = entry.address.pin;
-  return mtimeSec !== entry.mtimeSec || mtimeNsec !== entry.mtimeNsec;
+  const { pin } = entry.address;
+  if (pin.kind !== 'mtime') return true;
+  return pin.mtimeSec !== entry.mtimeSec || pin.mtimeNsec !== entry.mtimeNsec;
 }
 
 function hasExtras(entry: Entry): boolean {

@@ -97,7 +97,19 @@ function checkFile(key: Key, entry: FileEntry): void {
 function checkImported(key: Key, { url, pin }: Imported): void {
   checkText(key, 'URL', url, URL_BYTES_MAX);
   if (url === '') refuseEntry(key, 'is imported from nowhere');
-  checkTime(key, pin.mtimeSec, pin.mtimeNsec);
+  switch (pin.kind) {
+    case 'mtime':
+      return checkTime(key, pin.mtimeSec, pin.mtimeNsec);
+    case 'object':
+      checkText(key, 'ETag', pin.etag, LABEL_BYTES_MAX);
+      if (pin.etag === '') refuseEntry(key, 'is pinned by an empty ETag');
+      if (pin.version === '') refuseEntry(key, 'is pinned by an empty version');
+      return checkText(key, 'version', pin.version ?? '', LABEL_BYTES_MAX);
+    default: {
+      const unknown: never = pin;
+      refuseEntry(key, `has an unknown pin (${JSON.stringify(unknown)})`);
+    }
+  }
 }
 
 function checkPacked(key: Key, offset: number, size: number): void {

@@ -165,6 +165,7 @@ export class EntryChecker {
   #pin(mtimeSec: number, mtimeNsec: number): void {
     const reader = this.#reader;
     const kind = reader.u8();
+    if (kind === PIN.object) return this.#objectPin();
     if (kind !== PIN.mtime) throw new NodeFault(`an entry has a pin of kind ${kind}`, true);
     const sec = mtimeSec + reader.zigzag();
     const nsec = reader.u32();
@@ -172,6 +173,13 @@ export class EntryChecker {
       throw new NodeFault('a pin is out of range');
     }
     if (sec === mtimeSec && nsec === mtimeNsec) throw new NodeFault('a pin is stated needlessly');
+  }
+
+  #objectPin(): void {
+    const start = this.#reader.position;
+    this.#label();
+    if (this.#reader.position === start + 1) throw new NodeFault('a pin has no ETag');
+    this.#label();
   }
 
   #pack(): number {
@@ -224,7 +232,8 @@ export class EntryChecker {
 
   #label(): void {
     const length = this.#reader.uvarint();
-    if (length > LABEL_BYTES_MAX) throw new NodeFault('a content type or ETag is too long');
+    if (length > LABEL_BYTES_MAX)
+      throw new NodeFault('a content type, ETag or version is too long');
     this.#text(length);
   }
 

@@ -1,5 +1,5 @@
 import type { EntryAttributes } from '../model/cursor.js';
-import type { Address, Entry, Extent, ExtentSource, Pin } from '../model/entry.js';
+import type { Address, Entry, Extent, ExtentSource, ObjectPin, Pin } from '../model/entry.js';
 import type { Hash, PackId } from '../model/ids.js';
 import { contentIdOf, EMPTY_CONTENT, HASH_BYTES, parseContentId } from '../model/ids.js';
 import { pinnedContentId } from '../model/imported.js';
@@ -14,6 +14,7 @@ import {
   FLAG_PIN,
   FORM,
   FORM_MASK,
+  PIN,
   RESTART_INTERVAL,
   SOURCE,
   SYMLINK_MODE_DEFAULT,
@@ -130,13 +131,20 @@ function readImported(
   const source = leaf.source(reader.uvarint());
   let pin: Pin = { kind: 'mtime', mtimeSec, mtimeNsec };
   if ((flags & FLAG_PIN) !== 0) {
-    reader.skip(1);
-    pin = { ...pin, mtimeSec: mtimeSec + reader.zigzag(), mtimeNsec: reader.u32() };
+    const isObject = reader.u8() === PIN.object;
+    pin = isObject
+      ? readObjectPin(reader)
+      : { kind: 'mtime', mtimeSec: mtimeSec + reader.zigzag(), mtimeNsec: reader.u32() };
   }
   const behind = reader.position;
   const url = urlOf(source, leaf.keyAt(index));
   reader.position = behind;
   return { kind: 'imported', url, pin };
+}
+
+function readObjectPin(reader: ByteReader): ObjectPin {
+  const [etag, version] = [readText(reader), readText(reader)];
+  return { kind: 'object', etag, ...(version === '' ? {} : { version }) };
 }
 
 /** Where the last file in `pack` before item `index` ends, since the restart point. */

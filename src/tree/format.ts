@@ -19,7 +19,7 @@ export const NODE_BYTES_MAX = 1_048_576;
 
 /** Bytes of a symlink's target. */
 export const TARGET_BYTES_MAX = 4095;
-/** Bytes of a content type, and of an ETag. */
+/** Bytes of a content type, of an ETag, and of a version. */
 export const LABEL_BYTES_MAX = 1024;
 export const MODE_MAX = 0o7777;
 export const NSEC_MAX = 999_999_999;
@@ -49,7 +49,7 @@ export const FLAG_PIN = 0b0100_0000;
 export const FLAGS_UNKNOWN = 0b1000_0000;
 
 /** Kinds of pins that an entry states because they are not its own modification time. */
-export const PIN = { mtime: 0 } as const;
+export const PIN = { mtime: 0, object: 1 } as const;
 
 export const EXTRA = { contentType: 1, etag: 2, metadata: 4 } as const;
 export const EXTRAS_UNKNOWN = 0b1111_1000;

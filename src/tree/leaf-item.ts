@@ -32,6 +32,8 @@ export interface LeafItem {
   /** Of a packed file in its pack. */
   readonly offset: number;
   readonly pin: Readonly<Bytes>;
+  /** What the pin adds to the weight of the item. */
+  readonly pinWeight: number;
   readonly extras: Readonly<Bytes>;
   /** For each pack where its last file since the restart point ends, this item included. */
   readonly packEnds: readonly number[];

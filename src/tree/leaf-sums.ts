@@ -17,14 +17,14 @@ export function sumsOf(leaf: LeafNode): LeafSums | undefined {
   const sources = new Uint16Array(count + 1);
   for (let i = 0; i < count; i++) {
     item.moveTo(leaf, i);
-    const { form, size, row, extras } = item;
+    const { form, size, row, pinWeight, extras } = item;
     if (form === FORM.extents) return undefined;
     let weight = item.keyLength + ITEM_WEIGHT + extras.end - extras.start;
     let [packsUsed, sourcesUsed] = [packs[i] as number, sources[i] as number];
     if (form === FORM.symlink) weight += size;
     else if (form === FORM.packed) packsUsed = Math.max(packsUsed, row + 1);
     else if (form === FORM.imported || form === FORM.pinned) {
-      weight += sourceWeight(leaf.source(row));
+      weight += sourceWeight(leaf.source(row)) + pinWeight;
       sourcesUsed = Math.max(sourcesUsed, row + 1);
     }
     weights[i + 1] = (weights[i] as number) + weight;

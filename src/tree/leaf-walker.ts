@@ -8,8 +8,10 @@ import {
   FLAG_PIN,
   FORM,
   FORM_MASK,
+  PIN,
   RESTART_INTERVAL,
 } from './format.js';
+import type { ByteReader } from './bytes.js';
 import type { Bytes, LeafItem } from './leaf-item.js';
 import type { LeafNode } from './node.js';
 import { KeyWalker } from './node.js';
@@ -35,6 +37,7 @@ export class LeafWalker implements LeafItem {
   row = 0;
   offset = 0;
   readonly pin: Bytes = { start: 0, end: 0 };
+  pinWeight = 0;
   readonly extras: Bytes = { start: 0, end: 0 };
 
   get leaf(): LeafNode {
@@ -97,12 +100,9 @@ export class LeafWalker implements LeafItem {
     if (form === FORM.packed) this.#readPacked(leaf, size);
     else if (form === FORM.imported || form === FORM.pinned) this.row = reader.uvarint();
     this.pin.start = reader.position;
-    if ((flags & FLAG_PIN) !== 0) {
-      reader.u8();
-      reader.uvarint();
-      reader.u32();
-    }
+    const isObject = (flags & FLAG_PIN) !== 0 && passPin(reader);
     this.pin.end = reader.position;
+    this.pinWeight = isObject ? this.pin.end - this.pin.start : 0;
     this.extras.end = leaf.offsetOf(index + 1);
     this.extras.start = (flags & FLAG_EXTRAS) !== 0 ? reader.position : this.extras.end;
   }
@@ -113,4 +113,17 @@ export class LeafWalker implements LeafItem {
     this.offset = (this.#packEnds[row] ?? 0) + leaf.reader.zigzag();
     this.#packEnds[row] = this.offset + size;
   }
+}
+
+/** Steps over a pin; returns whether it is one of an object. */
+function passPin(reader: ByteReader): boolean {
+  const isObject = reader.u8() === PIN.object;
+  if (isObject) {
+    reader.skip(reader.uvarint());
+    reader.skip(reader.uvarint());
+  } else {
+    reader.uvarint();
+    reader.u32();
+  }
+  return isObject;
 }

@@ -6,6 +6,7 @@
  * Put: `put-content-stored` (bytes are durable, their rows are not staged), `put-rows-staged`.
  * Staging: `staging-folded` (a tree of what is staged is durable, the rows are still there),
  * `edits-staged` (so is a tree with the edits of a mount, which is not staged yet).
+ * Import from a bucket: `import-listed` (a part of the listing is kept, to go on from).
  * Commit, in order: `commit-start`, `commit-tree-saved`, `commit-saved`, `commit-ref-moved`,
  * `commit-staging-cleared`.
  */
@@ -14,6 +15,7 @@ export type FaultPoint =
   | 'put-rows-staged'
   | 'staging-folded'
   | 'edits-staged'
+  | 'import-listed'
   | 'commit-start'
   | 'commit-tree-saved'
   | 'commit-saved'

@@ -133,6 +133,11 @@ export class Home {
     }
   }
 
+  /** Of imports from buckets that were interrupted. No branch has such a name. */
+  importsFolder(repository: string): string {
+    return join(this.path, 'workspaces', repository, '.imports');
+  }
+
   contentIndexFile(repository: string): string {
     return join(this.path, 'cache', `contents-${repository}.db`);
   }

@@ -122,7 +122,7 @@ describe('a run that is imported where it lies', () => {
     const cases: [string, number, string][] = [
       ['file:data/run-8421', 1, 'there is no file or folder'],
       ['file://data/run-8421', 2, 'not an absolute URL'],
-      ['s3://drive/run-8421', 1, 'no local folder'],
+      ['ftp://drive/run-8421', 1, "'ftp://' is unknown"],
       ['', 2, 'empty name'],
       [shell.path('nowhere'), 1, 'there is no file or folder'],
       [shell.path('home'), 2, 'tarn keeps its own files'],

@@ -86,11 +86,20 @@ const anyPlace: fc.Arbitrary<{ size: number; address: Address }> = fc.oneof(
   })),
 );
 
-const anyPin = fc.record({
-  kind: fc.constant('mtime' as const),
-  mtimeSec: base.mtimeSec,
-  mtimeNsec: base.mtimeNsec,
-});
+const anyPin: fc.Arbitrary<Pin> = fc.oneof(
+  fc.record({
+    kind: fc.constant('mtime' as const),
+    mtimeSec: base.mtimeSec,
+    mtimeNsec: base.mtimeNsec,
+  }),
+  fc
+    .tuple(fc.constantFrom('a', 'é'.repeat(64), 'd41d8cd98f00b204e9800998ecf8427e-12'), label)
+    .map(([etag, version]) => ({
+      kind: 'object' as const,
+      etag,
+      ...(version === undefined || version === '' ? {} : { version }),
+    })),
+);
 
 /** A folder, of which the key's last components may be found below it, or a part of them. */
 const anyFolder = fc.constantFrom(
@@ -99,6 +108,7 @@ const anyFolder = fc.constantFrom(
   'file:///données/run/',
   'x',
   'file:///a/b/',
+  's3://fleet-logs?region=eu-central-1/raw/',
 );
 
 interface ImportedFrom {

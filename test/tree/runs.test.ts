@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Address, Entry } from '../../src/model/entry.js';
+import type { Address, Entry, Pin } from '../../src/model/entry.js';
 import { contentIdOf } from '../../src/model/ids.js';
 import { pinnedContentId } from '../../src/model/imported.js';
 import type { Key } from '../../src/model/path.js';
@@ -12,7 +12,7 @@ import { file, hashOf, key, MEDIUM, MemoryNodes, nodesOver, packOf, sorted } fro
 const anyFolder = fc
   .tuple(
     fc.integer({ min: 40, max: 400 }),
-    fc.constantFrom('packed', 'mixed', 'pinned', 'imported'),
+    fc.constantFrom('packed', 'mixed', 'pinned', 'imported', 'object'),
   )
   .map(([count, form]) => {
     const files = new Map<Key, Entry>();
@@ -33,16 +33,28 @@ function recorded(i: number, form: string, disk = Math.floor(i / 60)): Entry {
     const address: Address = { kind: 'packed', pack: packOf(`${pack}`), offset: (i % 25) * 900 };
     return { ...common, mode: 0o644, content, address };
   }
-  const pin = { kind: 'mtime', mtimeSec: 1_700_000_000, mtimeNsec: i % 3 } as const;
+  const pin: Pin =
+    form === 'object'
+      ? { kind: 'object', etag: hashOf(`etag ${i}`), ...(i % 5 === 0 ? {} : { version: `v${i}` }) }
+      : { kind: 'mtime', mtimeSec: 1_700_000_000, mtimeNsec: i % 3 };
   const url = `file:///disk-${disk}/${nameOf(2 * i)}`;
   const address: Address = { kind: 'imported', url, pin };
-  const id = form === 'pinned' ? pinnedContentId(url, 900, pin) : content;
+  const id = form !== 'imported' ? pinnedContentId(url, 900, pin) : content;
   return { ...common, mode: 0o600, content: id, address };
 }
 
 const anyEdit = fc.record({
   at: fc.nat(900),
-  with: fc.constantFrom('remove', 'whole', 'packed', 'pinned', 'touched', 'labelled', 'disk'),
+  with: fc.constantFrom(
+    'remove',
+    'whole',
+    'packed',
+    'pinned',
+    'object',
+    'touched',
+    'labelled',
+    'disk',
+  ),
   seed: fc.nat(3),
 });
 

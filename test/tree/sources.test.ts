@@ -93,6 +93,22 @@ describe('an imported entry', () => {
       { address: { kind: 'imported', url, pin: { ...pin, mtimeNsec: -1 } } },
       /nanoseconds/,
     ],
+    [
+      'no ETag',
+      { address: { kind: 'imported', url, pin: { kind: 'object', etag: '' } } },
+      /empty ETag/,
+    ],
+    [
+      'too long a version',
+      {
+        address: {
+          kind: 'imported',
+          url,
+          pin: { kind: 'object', etag: 'e', version: 'v'.repeat(1_025) },
+        },
+      },
+      /version of 1025 bytes/,
+    ],
     ['no import, but a pinned id', { address: { kind: 'whole' } }, /is not imported/],
     ['no bytes', { size: 0 }, /0 bytes at an address/],
   ])('with %s is refused', (_, change, message) => {
@@ -154,6 +170,17 @@ describe('a leaf with sources that is not canonical', () => {
       out.zigzag(sec);
       out.u32(nsec);
     };
+  const objectPin =
+    (etag: string, version: string) =>
+    (out: ByteWriter): void => {
+      out.u8(0);
+      out.u8(1);
+      for (const text of [etag, version]) {
+        out.uvarint(text.length);
+        out.length += out.bytes.write(text, out.length, 'latin1');
+      }
+    };
+  const url = 's3://logs/a';
   const good = [[2, 'file:///']] as const;
   it.each<[string, Buffer, string?]>([
     ['a cut inside of a component', handMade([[1, 'file:///b']], 'b/a')],
@@ -170,7 +197,11 @@ describe('a leaf with sources that is not canonical', () => {
     ['a row that is not there', handMade(good, 'b/a', (out) => out.u8(1))],
     ['a pin that is the entry’s time', handMade(good, 'b/a', pinOf(0, 0, 0), 5 + 64)],
     ['a pin out of range', handMade(good, 'b/a', pinOf(0, 1, 1_000_000_000), 5 + 64)],
-    ['a pin of a newer tarn', handMade(good, 'b/a', pinOf(1, 1, 1), 5 + 64), 'unsupported'],
+    ['a pin of a newer tarn', handMade(good, 'b/a', pinOf(2, 1, 1), 5 + 64), 'unsupported'],
+    ['an object without an ETag', handMade(good, 'b/a', objectPin('', 'v1'), 5 + 64)],
+    ['too long an ETag', handMade(good, 'b/a', objectPin('e'.repeat(1_025), ''), 5 + 64)],
+    ['too long a version', handMade(good, 'b/a', objectPin('e', 'v'.repeat(1_025)), 5 + 64)],
+    ['an ETag that is not UTF-8', handMade(good, 'b/a', objectPin('\xff', ''), 5 + 64)],
     ['a pin of what was not imported', handMade([], 'b/a', pinOf(0, 1, 1), 1 + 64)],
   ])('is refused for %s', (_, bytes, kind = 'corrupt') => {
     expect(() => decode(bytes)).toThrowError(expect.objectContaining({ kind }));
@@ -181,6 +212,36 @@ describe('a leaf with sources that is not canonical', () => {
       mtimeSec: 0,
       address: { pin: { mtimeSec: -3, mtimeNsec: 7 } },
     });
+  });
+
+  it.each<[string, string, object]>([
+    ['with a version', 'v1', { kind: 'object', etag: 'e1', version: 'v1' }],
+    ['without versions', '', { kind: 'object', etag: 'e1' }],
+  ])('has the pin of an object %s as FORMAT.md says', (_, version, expected) => {
+    const rows = [[2, 's3://logs?region=eu/']] as const;
+    const bytes = handMade(rows, 'b/a', objectPin('e1', version), 5 + 64);
+    expect(decode(bytes)).toMatchObject({ address: { url: 's3://logs?region=eu/a' } });
+    expect(decode(bytes)).toHaveProperty('address.pin', expected);
+    const text = `object 2 ${version.length} e1${version}\n9\ns3://logs?region=eu/a`;
+    expect(decode(bytes)).toMatchObject({ content: `pinned:${sha256(Buffer.from(text))}` });
+    const encoder = new LeafEncoder();
+    const weight = encoder.append('b/a' as Key, decode(bytes) as FileEntry);
+    expect(encoder.finish().bytes).toEqual(bytes);
+    expect(weight).toBe(3 + 48 + 1 + (1 + 3 + 1 + version.length));
+  });
+
+  it('stays within the bounds of a node however long the pins are', () => {
+    const encoder = new LeafEncoder();
+    const long = { kind: 'object', etag: 'e'.repeat(1_024), version: 'v'.repeat(1_024) } as const;
+    const address = { kind: 'imported', url, pin: long } as const;
+    const entry = { ...pinned(url), content: pinnedContentId(url, 9, long), address, size: 9 };
+    let weight = 0;
+    for (let i = 0; weight < 20_480; i++) {
+      weight += encoder.append(String(i).padStart(4, '0') as Key, entry);
+    }
+    const { bytes } = encoder.finish();
+    expect(bytes.length).toBeLessThan(24_000);
+    expect(decodeNode(sha256(bytes) as NodeId, bytes).entries).toBe(10);
   });
 
   it('stays within the bounds of a node however different the sources are', () => {

@@ -2,26 +2,38 @@ import { LRUCache } from 'lru-cache';
 import type { Entry, FileEntry } from '../../model/entry.js';
 import { contentHash, sha256 } from '../../model/ids.js';
 import type { Hash, PackId } from '../../model/ids.js';
+import { isPinned } from '../../model/imported.js';
+import type { ForeignBuckets } from '../../store/foreign-buckets.js';
 import type { ObjectStore } from '../../store/object-store.js';
 import { throwIfAborted } from '../../util/abort.js';
 import { isPromise } from '../../util/async.js';
 import { TarnError } from '../../util/errors.js';
 import { ContentReader } from '../content-reader.js';
 import { CORRUPT_HINT } from '../corrupt.js';
+import type { ImportedBytes } from '../imported-bytes.js';
 import { manifestKey, packKey, wholeKey } from '../layout.js';
+import { importedBytes } from '../open-imported.js';
 import { readPackIndex, wrongContent } from '../pack-reader.js';
 import type { Findings } from './findings.js';
 
 /** Files are read in pieces of this many bytes. */
 const READ_BYTES = 4_194_304;
+/** Imported objects that are looked up at a time: each is a request to another machine. */
+const LOOKED_UP_MAX = 32;
 /** Pack indexes at hand: neighbouring files mostly lie in one pack. */
 const INDEXES_MAX = 64;
+
+export interface CheckedRepository {
+  readonly objects: ObjectStore;
+  readonly foreign: ForeignBuckets;
+}
 
 type PackPlaces = ReadonlyMap<number, { readonly hash: Hash; readonly length: number }>;
 
 /** Checks that each entry's bytes are where it says and what it says, each object once. */
 export class ContentCheck {
   readonly #objects: ObjectStore;
+  readonly #foreign: ForeignBuckets;
   /** Without stamps: nothing that was verified earlier is believed. */
   readonly #reader: ContentReader;
   readonly #findings: Findings;
@@ -30,11 +42,20 @@ export class ContentCheck {
   readonly #checked = new Set<string>();
   readonly #indexes = new LRUCache<PackId, PackPlaces>({ max: INDEXES_MAX });
   readonly #brokenPacks = new Set<PackId>();
+  readonly #lookingUp = new Set<Promise<void>>();
+  /** What came of them and is not noted yet. */
+  readonly #lookedUp: { readonly where: string; readonly error: unknown }[] = [];
 
   /** @param readsBytes false looks only whether the objects are there */
-  constructor(objects: ObjectStore, findings: Findings, readsBytes: boolean, signal: AbortSignal) {
+  constructor(
+    { objects, foreign }: CheckedRepository,
+    findings: Findings,
+    readsBytes: boolean,
+    signal: AbortSignal,
+  ) {
     this.#objects = objects;
-    this.#reader = new ContentReader(objects);
+    this.#foreign = foreign;
+    this.#reader = new ContentReader(objects, undefined, foreign);
     this.#findings = findings;
     this.#readsBytes = readsBytes;
     this.#signal = signal;
@@ -46,9 +67,37 @@ export class ContentCheck {
     if (address.kind === 'packed') return this.#packed(entry, address.pack, address.offset, where);
     const name = `${entry.content} ${entry.size} ${JSON.stringify(address)}`;
     if (!this.#first(name)) return;
-    await this.#findings.hold(where(), () =>
-      this.#readsBytes ? this.#readAll(entry) : this.#isThere(entry),
-    );
+    await this.#findings.hold(where(), () => {
+      const imported = isPinned(entry.content) ? importedBytes(entry, this.#foreign) : undefined;
+      if (imported?.isFar === true) return this.#lookUp(imported, where());
+      return this.#readsBytes ? this.#readAll(entry) : this.#isThere(entry);
+    });
+  }
+
+  /** Resolves when all that was begun is done. */
+  async finish(): Promise<void> {
+    await Promise.all(this.#lookingUp);
+    await this.#noteLookedUp();
+  }
+
+  /** Begins to see whether an object of which only the pin is known is still the one that was imported. */
+  async #lookUp(imported: ImportedBytes, where: string): Promise<void> {
+    if (!this.#readsBytes) return;
+    while (this.#lookingUp.size >= LOOKED_UP_MAX) await Promise.race(this.#lookingUp);
+    const task: Promise<void> = imported
+      .check(this.#signal)
+      .catch((error: unknown) => void this.#lookedUp.push({ where, error }))
+      .then(() => void this.#lookingUp.delete(task));
+    this.#lookingUp.add(task);
+    await this.#noteLookedUp();
+  }
+
+  async #noteLookedUp(): Promise<void> {
+    for (const { where, error } of this.#lookedUp.splice(0)) {
+      await this.#findings.hold(where, () => {
+        throw error;
+      });
+    }
   }
 
   /** Whether it is the first time; counts it then. */
@@ -110,7 +159,7 @@ export class ContentCheck {
     const content = this.#reader.open(entry);
     try {
       // Without a content id there is only the pin to check, which any read does.
-      if (entry.content.startsWith('pinned:')) {
+      if (isPinned(entry.content)) {
         await content.read(0, 1, this.#signal);
         return;
       }

@@ -34,7 +34,7 @@ export async function checkRepository(
   { fast, outside = [], onFault, onProgress = () => undefined, signal }: FsckOptions,
 ): Promise<Counts> {
   const findings = new Findings(onFault, onProgress);
-  const contents = new ContentCheck(repository.objects, findings, !fast, signal);
+  const contents = new ContentCheck(repository, findings, !fast, signal);
   const check = new TreeCheck(repository.objects, contents, findings, signal);
   const commits = new CommitStore(repository.objects);
   const seen = new Set<CommitId>();
@@ -51,6 +51,7 @@ export async function checkRepository(
     if ('tree' in each) await check.check(each.tree, each.where);
     else await contents.check(each.entry, () => each.where);
   }
+  await contents.finish();
   return findings.counts;
 
   async function checkHistory(head: CommitId, ref: string): Promise<void> {

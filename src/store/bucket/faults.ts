@@ -23,6 +23,16 @@ export class TransientFault extends TarnError {
   }
 }
 
+/** The object must be restored before its bytes can be had. */
+export class ArchivedFault extends TarnError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('denied', message, {
+      hint: 'restore it with the tools of its cloud, wait until that is done, and read again',
+      ...details,
+    });
+  }
+}
+
 /** What a cloud said of a request that failed. */
 export interface Answer {
   /** HTTP status; undefined when none came. */
@@ -88,7 +98,10 @@ export function bucketFault(answer: Answer, doing: Doing, cause: unknown): TarnE
     const hint = 'check its name, the endpoint and the account; it may have been deleted';
     return new TarnError('unavailable', `there is no bucket '${doing.url}'`, { hint, cause });
   }
-  if (ARCHIVED.test(code)) return archivedFault(at, answer.message, cause);
+  if (ARCHIVED.test(code)) {
+    const message = `${at} is archived and must be restored first: ${answer.message}`;
+    return new ArchivedFault(message, { cause });
+  }
   if (SKEWED.test(code)) {
     const hint = "set this machine's clock, for example with 'timedatectl set-ntp true'";
     return new TarnError('denied', `this machine's clock is wrong, says the store; ${said}`, {
@@ -162,13 +175,6 @@ export function truncatedFault(doing: Doing, got: number, expected: number): Tra
   return new TransientFault(
     `the answer ended after ${got} of ${expected} bytes; ${doing.doing} ${placeOf(doing)}`,
   );
-}
-
-function archivedFault(at: string, message: string, cause: unknown): TarnError {
-  return new TarnError('denied', `${at} is archived and must be restored first: ${message}`, {
-    hint: 'restore it with the tools of its cloud, wait until that is done, and read again',
-    cause,
-  });
 }
 
 export function placeOf({ key, url }: Pick<Doing, 'key' | 'url'>): string {

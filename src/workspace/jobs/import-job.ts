@@ -8,10 +8,10 @@ import { buildTree } from '../../tree/write.js';
 import { throwIfAborted } from '../../util/abort.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import { giveWay } from '../../util/give-way.js';
-import { parseGlob } from '../../util/glob.js';
 import { tarnMountsNow } from '../../util/mount-info.js';
 import type { Workspace } from '../workspace.js';
 import type { ImportInput, ImportResult } from './import.js';
+import { wantsOf } from './import.js';
 import { readImported } from './import-read.js';
 import { ImportCounts, ImportWalk } from './import-walk.js';
 import type { JobOutput, JobRun } from './job.js';
@@ -169,14 +169,4 @@ class Folder {
 async function drain(items: AsyncIterable<unknown>): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
   while ((await iterator.next()).done !== true);
-}
-
-/** Undefined when everything is wanted. @throws TarnError invalid */
-function wantsOf({ include, exclude }: ImportInput): ((path: string) => boolean) | undefined {
-  if (include.length + exclude.length === 0) return undefined;
-  const [wanted, unwanted] = [include.map(parseGlob), exclude.map(parseGlob)];
-  return (path) => {
-    if (wanted.length > 0 && !wanted.some((matches) => matches(path))) return false;
-    return !unwanted.some((matches) => matches(path));
-  };
 }

@@ -8,6 +8,7 @@ import { fileIdentity } from '../../repo/content-stamps.js';
 import { manifestKey } from '../../repo/layout.js';
 import { encodeManifest, manifestId } from '../../repo/manifest.js';
 import { putNamed } from '../../repo/objects.js';
+import type { ForeignBucket, ForeignPin } from '../../store/foreign.js';
 import type { ObjectStore } from '../../store/object-store.js';
 import { throwIfAborted } from '../../util/abort.js';
 import { giveWay } from '../../util/give-way.js';
@@ -19,6 +20,8 @@ import { forSystem, NOT_HELD } from './walk.js';
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** How often a file may change while it is read. */
 const CHANGES_MAX = 3;
+/** Asked for at once of an object, whole blocks. */
+const OBJECT_PIECE_BYTES = 8 * BLOCK_BYTES;
 
 const block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
 
@@ -69,6 +72,39 @@ async function contentOf(
     hashes.push(hashOnce('sha256', bytes, 'buffer'));
     await giveWay();
   }
+  return storeManifest(size, hashes, objects, signal);
+}
+
+/**
+ * The id of an object's content, which is read for that.
+ * @throws TarnError corrupt, not-found (it has changed), denied (also archived), unavailable, aborted
+ */
+export async function contentOfObject(
+  bucket: ForeignBucket,
+  pin: ForeignPin,
+  objects: ObjectStore,
+  signal: AbortSignal,
+): Promise<ContentId> {
+  const { size } = pin;
+  if (size <= BLOCK_BYTES) {
+    return contentIdOf(size, hashOnce('sha256', await bucket.read(pin, 0, size, signal)) as Hash);
+  }
+  const hashes: Buffer[] = [];
+  for (let at = 0; at < size; at += OBJECT_PIECE_BYTES) {
+    const piece = await bucket.read(pin, at, Math.min(size, at + OBJECT_PIECE_BYTES), signal);
+    for (let from = 0; from < piece.length; from += BLOCK_BYTES) {
+      hashes.push(hashOnce('sha256', piece.subarray(from, from + BLOCK_BYTES), 'buffer'));
+    }
+  }
+  return storeManifest(size, hashes, objects, signal);
+}
+
+async function storeManifest(
+  size: number,
+  hashes: readonly Buffer[],
+  objects: ObjectStore,
+  signal: AbortSignal,
+): Promise<ContentId> {
   const manifest = encodeManifest({ size, blocks: Buffer.concat(hashes) });
   const id = manifestId(size, manifest);
   await putNamed(objects, manifestKey(id), manifest, signal);

@@ -1,10 +1,14 @@
 import type { Key } from '../../model/path.js';
+import { parseGlob } from '../../util/glob.js';
 import type { JobTarget } from './job.js';
 import type { Note } from './notes.js';
 
 export interface ImportInput extends JobTarget {
   readonly branch: string;
-  /** Absolute path of a folder or a file; symbolic links in it are followed. */
+  /**
+   * Absolute path of a folder or a file, where symbolic links are followed; or for the job
+   * `import-objects` the URL of a bucket with a prefix or a key, and how the bucket is reached.
+   */
   readonly source: string;
   /**
    * Where what is below the folder goes; for a file its path, or the directory that it goes into
@@ -23,8 +27,13 @@ export interface ImportInput extends JobTarget {
   readonly exclude: readonly string[];
 }
 
+export interface ImportObjectsInput extends ImportInput {
+  /** Lists from the start although an interrupted import could be gone on with. */
+  readonly isAnew: boolean;
+}
+
 export interface ImportResult {
-  /** What was imported: `file://` and the real path. */
+  /** What was imported: `file://` and the real path, or the URL of a bucket without its options. */
   readonly url: string;
   readonly files: number;
   readonly symlinks: number;
@@ -38,4 +47,21 @@ export interface ImportResult {
   /** What could not be looked at or named; everything else is staged. At most NOTES_MAX listed. */
   readonly failures: readonly Note[];
   readonly failureCount: number;
+  /** Objects that must be restored before they can be read, by storage class. */
+  readonly archived?: Readonly<Record<string, number>>;
+  /** What an interrupted import had listed before, which is part of the above. */
+  readonly wentOnAfter?: { readonly files: number; readonly atMs: number };
+}
+
+/** Undefined when everything is wanted. @throws TarnError invalid */
+export function wantsOf({
+  include,
+  exclude,
+}: Pick<ImportInput, 'include' | 'exclude'>): ((path: string) => boolean) | undefined {
+  if (include.length + exclude.length === 0) return undefined;
+  const [wanted, unwanted] = [include.map(parseGlob), exclude.map(parseGlob)];
+  return (path) => {
+    if (wanted.length > 0 && !wanted.some((matches) => matches(path))) return false;
+    return !unwanted.some((matches) => matches(path));
+  };
 }

@@ -18,4 +18,10 @@ export class Notes {
     this.count += 1;
     if (this.listed.length < NOTES_MAX) this.listed.push({ path: pathText(path), why: text });
   }
+
+  /** Goes on after notes that were taken before. */
+  restore(listed: readonly Note[], count: number): void {
+    this.listed.push(...listed);
+    this.count += count;
+  }
 }

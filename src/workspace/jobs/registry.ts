@@ -4,6 +4,7 @@ import type { JobRegistry } from './job.js';
 export const JOBS = {
   put: { load: () => import('./put-job.js'), isLong: true },
   import: { load: () => import('./import-job.js'), isLong: true },
+  'import-objects': { load: () => import('./import-objects-job.js'), isLong: true },
   rm: { load: () => import('./remove-job.js'), isLong: false },
   mv: { load: () => import('./move-job.js'), isLong: true },
   cp: { load: () => import('./copy-job.js'), isLong: true },

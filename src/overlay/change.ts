@@ -1,7 +1,7 @@
 import type { Key } from '../model/path.js';
 import type { RequestId, Timestamp } from '../vfs/writable.js';
-import type { JournalChange } from './journal.js';
-import type { NameRow, NodeRow, NumberRow } from './journal-rows.js';
+import type { JournalChange } from './journal/change.js';
+import type { NameRow, NodeRow, NumberRow } from './journal/rows.js';
 import type { Node, NodeState, OwnName } from './nodes.js';
 import { prefixOf } from './nodes.js';
 import type { NodeMemory } from './node-memory.js';

@@ -4,7 +4,7 @@ import { giveWay } from '../util/give-way.js';
 import type { Inode } from '../vfs/filesystem.js';
 import type { NodeNotes } from '../vfs/notes.js';
 import type { HeldNodes } from '../vfs/resuming.js';
-import { decodeUnnamed, encodeUnnamed } from './journal-rows.js';
+import { decodeUnnamed, encodeUnnamed } from './journal/rows.js';
 import type { NodeMemory } from './node-memory.js';
 import type { Node } from './nodes.js';
 

@@ -64,8 +64,8 @@ export class LiveWorkspace {
     const overlay = Overlay.open(folder, view, {
       ...(calls === undefined ? {} : { calls }),
       ...(unnamed === undefined ? {} : { unnamed }),
-      checkpointer: (path) =>
-        threads.run('journal-checkpoint', { repository: repository.name, path }, {}),
+      checkpointer: (path, before) =>
+        threads.run('journal-checkpoint', { repository: repository.name, path, before }, {}),
     });
     return new LiveWorkspace(options, overlay, base);
   }

@@ -1,7 +1,8 @@
 import { TarnError } from '../util/errors.js';
 import type { Inode } from '../vfs/filesystem.js';
 import { ROOT_INODE } from '../vfs/inodes.js';
-import type { JournalChange, JournalContents } from './journal.js';
+import type { JournalChange } from './journal/change.js';
+import type { JournalContents } from './journal/journal.js';
 import { Node, type OwnName } from './nodes.js';
 
 export interface LoadedNodes {

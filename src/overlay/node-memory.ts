@@ -5,8 +5,8 @@ import { andThen, type MaybePromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
 import { Base, type BaseName } from '../vfs/base.js';
 import type { Inode } from '../vfs/filesystem.js';
-import type { RequestId } from '../vfs/writable.js';
-import type { Journal } from './journal.js';
+import type { RequestId, Timestamp } from '../vfs/writable.js';
+import type { Journal } from './journal/journal.js';
 import { loadNodes } from './load.js';
 import { Node, prefixOf, type BasePlace, type NodeState, type OwnName } from './nodes.js';
 import { Numbers } from './numbers.js';
@@ -59,6 +59,7 @@ export abstract class NodeMemory {
   readonly #listeners = new Set<OverlayListener>();
   readonly #snapshots = new Set<OverlaySnapshot>();
   readonly #outcomes: ReadonlyMap<RequestId, Inode>;
+  readonly #directoryDate: Timestamp;
   #base: Base;
   #lastNodeRow: number;
   #lastNameRow: number;
@@ -76,7 +77,9 @@ export abstract class NodeMemory {
     this.#lastNameRow = loaded.lastNameRow;
     if (loaded.garbage !== undefined) journal.write(loaded.garbage);
     this.numbers = new Numbers(contents.numbers, (number) => this.#nodes.has(number));
-    this.#base = new Base(view, 1, journal.directoryDate(dateOf(view)));
+    this.#directoryDate = contents.directoryDate ?? dateOf(view);
+    if (contents.directoryDate === undefined) journal.write({ directoryDate: this.#directoryDate });
+    this.#base = new Base(view, 1, this.#directoryDate);
   }
 
   protected abstract isOpen(node: Node): boolean;
@@ -383,7 +386,7 @@ export abstract class NodeMemory {
 
   setBase(view: FrozenView): void {
     const { generation } = this.#base;
-    this.#base = new Base(view, generation + 1, this.journal.directoryDate(dateOf(view)));
+    this.#base = new Base(view, generation + 1, this.#directoryDate);
   }
 
   forgetNode(node: Node): void {
@@ -407,7 +410,7 @@ function placeOf(parent: Node, name: Key, base: BaseName, generation: number): B
   return { parent, name, baseName, mode, size, mtimeSec, mtimeNsec, generation };
 }
 
-function dateOf(view: FrozenView): { sec: number; nsec: number } {
+function dateOf(view: FrozenView): Timestamp {
   const { dateMs } = view.source.commit;
   const sec = Math.floor(dateMs / 1000);
   return { sec, nsec: Math.round((dateMs - sec * 1000) * 1e6) };

@@ -1,7 +1,7 @@
 import type { Key } from '../model/path.js';
 import type { Inode } from '../vfs/filesystem.js';
 import { hash52 } from '../vfs/inodes.js';
-import type { NumberRow } from './journal-rows.js';
+import type { NumberRow } from './journal/rows.js';
 import { prefixOf, type Node } from './nodes.js';
 
 /** The root has 1, and the control directory with its files the next ones. */

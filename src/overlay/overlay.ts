@@ -7,7 +7,7 @@ import { StagedFolder } from './bytes/staged-folder.js';
 import { FileTable } from './file-table.js';
 import { follow } from './follow.js';
 import { restoreUnnamed } from './held-by-kernel.js';
-import { Journal, type Checkpointer } from './journal.js';
+import { Journal, type Checkpointer } from './journal/journal.js';
 import { NodeMemory } from './node-memory.js';
 import type { Node } from './nodes.js';
 import { rebase } from './rebase.js';

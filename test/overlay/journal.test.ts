@@ -1,13 +1,25 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keyFromBytes, keyFromText, type Key } from '../../src/model/path.js';
 import type { ContentId } from '../../src/model/ids.js';
-import { checkpointJournal, Journal } from '../../src/overlay/journal.js';
-import type { NameRow, NodeRow } from '../../src/overlay/journal-rows.js';
+import { checkpointJournal, Journal } from '../../src/overlay/journal/journal.js';
+import type { NameRow, NodeRow } from '../../src/overlay/journal/rows.js';
 import type { NodeState, StoredBytes } from '../../src/overlay/nodes.js';
+import type { RequestId } from '../../src/vfs/writable.js';
 
 const AT = { sec: -5, nsec: 999_999_999 };
 const STATE: NodeState = { version: 1, mode: 0o644, mtime: AT, atime: AT, ctime: AT };
@@ -31,6 +43,13 @@ function opened<T>(use: (journal: Journal) => T): T {
   } finally {
     journal.close();
   }
+}
+
+/** Names of the files of the log, in order. */
+function logParts(): string[] {
+  return readdirSync(folder)
+    .filter((found) => found.startsWith('journal.db-log-'))
+    .sort();
 }
 
 function file(row: number, state: Partial<NodeState> = {}): NodeRow {
@@ -84,6 +103,7 @@ describe('the journal of a workspace', () => {
     expect({ ...found, nodes: found.nodes.slice(1) }).toEqual({
       nodes: nodes.slice(1),
       outcomes: new Map(),
+      directoryDate: undefined,
       names,
       numbers: expect.arrayContaining(numbers) as unknown,
       stored: [{ inode: 1002, stored }],
@@ -109,39 +129,113 @@ describe('the journal of a workspace', () => {
     journal.close();
   });
 
-  it('syncs its log', async () => {
-    const journal = new Journal(path);
-    try {
-      journal.write({ putNodes: [file(1)] });
-      await journal.sync();
-      expect(existsSync(`${path}-wal`)).toBe(true);
-    } finally {
-      journal.close();
-    }
+  it('goes on where the process before it ended', () => {
+    opened((journal) => journal.write({ putNodes: [file(1)] }));
+    opened((journal) => journal.write({ putNodes: [file(2)] }));
+    checkpointJournal(path, 1);
+    opened((journal) => journal.write({ putNodes: [file(3)] }));
+    expect(opened((journal) => journal.read().nodes)).toEqual([file(1), file(2), file(3)]);
   });
 
-  it('has its log brought into its file by another while it is written', async () => {
-    const asked: string[] = [];
-    const done = new Promise<void>((resolve) => {
-      const journal = new Journal(path, async (of) => {
-        asked.push(of);
-        checkpointJournal(of);
+  it('remembers the date of directories, and what came of the last requests', () => {
+    const directoryDate = { sec: 10, nsec: 5 };
+    const request = 'mount.7' as RequestId;
+    opened((journal) => {
+      journal.write({ directoryDate, outcome: { request, inode: 1001, place: 3 } });
+      journal.write({ outcome: { request: 'mount.8' as RequestId, inode: 0, place: 3 + 1024 } });
+    });
+    const outcomes = new Map([['mount.8', 0]]);
+    expect(opened((journal) => journal.read())).toMatchObject({ directoryDate, outcomes });
+    checkpointJournal(path, 2);
+    expect(opened((journal) => journal.read())).toMatchObject({ directoryDate, outcomes });
+  });
+
+  it('has its log brought into its database by another while it is written', async () => {
+    let journal: Journal | undefined;
+    await new Promise<void>((resolve) => {
+      journal = new Journal(path, async (of, before) => {
+        journal?.write({ putNames: [name(1, 'a' as Key, 1001)] });
+        checkpointJournal(of, before);
+        await journal?.sync();
         resolve();
       });
-      const rows = Array.from({ length: 5000 }, (_, i) => file(i + 1));
-      journal.write({ putNodes: rows });
-      journal.write({ putNames: [name(1, 'a' as Key, 1001)] });
-      journal.close();
+      const target = 'x'.repeat(500) as Key;
+      for (let row = 1; row <= 1000; row += 1) {
+        const nodes = Array.from({ length: 8 }, (_, i) => file(8 * row + i, { target }));
+        journal.write({ putNodes: nodes });
+      }
     });
-    await done;
-    expect(asked).toEqual([path]);
-    expect(opened((journal) => journal.read().nodes.length)).toBe(5000);
+    journal?.close();
+    expect(logParts().length).toBe(1);
+    const { nodes, names } = opened((other) => other.read());
+    expect(nodes.length).toBe(8000);
+    expect(names).toEqual([name(1, 'a' as Key, 1001)]);
   });
 
-  it('remembers the date of directories from its first opening', () => {
-    const first = { sec: 10, nsec: 5 };
-    expect(opened((journal) => journal.directoryDate(first))).toEqual(first);
-    expect(opened((journal) => journal.directoryDate({ sec: 99, nsec: 0 }))).toEqual(first);
+  it('keeps a log that could not be brought into the database, and brings it in later', () => {
+    opened((journal) => journal.write({ putNodes: [file(1)] }));
+    const database = new Database(path);
+    database.exec('ALTER TABLE nodes RENAME TO gone');
+    expect(() => checkpointJournal(path, 1)).toThrow();
+    database.exec('ALTER TABLE gone RENAME TO nodes');
+    database.close();
+    checkpointJournal(path, 1);
+    expect(logParts()).toEqual([]);
+    expect(opened((journal) => journal.read().nodes)).toEqual([file(1)]);
+  });
+
+  it('does not take a change twice when the process ended before its log was removed', () => {
+    opened((journal) => journal.write({ putNodes: [file(1)] }));
+    const [part] = logParts();
+    const bytes = readFileSync(join(folder, part as string));
+    checkpointJournal(path, 1);
+    opened((journal) => journal.write({ dropNodes: [1] }));
+    writeFileSync(join(folder, part as string), bytes);
+    expect(opened((journal) => journal.read().nodes)).toEqual([]);
+  });
+
+  describe('after the end of a process or a power cut', () => {
+    function written(...rows: number[]): string {
+      opened((journal) => {
+        for (const row of rows) journal.write({ putNodes: [file(row)] });
+      });
+      return join(folder, logParts().at(-1) as string);
+    }
+    const rows = (): number[] => opened((journal) => journal.read().nodes.map(({ row }) => row));
+
+    it('lets go of a change that was not whole, and goes on behind the one before', () => {
+      const part = written(1, 2);
+      truncateSync(part, statSync(part).size - 1);
+      expect(rows()).toEqual([1]);
+      written(3);
+      expect(rows()).toEqual([1, 3]);
+    });
+
+    it('ends where bytes never reached the disk, and forgets what came after it', () => {
+      const part = written(1, 2, 3);
+      const second = readFileSync(part, 'utf8').indexOf('\n') + 1;
+      const fd = openSync(part, 'r+');
+      writeSync(fd, Buffer.alloc(40), 0, 40, second);
+      closeSync(fd);
+      written(4);
+      expect(rows()).toEqual([1, 4]);
+    });
+
+    it('forgets a part whose predecessor never reached the disk', () => {
+      const first = written(1);
+      written(2);
+      rmSync(first);
+      expect(rows()).toEqual([]);
+      written(5);
+      expect(rows()).toEqual([5]);
+    });
+
+    it('refuses a log in which a byte was changed', () => {
+      const part = written(1, 2);
+      const text = readFileSync(part, 'utf8');
+      writeFileSync(part, text.replace('1001', '1007'));
+      expect(rows).toThrow(/change 0 is not as it was written/);
+    });
   });
 
   it.each(['nodes SET kind = replace(kind, "file", "fifo")', 'names SET version = version + 1'])(
@@ -150,6 +244,7 @@ describe('the journal of a workspace', () => {
       opened((journal) =>
         journal.write({ putNodes: [file(1)], putNames: [name(1, 'a' as Key, 1001)] }),
       );
+      checkpointJournal(path, 1);
       const database = new Database(path);
       database.exec(`UPDATE ${damage.replaceAll('"', "'")}`);
       database.close();

@@ -123,7 +123,9 @@ export class BackgroundStore {
         const isStored = this.#isWanted(node) && !written.has(node);
         return isStored ? [{ inode, node, stored }] : [];
       });
-      this.#overlay.journal.write({ putStored: sure });
+      this.#overlay.journal.write({
+        putStored: sure.map(({ inode, stored }) => ({ inode, stored })),
+      });
       for (const { node, stored } of sure) node.stored = stored;
       await giveWay();
     }

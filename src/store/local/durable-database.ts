@@ -19,20 +19,11 @@ export interface DurableSchema {
   readonly checkedOnOpening: boolean;
   /** What to do when the file is damaged. */
   readonly hint: string;
-  /** Of a new file; SQLite's own choice without. */
-  readonly pageBytes?: number;
-  /**
-   * FULL, which is meant without: a commit survives a power cut when its transaction returns. NORMAL:
-   * it survives the end of the process then, and a power cut once the log was synced.
-   */
-  readonly synchronous?: 'FULL' | 'NORMAL';
-  /** Pages of the log after which a commit brings them into the file; 0: another one does that. */
-  readonly logPagesMax?: number;
 }
 
 /**
- * A SQLite file whose loss would lose work: a commit is on the disk when its transaction returns
- * (unless the schema says otherwise), any number of threads and processes may have it open, and damage is an error, never a new file.
+ * A SQLite file whose loss would lose work: a commit is on the disk when its transaction returns, any
+ * number of threads and processes may have it open, and damage is an error, never a new file.
  */
 export class DurableDatabase {
   readonly #path: string;
@@ -93,11 +84,6 @@ export class DurableDatabase {
     return this.run(() => this.#database.transaction(work).deferred());
   }
 
-  /** Brings the log into the file as far as nobody reads or writes it; never waits for those. */
-  checkpoint(): void {
-    this.run(() => this.#database.pragma('wal_checkpoint(PASSIVE)'));
-  }
-
   close(): void {
     this.#database.close();
   }
@@ -110,9 +96,7 @@ export class DurableDatabase {
   #open(mode: 'existing' | 'create'): Database.Database {
     const database = new Database(this.#path, { timeout: BUSY_WAIT_MS_MAX });
     try {
-      database.pragma(`synchronous = ${this.#schema.synchronous ?? 'FULL'}`);
-      const { logPagesMax } = this.#schema;
-      if (logPagesMax !== undefined) database.pragma(`wal_autocheckpoint = ${logPagesMax}`);
+      database.pragma('synchronous = FULL');
       if (mode === 'create') this.#createTables(database);
       this.#checkKind(database);
       if (this.#schema.checkedOnOpening) this.#checkPages(database);
@@ -124,11 +108,10 @@ export class DurableDatabase {
   }
 
   #createTables(database: Database.Database): void {
-    const { applicationId, version, tables, pageBytes } = this.#schema;
+    const { applicationId, version, tables } = this.#schema;
     const isEmpty = (): boolean =>
       database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
     if (!isEmpty()) return;
-    if (pageBytes !== undefined) database.pragma(`page_size = ${pageBytes}`);
     database.pragma('journal_mode = WAL');
     database
       .transaction(() => {

@@ -1,9 +1,9 @@
 import { hash as hashOnce } from 'node:crypto';
-import type { FileEntry } from '../model/entry.js';
-import { entrySize } from '../model/entry.js';
-import type { Key } from '../model/path.js';
-import type { Inode, NodeKind } from '../vfs/filesystem.js';
-import type { NodeState, StagedStamp, StoredBytes } from './nodes.js';
+import type { FileEntry } from '../../model/entry.js';
+import { entrySize } from '../../model/entry.js';
+import type { Key } from '../../model/path.js';
+import type { Inode, NodeKind } from '../../vfs/filesystem.js';
+import type { NodeState, StagedStamp, StoredBytes } from '../nodes.js';
 
 /** A row of `nodes`. */
 export interface NodeRow {
@@ -41,26 +41,41 @@ const KINDS: readonly string[] = [
   'block',
 ] satisfies NodeKind[];
 
-export function encodeState(state: NodeState): string {
+/** A state of which all is JSON. */
+export type PlainState = Omit<NodeState, 'xattrs'> & {
+  readonly xattrs?: readonly (readonly [Key, string])[];
+};
+
+export function plainState(state: NodeState): PlainState {
   const { xattrs, ...rest } = state;
-  if (xattrs === undefined) return JSON.stringify(rest);
-  const values = [...xattrs].map(([name, value]) => [name, Buffer.from(value).toString('base64')]);
-  return JSON.stringify({ ...rest, xattrs: values });
+  if (xattrs === undefined) return rest;
+  const values = [...xattrs].map(([name, value]): [Key, string] => [
+    name,
+    Buffer.from(value).toString('base64'),
+  ]);
+  return { ...rest, xattrs: values };
+}
+
+/** Undefined for what plainState has not made. */
+export function stateOf(plain: PlainState): NodeState | undefined {
+  if (!Number.isSafeInteger(plain.mode) || !Number.isSafeInteger(plain.version)) return undefined;
+  const { xattrs, ...rest } = plain;
+  if (xattrs === undefined) return rest;
+  if (!Array.isArray(xattrs)) return undefined;
+  const values = (xattrs as NonNullable<PlainState['xattrs']>).map(
+    ([name, value]): [Key, Uint8Array] => [name, Buffer.from(value, 'base64')],
+  );
+  return { ...rest, xattrs: new Map(values) };
+}
+
+export function encodeState(state: NodeState): string {
+  return JSON.stringify(plainState(state));
 }
 
 /** Undefined for what encodeState has not written. */
 export function decodeState(text: string): NodeState | undefined {
-  const decoded = parsed(text) as (NodeState & { xattrs?: [Key, string][] }) | undefined;
-  if (decoded === undefined || !Number.isSafeInteger(decoded.mode)) return undefined;
-  if (!Number.isSafeInteger(decoded.version)) return undefined;
-  const { xattrs, ...rest } = decoded;
-  if (xattrs === undefined) return rest;
-  if (!Array.isArray(xattrs)) return undefined;
-  const values = xattrs.map(([name, value]): [Key, Uint8Array] => [
-    name,
-    Buffer.from(value, 'base64'),
-  ]);
-  return { ...rest, xattrs: new Map(values) };
+  const decoded = parsed(text) as PlainState | undefined;
+  return decoded === undefined ? undefined : stateOf(decoded);
 }
 
 /** A node without names as text, for whoever remembers it elsewhere. */
@@ -94,7 +109,11 @@ export function isNodeKind(kind: string): kind is NodeKind {
 
 /** 48 bits: SQLite keeps no checksum of its pages, and a flipped bit must not be committed. */
 export function rowChecksum(...fields: readonly (string | number | null)[]): number {
-  const text = fields.map((field) => `${String(field).length} ${field}`).join('\n');
+  return checksum(fields.map((field) => `${String(field).length} ${field}`).join('\n'));
+}
+
+/** 48 bits. */
+export function checksum(text: string | Buffer): number {
   return hashOnce('sha256', text, 'buffer').readUIntBE(0, 6);
 }
 

@@ -85,6 +85,11 @@ export class AttributeOperations {
   ): MaybePromise<undefined | Errno> {
     const given = [mode, uid, gid, atime, mtime];
     if (given.every((one) => one === undefined)) return undefined;
+    if ((mode ?? uid ?? gid) === undefined && isKeptInBytes(node)) {
+      this.#overlay.files.setTimes(node, atime, mtime);
+      this.#overlay.tell(by.mount, (listener) => listener.nodeChanged(node.inode, false));
+      return undefined;
+    }
     return atomically(this.#overlay, signal, (facts) => {
       facts.fresh(node);
       const change = new Change(this.#overlay, by.request);
@@ -107,6 +112,14 @@ export class AttributeOperations {
       return undefined;
     });
   }
+}
+
+/**
+ * The times of a file that the base does not have are those of its staged file, all three of them: the
+ * journal knows nothing of them.
+ */
+function isKeptInBytes({ state }: Node): boolean {
+  return state?.isStaged === true && state.origin === undefined;
 }
 
 /** A directory of which a program said something that a commit keeps. */

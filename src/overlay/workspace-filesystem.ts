@@ -189,7 +189,9 @@ export class WorkspaceFilesystem extends MountedOverlay implements WritableFiles
       return andThen(made, (node) => {
         if (typeof node === 'string') return node;
         const opened = this.#files.openNew(node, staged as StagedFile, access);
-        return { attributes: this.give(node), opened };
+        const attributes = this.give(node);
+        if (attributes.own === undefined || this.overlay.isShared) return { attributes, opened };
+        return { attributes: { ...attributes, own: { ...attributes.own, isNew: true } }, opened };
       });
     });
   }

@@ -134,6 +134,8 @@ export interface OwnAttributes {
   readonly device: number;
   /** Programs change it right now by ways that the filesystem does not see: not to be kept. */
   readonly isVolatile: boolean;
+  /** Made by this call, through the one mount that is there: whoever changes it got it from this answer. */
+  readonly isNew?: boolean;
 }
 
 export interface OpenedFile {

@@ -371,7 +371,10 @@ function putAttr(
 /** What a node has of its own, over what putEntry wrote. */
 function putOwnEntry(words: Uint32Array, at: number, of: Attributes): void {
   putOwn(words, at + 10, of);
-  if (of.own?.isVolatile === true) put64(words, at + 6, 0);
+  if (of.own?.isVolatile !== true) return;
+  put64(words, at + 6, 0);
+  // Opening is a part of CREATE, and asks for what the answer said: a nanosecond is a tick of the kernel's clock.
+  words[at + 9] = of.own.isNew === true ? 1 : 0;
 }
 
 /** The same over what putAttr wrote. */

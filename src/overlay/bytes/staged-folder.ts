@@ -54,7 +54,7 @@ export class StagedFolder {
    * @throws TarnError no-space, io
    */
   create(number: number): StagedFile {
-    this.#clear(number);
+    removeFile(this.pathOf(number) + MAP_SUFFIX);
     return this.#staged(number, this.#openNew(number), undefined);
   }
 
@@ -63,7 +63,7 @@ export class StagedFolder {
    * @throws TarnError no-space, io
    */
   createOver(number: number, base: BaseLook): StagedFile {
-    this.#clear(number);
+    this.remove(number);
     const path = this.pathOf(number);
     // The map first: a staged file without one is whole.
     makeParent(path);
@@ -172,21 +172,16 @@ export class StagedFolder {
     return new StagedFile(number, this.pathOf(number), fd, map, this.#calls);
   }
 
-  #clear(number: number): void {
-    const path = this.pathOf(number);
-    if (existsSync(path) || existsSync(path + MAP_SUFFIX)) this.remove(number);
-  }
-
   #openNew(number: number): number {
     const path = this.pathOf(number);
     const flags = O_RDWR | O_CREAT | O_EXCL;
     try {
       return openSync(path, flags, 0o600);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        throw asTarnError(error, `making staged file ${number}`);
-      }
-      makeParent(path);
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') makeParent(path);
+      else if (code === 'EEXIST') removeFile(path);
+      else throw asTarnError(error, `making staged file ${number}`);
       return openSync(path, flags, 0o600);
     }
   }

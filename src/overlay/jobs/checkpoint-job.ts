@@ -9,7 +9,10 @@ export interface CheckpointInput extends JobTarget {
 }
 
 /** Brings the log of a journal into its file: on a thread, since it waits for the disk. */
-export const run: JobRun<CheckpointInput, never, undefined> = async (_context, { path, before }) => {
+export const run: JobRun<CheckpointInput, never, undefined> = async (
+  _context,
+  { path, before },
+) => {
   checkpointJournal(path, before);
   return undefined;
 };

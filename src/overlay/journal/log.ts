@@ -246,7 +246,11 @@ async function syncPath(path: string): Promise<void> {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  await handle?.sync().finally(() => handle.close());
+  try {
+    await handle?.sync();
+  } finally {
+    await handle?.close();
+  }
 }
 
 function damaged(path: string, number: number): TarnError {

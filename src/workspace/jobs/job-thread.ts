@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { TrafficCounts } from '../../store/traffic.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { JobProgress, JobTarget } from './job.js';
-import type { FromThread, ToThread } from './messages.js';
+import type { AboutThread, FromThread, ToThread } from './messages.js';
 import { abortedJob, fromPlainError } from './messages.js';
 
 /** How long an aborted job may take to tidy up before its thread is ended. */
@@ -33,6 +33,7 @@ interface Running {
 
 /** One thread that runs jobs, one at a time, and holds open what they use. */
 export class JobThread {
+  readonly isBackground: boolean;
   readonly #worker: Worker;
   readonly #repositories = new Set<string>();
   readonly #exited: Promise<void>;
@@ -42,8 +43,9 @@ export class JobThread {
   #idleSinceMs = performance.now();
 
   /** @param onExit called once when the thread has ended, however that came */
-  constructor(script: string, home: string, onExit: () => void) {
-    this.#worker = new Worker(script, { workerData: { home }, execArgv: [] });
+  constructor(script: string, about: AboutThread, onExit: () => void) {
+    this.isBackground = about.isBackground;
+    this.#worker = new Worker(script, { workerData: about, execArgv: [] });
     this.#worker.on('message', (message: FromThread) => this.#hear(message));
     this.#worker.on('error', (error) => {
       this.#isEnding = true;

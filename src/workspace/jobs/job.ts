@@ -54,6 +54,8 @@ export interface JobEntry {
   readonly load: () => Promise<{ readonly run: JobRun<never, never, unknown> }>;
   /** It may run for minutes: one thread is always left to those that do not. */
   readonly isLong: boolean;
+  /** Nobody waits for it: it has what processor time others leave. */
+  readonly isBackground?: boolean;
 }
 
 /** Jobs by name. */

@@ -3,6 +3,14 @@ import type { TrafficCounts } from '../../store/traffic.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { JobProgress, JobTarget } from './job.js';
 
+/** What a thread is told when it starts. */
+export interface AboutThread {
+  /** A directory. */
+  readonly home: string;
+  /** For jobs that have what processor time others leave. */
+  readonly isBackground: boolean;
+}
+
 /** What the thread of the jobs is told; it runs one job at a time. */
 export type ToThread =
   | { readonly kind: 'run'; readonly name: string; readonly input: JobTarget }

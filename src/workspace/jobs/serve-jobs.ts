@@ -1,10 +1,11 @@
+import { constants, setPriority } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ErrorKind } from '../../util/errors.js';
 import { TarnError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/abort.js';
 import type { JobContext, JobEntry, JobOutput, JobRun, JobTarget } from './job.js';
-import type { FromThread, ToThread } from './messages.js';
+import type { AboutThread, FromThread, ToThread } from './messages.js';
 import { abortedJob, BATCHES_MAX, plainError } from './messages.js';
 import { KeptOpen } from './kept-open.js';
 
@@ -107,6 +108,9 @@ class RunningJob {
 export function serveJobs(jobs: Jobs): void {
   const port = parentPort;
   if (port === null) throw new TarnError('internal', 'jobs run only in a worker thread');
-  const thread = new Thread(port, (workerData as { home: string }).home, jobs);
+  const { home, isBackground } = workerData as AboutThread;
+  // On Linux of the calling thread alone.
+  if (isBackground) setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  const thread = new Thread(port, home, jobs);
   port.on('message', (message: ToThread) => void thread.hear(message));
 }

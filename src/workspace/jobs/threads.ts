@@ -119,12 +119,12 @@ export class JobThreads<Jobs extends JobRegistry> {
       },
       onTraffic: (counts: TrafficCounts): void => this.#onTraffic({ name, repository }, counts),
     } as const;
-    const isLong = this.#registry[name]?.isLong === true;
+    const { isLong = false, isBackground = false } = this.#registry[name] ?? {};
     try {
       await this.#turn(isLong, signal);
       try {
         throwIfAborted(signal);
-        const thread = this.#threadFor(repository);
+        const thread = this.#threadFor(repository, isBackground);
         // The registry's types say what comes of a job of that name.
         return (await thread.run(name, input, listeners as object)) as JobResult<Jobs, K>;
       } finally {
@@ -203,11 +203,13 @@ export class JobThreads<Jobs extends JobRegistry> {
     next.start();
   }
 
-  #threadFor(repository: string): JobThread {
-    const idle = [...this.#threads].filter((thread) => thread.isIdle);
+  #threadFor(repository: string, isBackground: boolean): JobThread {
+    const ofItsKind = [...this.#threads].filter((thread) => thread.isBackground === isBackground);
+    const idle = ofItsKind.filter((thread) => thread.isIdle);
     const found = idle.find((thread) => thread.knows(repository)) ?? idle[0];
     if (found !== undefined) return found;
-    const made: JobThread = new JobThread(this.#script, this.#home, () => {
+    const about = { home: this.#home, isBackground };
+    const made: JobThread = new JobThread(this.#script, about, () => {
       this.#threads.delete(made);
     });
     this.#threads.add(made);

@@ -29,6 +29,8 @@ export interface MountHow {
   readonly onEnded?: () => void;
   /** Whoever makes such a mount goes on with it in kept-mounts.ts. */
   readonly keeping?: Keeping;
+  /** The repository lies in a bucket. */
+  readonly isFar?: boolean;
   /** Counts what is read of files through the mount. */
   readonly tally?: ReadTally;
 }
@@ -90,7 +92,7 @@ export class MountTable {
     }
     this.#pending.add(directory);
     try {
-      const mounted = await this.#made(filesystem, shown, args, how.keeping);
+      const mounted = await this.#made(filesystem, shown, args, how);
       return this.#add(shown, args, mounted, how);
     } finally {
       this.#pending.delete(directory);
@@ -152,7 +154,7 @@ export class MountTable {
     filesystem: Filesystem,
     shown: () => Shown,
     args: MountArguments,
-    keeping: Keeping | undefined,
+    { keeping, isFar = false }: MountHow,
   ): Promise<Mounted> {
     const { directory } = args;
     const keeper = keeping === undefined ? undefined : this.#keeper;
@@ -162,6 +164,7 @@ export class MountTable {
       uid: args.write?.uid ?? process.getuid?.() ?? 0,
       gid: args.write?.gid ?? process.getgid?.() ?? 0,
       onFault: (error: unknown) => this.#log.fault('mount fault', error, { directory }),
+      isFar,
       ...(keeper === undefined ? {} : { keeping: { keeper, text } }),
     };
     if (keeping?.kept !== undefined) {

@@ -59,7 +59,10 @@ async function mountRepository(
   const tally = new ReadTally(repositories.traffic(args.repository).reads);
   const moments = new RepositoryMoments(await repositories.open(args.repository), tally);
   const shown = { repository: moments.repository };
-  return mounts.mount(new RepositoryFilesystem(moments), () => shown, args, { tally });
+  return mounts.mount(new RepositoryFilesystem(moments), () => shown, args, {
+    isFar: repositories.isFar(args.repository),
+    tally,
+  });
 }
 
 async function mountCommit(
@@ -81,6 +84,7 @@ async function mountCommit(
   const shown = { repository: view.source.repository, ref, commit: commitId };
   return mounts.mount(new FrozenFilesystem(view), () => shown, args, {
     keeping,
+    isFar: repositories.isFar(args.repository),
     tally,
   });
 }
@@ -91,7 +95,7 @@ async function mountFollowing(
   ref: string,
   signal: AbortSignal,
 ): Promise<MountRow> {
-  const { followed, mounts } = context;
+  const { followed, mounts, repositories } = context;
   const { repository } = args;
   const { branch } = await resolveRef(context, repository, ref, signal);
   if (branch === undefined) throw neverMoves(repository, ref);
@@ -106,7 +110,8 @@ async function mountFollowing(
   try {
     const onEnded = (): void => followed.end(following);
     const { tally } = following;
-    return await mounts.mount(following.filesystem, shown, args, { onEnded, tally });
+    const isFar = repositories.isFar(repository);
+    return await mounts.mount(following.filesystem, shown, args, { onEnded, isFar, tally });
   } catch (error) {
     followed.end(following);
     throw error;

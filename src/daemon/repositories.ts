@@ -49,6 +49,11 @@ export class Repositories {
     return this.#home.repositories();
   }
 
+  /** Whether it lies in a bucket. @throws TarnError not-found */
+  isFar(name: string): boolean {
+    return storagePlace(this.known(name).storage).kind !== 'local';
+  }
+
   /** What this daemon has asked of the bucket of a repository since it started. */
   traffic(name: string): Traffic {
     const known = this.#traffic.get(name);

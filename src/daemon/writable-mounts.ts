@@ -37,8 +37,9 @@ export async function mountWritable(
   args: WritableMount,
   how: { readonly signal?: AbortSignal; readonly keeping?: Keeping } = {},
 ): Promise<MountRow> {
-  const { workspaces, mounts } = context;
+  const { workspaces, mounts, repositories } = context;
   const { repository } = args;
+  const isFar = repositories.isFar(repository);
   const { signal, keeping = {} } = how;
   const workspace = await workspaceOf(context, args, signal ?? NEVER);
   const live = await workspaces.hold(repository, workspace, signal);
@@ -56,7 +57,7 @@ export async function mountWritable(
     // So that it comes back with the same workspace.
     const { uid, gid, umask, author } = args.write;
     const again = { ...args, ref: workspace, write: { uid, gid, umask, author } };
-    const mounting = mounts.mount(made, shown, again, { onEnded, keeping });
+    const mounting = mounts.mount(made, shown, again, { onEnded, keeping, isFar });
     // Until all that the kernel holds is found, it could not be told what another base changes.
     if (keeping.kept !== undefined) live.waitFor(mounting.then(() => made.recall(NEVER)));
     return await mounting;

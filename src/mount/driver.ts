@@ -28,6 +28,8 @@ export interface MountOptions {
    * `text` is what a later process gets with it.
    */
   readonly keeping?: { readonly keeper: Keeper; readonly text: string };
+  /** What is read is fetched from elsewhere, in blocks of 1 MiB, and ahead of readers by the filesystem. */
+  readonly isFar?: boolean;
   /** Never use kernel passthrough, also where it would work. */
   readonly noPassthrough?: boolean;
 }

@@ -9,6 +9,8 @@ const AFTER_JUMP_PART = 1 / 8;
 /** How much two runs may differ in length for the next to be expected alike, as a part of them. */
 const ALIKE_PART = 1 / 4;
 const STRIDES_MAX = 8;
+/** Ahead of whoever goes on from the start of a file, at least: what the first answers tell is too late. */
+const REPLAY_BYTES_MIN = 4 * BLOCK_BYTES;
 
 /** Blocks to be fetched before they are asked for; bytes, whole blocks but at the file's end. */
 export interface Ahead {
@@ -75,6 +77,13 @@ export class ReadAhead {
     return this.#runStart === 0 && this.#jumps === 0;
   }
 
+  /** The length of both last runs, about; 0 when they differ. */
+  get #alike(): number {
+    const [last, before] = this.#lengths;
+    const shorter = Math.min(last, before);
+    return Math.abs(last - before) <= shorter * ALIKE_PART ? shorter : 0;
+  }
+
   /** Bytes that may turn out to have been fetched in vain. */
   get #credit(): number {
     return Math.max(0, this.#asked * WASTE_PART - this.#wasted);
@@ -82,7 +91,7 @@ export class ReadAhead {
 
   #extend(): Ahead[] {
     const run = this.#runEnd - this.#runStart;
-    if (run <= BLOCK_BYTES) return [];
+    if (run <= BLOCK_BYTES && this.#alike === 0) return [];
     const { bytes, isEnd } = this.#expected(run);
     const window = Math.min(WINDOW_BYTES_MAX, bytes);
     const target = Math.min(this.#size, this.#runEnd + window);
@@ -104,13 +113,11 @@ export class ReadAhead {
 
   /** Bytes to be fetched ahead of the reader of a run of `run` bytes, and whether it stops there. */
   #expected(run: number): { bytes: number; isEnd: boolean } {
-    if (this.#isReplay) return { bytes: run, isEnd: false };
+    if (this.#isReplay) return { bytes: Math.max(REPLAY_BYTES_MIN, run), isEnd: false };
     const credit = wholeBlocks(this.#credit);
-    const [last, before] = this.#lengths;
-    const shorter = Math.min(last, before);
-    const areAlike = shorter > 0 && Math.abs(last - before) <= shorter * ALIKE_PART;
-    if (areAlike && run <= shorter) {
-      const left = shorter - run;
+    const alike = this.#alike;
+    if (run <= alike) {
+      const left = alike - run;
       return left <= credit ? { bytes: left, isEnd: true } : { bytes: credit, isEnd: false };
     }
     return { bytes: Math.min(credit, wholeBlocks(run * AFTER_JUMP_PART)), isEnd: false };
@@ -132,11 +139,11 @@ export class ReadAhead {
       this.#delta = delta;
       this.#strides = 0;
       this.#stridesAhead = 0;
-      return [];
+      return this.#extend();
     }
     this.#strides += 1;
     this.#stridesAhead = Math.max(0, this.#stridesAhead - 1);
-    return this.#stride(start, end - start);
+    return [...this.#extend(), ...this.#stride(start, end - start)];
   }
 
   #stride(start: number, length: number): Ahead[] {

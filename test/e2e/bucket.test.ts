@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startSlowProxy } from '../../scripts/lib/slow-proxy.js';
 import type { StoreServer } from '../../scripts/lib/store-servers.js';
@@ -8,6 +9,7 @@ import { Shell } from '../cli/shell.js';
 import { ensureBuilt } from '../workspace/built.js';
 
 const LONG_MS = 180_000;
+const MIB = 1_048_576;
 
 let server: StoreServer;
 const shells: Shell[] = [];
@@ -42,6 +44,28 @@ async function staged(shell: Shell): Promise<{ storage: string }> {
   await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
   await shell.must('put', await shell.file('one.json', 'one'), 'drive/main/labels/one.json');
   return { storage };
+}
+
+/** Reads pieces of a file at places that have no order; the number of blocks in which they lie. */
+async function readHereAndThere(
+  path: string,
+  size: number,
+  { length, count }: { readonly length: number; readonly count: number },
+): Promise<number> {
+  const blocks = new Set<number>();
+  const file = await open(path);
+  try {
+    for (let i = 1; i <= count; i += 1) {
+      const offset = Math.floor(((i * 0.618_034) % 1) * (size - length));
+      const last = Math.floor((offset + length - 1) / MIB);
+      for (let block = Math.floor(offset / MIB); block <= last; block += 1) blocks.add(block);
+      const { bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+      expect(bytesRead).toBe(length);
+    }
+  } finally {
+    await file.close();
+  }
+  return blocks.size;
 }
 
 const messages = async (shell: Shell): Promise<string[]> =>
@@ -150,6 +174,37 @@ describe('a repository in a bucket, by the command line', () => {
         expect(events).toContainEqual(
           expect.objectContaining({ event: 'job traffic', job: 'commit', repository: 'drive' }),
         );
+      } finally {
+        await proxy.stop();
+      }
+    },
+    LONG_MS,
+  );
+
+  it(
+    'readers here and there have fetched what they ask for, by blocks of 1 MiB, and little more',
+    async () => {
+      const proxy = await startSlowProxy(server.endpoint);
+      try {
+        const shell = await machine();
+        const { url } = await place();
+        const options = ['--endpoint', proxy.endpoint, '--region', 'us-east-1'];
+        await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
+        await shell.must('put', await shell.file('log', randomBytes(96 * MIB)), 'drive/main/log');
+        await shell.must('commit', 'drive/main', '-m', 'a log');
+        const frozen = await shell.mountPoint('frozen');
+        for (const [length, count] of [
+          [4096, 20],
+          [MIB, 20],
+          [4 * MIB, 6],
+        ] as const) {
+          await shell.must('cache', 'prune');
+          await shell.must('mount', 'drive/main@', frozen);
+          const before = proxy.bytesAnswered;
+          const blocks = await readHereAndThere(`${frozen}/log`, 96 * MIB, { length, count });
+          expect((proxy.bytesAnswered - before) / (blocks * MIB)).toBeLessThan(1.3);
+          await shell.must('umount', frozen);
+        }
       } finally {
         await proxy.stop();
       }

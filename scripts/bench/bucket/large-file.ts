@@ -121,23 +121,32 @@ async function firstBytes(bucket: FarBucket, size: number): Promise<Measurement[
   ];
 }
 
-/** Readers here and there: what was fetched over what was asked for. */
+/** Readers here and there: what was fetched over what was asked for, and over the blocks it lies in. */
 async function pieces(bucket: FarBucket, size: number): Promise<Measurement[]> {
   const results: Measurement[] = [];
   for (const [length, count] of [
     [PIECE_BYTES, 64],
+    [MIB, 64],
     [4 * MIB, 32],
   ] as const) {
     const file = join(await bucket.mountCold('far'), LOG);
     await readPiece(file, 0, 1);
+    const blocks = new Set<number>();
     const { bytes } = await bucket.seen(async () => {
       for (let i = 1; i <= count; i += 1) {
         const offset = Math.floor(((i * 0.618_034) % 1) * (size - length));
+        const last = Math.floor((offset + length - 1) / MIB);
+        for (let block = Math.floor(offset / MIB); block <= last; block += 1) blocks.add(block);
         await readPiece(file, offset, length);
       }
     });
-    const what = `fetched over asked for, ${count} random reads of ${length / 1024} KiB`;
-    results.push(await bucket.line(what, 'times', { tarn: bytes / (count * length) }, 1.3));
+    const what = `${count} random reads of ${length / 1024} KiB`;
+    const times = async (over: string, asked: number, goal?: number) =>
+      bucket.line(`fetched over ${over}, ${what}`, 'times', { tarn: bytes / asked }, goal);
+    results.push(
+      await times('asked for', count * length),
+      await times('the blocks asked for', blocks.size * MIB, 1.3),
+    );
   }
   return results;
 }

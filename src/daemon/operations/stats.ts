@@ -1,4 +1,3 @@
-import { storagePlace } from '../../repo/storage.js';
 import type { MethodCounts } from '../../store/bucket/metrics.js';
 import type { Traffic } from '../../store/traffic.js';
 import { fields } from '../arguments.js';
@@ -12,7 +11,7 @@ export const stats: OperationHandler<'stats'> = {
   run: async (context, _args, output) => {
     const { repositories } = context;
     for (const known of repositories.list()) {
-      if (storagePlace(known.storage).kind === 'local') continue;
+      if (!repositories.isFar(known.name)) continue;
       await output.row(repositoryStats(known, repositories.traffic(known.name)));
       for (const row of mountStats(context, known.name)) await output.row(row);
     }

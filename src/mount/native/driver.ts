@@ -25,6 +25,11 @@ const DEVICE_HINT =
  */
 const READ_AHEAD_KIB = 4096;
 /**
+ * The same for what is fetched from elsewhere, which the filesystem does ahead of readers. As much as this
+ * behind a read of any length, and three times as much behind a long one, would be fetched in vain.
+ */
+const FAR_READ_AHEAD_KIB = 128;
+/**
  * How much of the memory that may wait to be written belongs to a mount that is written, in percent: at
  * most, and at least, which is what a mount begins with. With the kernel's 1 and 0 a program that writes
  * mapped pages waits for the daemon from the start.
@@ -65,8 +70,8 @@ export class NativeDriver implements Driver {
     const asRoot = addon.hasAdminCapability();
     const open = asRoot ? mountAsRoot : mountAsUser;
     const made = await open(addon, filesystem, directory, options);
-    const writable = isWritable(filesystem);
-    const mounted = new NativeMount(addon, made.connection, directory, asRoot, writable);
+    const limits = limitsOf(filesystem, options);
+    const mounted = new NativeMount(addon, made.connection, directory, asRoot, limits);
     try {
       await mounted.ready();
       await mounted.keep(made, options);
@@ -87,8 +92,8 @@ export class NativeDriver implements Driver {
     const { id, device, ledger, contents } = kept;
     const { directory, helper, agreed, generation } = contents.mount;
     const connection = connect(addon, filesystem, { device, id, ledger }, options, agreed);
-    const writable = isWritable(filesystem);
-    const mounted = new NativeMount(addon, connection, directory, helper === '', writable);
+    const limits = limitsOf(filesystem, options);
+    const mounted = new NativeMount(addon, connection, directory, helper === '', limits);
     try {
       const next = generation + 1;
       ledger.putMount({ ...contents.mount, generation: next });
@@ -223,13 +228,21 @@ function escapeSource(name: string): string {
   return name.replace(/[^A-Za-z0-9._~:/@+=-]/gu, (char) => encodeURIComponent(char));
 }
 
+/** Files of /sys/class/bdi, and what is written into them. */
+type BdiLimits = Readonly<Record<string, number>>;
+
+function limitsOf(filesystem: Filesystem, { isFar }: MountOptions): BdiLimits {
+  const read_ahead_kb = isFar === true ? FAR_READ_AHEAD_KIB : READ_AHEAD_KIB;
+  return { read_ahead_kb, ...(isWritable(filesystem) ? DIRTY_PERCENT : {}) };
+}
+
 class NativeMount implements Mounted {
   readonly directory: string;
   readonly ended: Promise<void>;
   readonly #addon: Addon;
   readonly #connection: Connection;
   readonly #asRoot: boolean;
-  readonly #isWritten: boolean;
+  readonly #limits: BdiLimits;
   #agreed: Agreed | undefined;
   #isKept = false;
 
@@ -238,14 +251,14 @@ class NativeMount implements Mounted {
     connection: Connection,
     directory: string,
     asRoot: boolean,
-    isWritten: boolean,
+    limits: BdiLimits,
   ) {
     this.directory = directory;
     this.ended = connection.ended;
     this.#addon = addon;
     this.#connection = connection;
     this.#asRoot = asRoot;
-    this.#isWritten = isWritten;
+    this.#limits = limits;
   }
 
   get features(): Readonly<Record<string, string | number | boolean>> {
@@ -264,7 +277,7 @@ class NativeMount implements Mounted {
 
   async ready(): Promise<void> {
     this.#agreed = await this.#connection.agreed;
-    if (this.#asRoot) await this.#widenLimits();
+    if (this.#asRoot) await this.#setLimits();
   }
 
   /** @param isResumed the keeper holds it already */
@@ -313,11 +326,10 @@ class NativeMount implements Mounted {
   }
 
   /** A nicety: everything works without it. */
-  async #widenLimits(): Promise<void> {
+  async #setLimits(): Promise<void> {
     const here = (await listMounts()).findLast((mount) => mount.directory === this.directory);
     if (here === undefined) return;
-    const limits = { read_ahead_kb: READ_AHEAD_KIB, ...(this.#isWritten ? DIRTY_PERCENT : {}) };
-    for (const [name, value] of Object.entries(limits)) {
+    for (const [name, value] of Object.entries(this.#limits)) {
       const file = `/sys/class/bdi/${here.device}/${name}`;
       await writeFile(file, String(value)).catch(() => undefined);
     }

@@ -93,14 +93,18 @@ export class CachedObject {
   gaps(start: number, end: number): [start: number, end: number][] {
     const gaps = this.#present.gaps(start, end);
     if (gaps.length === 0 || this.file === undefined) return gaps;
-    const nowMs = performance.now();
-    if (nowMs - this.#refreshedMs < REFRESH_MS) return gaps;
-    this.#refreshedMs = nowMs;
+    if (performance.now() - this.#refreshedMs < REFRESH_MS) return gaps;
+    this.refresh();
+    return this.#present.gaps(start, end);
+  }
+
+  /** Learns what other threads have told. */
+  refresh(): void {
+    this.#refreshedMs = performance.now();
     const row = this.#events.find(this.name);
-    if (row?.file !== this.file) return gaps;
+    if (row === undefined || row.file !== this.file) return;
     this.size ??= row.size;
     this.#present.addAll(row.ranges);
-    return this.#present.gaps(start, end);
   }
 
   async read(start: number, end: number): Promise<Uint8Array | undefined> {

@@ -5,6 +5,7 @@ import type {
   ByteRange,
   GetOptions,
   ListOptions,
+  ObjectEnd,
   ObjectInfo,
   ObjectStore,
   PutOptions,
@@ -246,6 +247,7 @@ export class CachedStore implements ObjectStore {
 
   /** Fetches that are under way, and new ones for what they leave of the gaps of [start, end). */
   #flightsFor(object: CachedObject, key: string, [start, end]: Span, tally: ReadTally): Flight[] {
+    if (OWN.test(key)) object.refresh();
     const underWay = [...object.flights].filter((each) => each.start < end && each.end > start);
     const covered = RangeSet.empty();
     for (const flight of underWay) covered.add(flight.start, flight.end);
@@ -261,6 +263,7 @@ export class CachedStore implements ObjectStore {
     const bytes = this.#fetched(this.#store.get(key, { range }), tally).then(async (fetched) => {
       if (fetched.length < end - start) object.setSize(start + fetched.length);
       await object.write(start, fetched);
+      this.#tellNodes(key);
       return fetched;
     });
     const flight = { start, end, bytes };
@@ -311,13 +314,22 @@ export class CachedStore implements ObjectStore {
     last: number,
     tally: ReadTally,
   ): Promise<void> {
+    const found = await this.#end(key, last);
+    if (found === undefined) return;
+    const { size, bytes } = found;
+    tally.fetched(bytes.length);
+    object.setSize(size);
+    await object.write(size - bytes.length, bytes);
+    this.#tellNodes(key);
+  }
+
+  async #end(key: string, last: number): Promise<ObjectEnd | undefined> {
+    if (this.#store.getEnd !== undefined) return this.#store.getEnd(key, last);
     const [info, bytes] = await Promise.all([
       this.#store.head(key),
-      this.#fetched(this.#store.get(key, { range: { last } }), tally),
+      this.#store.get(key, { range: { last } }),
     ]);
-    if (info === undefined) return;
-    object.setSize(info.size);
-    await object.write(info.size - bytes.length, bytes);
+    return info && { bytes, size: info.size };
   }
 
   async #fetched(getting: Promise<Uint8Array>, tally: ReadTally): Promise<Uint8Array> {
@@ -326,12 +338,19 @@ export class CachedStore implements ObjectStore {
     return bytes;
   }
 
+  /** What one thread reads of a tree, others read as it is committed. */
+  #tellNodes(key: string): void {
+    if (OWN.test(key)) this.#cache.tell();
+  }
+
   async #keepWhole(key: string, bytes: Uint8Array): Promise<void> {
     const object = this.#cache.acquire(this.#nameOf(key) ?? key);
     try {
       object.drop(0, Infinity);
       object.setSize(bytes.length);
       await object.write(0, bytes);
+      // What one thread commits, another one shows.
+      this.#cache.tell();
     } finally {
       this.#cache.release(object);
     }

@@ -80,7 +80,7 @@ export class ObjectCache {
       find: (name) => index.find(name),
       stamp: ({ name, file }, identity) => {
         if (file === undefined) return;
-        this.#save();
+        this.tell();
         index.stamp(name, file, identity);
       },
     };
@@ -142,12 +142,12 @@ export class ObjectCache {
   }
 
   total(): { bytes: number; objects: number } {
-    this.#save();
+    this.tell();
     return this.#index.total();
   }
 
   rows(): Iterable<KeptRow> {
-    this.#save();
+    this.tell();
     return this.#index.rows();
   }
 
@@ -189,7 +189,7 @@ export class ObjectCache {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#saving);
-    this.#save();
+    this.tell();
     this.#closeIdle(Infinity);
     await Promise.all(this.#unlinking);
     this.#index.close();
@@ -203,7 +203,7 @@ export class ObjectCache {
   }
 
   #close(object: CachedObject): void {
-    if (this.#unsaved.has(object)) this.#save();
+    if (this.#unsaved.has(object)) this.tell();
     object.close();
     this.#index.release(object.name);
   }
@@ -221,12 +221,15 @@ export class ObjectCache {
 
   #saveLater(object: CachedObject): void {
     this.#unsaved.add(object);
-    if (this.#isClosed) return this.#save();
-    this.#saving ??= setTimeout(() => this.#save(), SAVE_MS).unref();
+    if (this.#isClosed) return this.tell();
+    this.#saving ??= setTimeout(() => this.tell(), SAVE_MS).unref();
   }
 
-  /** The bytes are in the files already: what is saved is never more than what is there. */
-  #save(): void {
+  /**
+   * Lets other threads and processes see what was written; it is done soon in any case. The bytes are
+   * in the files already: what is told is never more than what is there.
+   */
+  tell(): void {
     clearTimeout(this.#saving);
     this.#saving = undefined;
     if (this.#unsaved.size === 0) return;
@@ -234,7 +237,7 @@ export class ObjectCache {
       file === undefined ? [] : [{ name, file, size, added }],
     );
     if (!this.#index.save(changes, Date.now())) {
-      if (!this.#isClosed) this.#saving = setTimeout(() => this.#save(), SAVE_MS).unref();
+      if (!this.#isClosed) this.#saving = setTimeout(() => this.tell(), SAVE_MS).unref();
       return;
     }
     for (const object of this.#unsaved) object.added.remove(0, Infinity);
@@ -269,7 +272,7 @@ export class ObjectCache {
   #evict(bytes: number): void {
     // What is only kept open at hand is nobody's.
     this.#closeIdle(Infinity);
-    this.#save();
+    this.tell();
     for (const { file, bytes: freed } of this.#index.takeOldest(bytes)) {
       this.counts.evicted += 1;
       this.counts.evictedBytes += freed;

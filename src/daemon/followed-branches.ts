@@ -10,8 +10,10 @@ import { FollowingFilesystem } from '../vfs/following-filesystem.js';
 import type { Log } from './log.js';
 import type { Repositories } from './repositories.js';
 
-/** How often it is looked whether someone else has committed to a branch that is followed. */
-const LOOK_MS = 1_000;
+/** How often it is looked whether someone else has committed to a branch that a mount shows. */
+export const LOOK_MS = 1_000;
+/** In a bucket, where each look is a request, once in so many times. */
+export const LOOKS_OF_BUCKET = 5;
 
 /** A branch that one mount follows. */
 export class FollowedBranch {
@@ -39,6 +41,11 @@ export class FollowedBranch {
 
   get repository(): string {
     return this.#repository.name;
+  }
+
+  /** Looking at it is a request. */
+  get isFar(): boolean {
+    return this.#repository.objects.localPath === undefined;
   }
 
   /** The commit that is shown. */
@@ -82,6 +89,7 @@ export class FollowedBranches {
   readonly #followed = new Set<FollowedBranch>();
   readonly #looking = new Set<FollowedBranch>();
   #timer: NodeJS.Timeout | undefined;
+  #looks = 0;
 
   constructor(repositories: Repositories, log: Log) {
     this.#repositories = repositories;
@@ -115,8 +123,10 @@ export class FollowedBranches {
   }
 
   #look(): void {
+    this.#looks += 1;
     for (const followed of this.#followed) {
       if (this.#looking.has(followed)) continue;
+      if (followed.isFar && this.#looks % LOOKS_OF_BUCKET !== 0) continue;
       this.#looking.add(followed);
       void this.#refresh(followed).finally(() => this.#looking.delete(followed));
     }

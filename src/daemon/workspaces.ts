@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CommitId } from '../model/ids.js';
 import { branchOfWorkspace, isPrivate } from '../model/workspace-name.js';
 import type { FileCalls } from '../overlay/bytes/file-calls.js';
 import { LiveWorkspace } from '../overlay/live-workspace.js';
@@ -10,14 +11,11 @@ import type { Inode } from '../vfs/filesystem.js';
 import type { Home } from '../workspace/home.js';
 import type { JobThreads } from '../workspace/jobs/threads.js';
 import type { FollowedBranches } from './followed-branches.js';
+import { LOOK_MS, LOOKS_OF_BUCKET } from './followed-branches.js';
 import type { DaemonJobs } from './jobs.js';
 import type { Log } from './log.js';
 import type { Repositories } from './repositories.js';
 
-/** How often it is looked whether someone else has committed to a branch that is mounted. */
-const LOOK_MS = 1_000;
-/** In a bucket, where each look is a request, once in so many times. */
-const LOOKS_OF_BUCKET = 5;
 /** How often it is looked whether files that are waited for were closed. */
 const WAIT_MS = 100;
 
@@ -57,13 +55,24 @@ export class Workspaces {
     this.#options = options;
   }
 
-  /** For a mount; to be given back by `release`. @throws TarnError as LiveWorkspace.open */
-  async hold(repository: string, branch: string, signal?: AbortSignal): Promise<LiveWorkspace> {
+  /**
+   * For a mount; to be given back by `release`. It shows the branch as it is now, unless it stays as it
+   * was for a mount that goes on.
+   * @throws TarnError as LiveWorkspace.open
+   */
+  async hold(
+    repository: string,
+    branch: string,
+    { goesOn, signal }: { readonly goesOn: boolean; readonly signal: AbortSignal | undefined },
+  ): Promise<LiveWorkspace> {
+    const isNew = !this.#held.has(keyOf(repository, branch));
     const held = this.#open(repository, branch, signal);
     held.mounts += 1;
     this.#look();
     try {
-      return await held.opening;
+      const live = await held.opening;
+      if (!isNew && !goesOn) await live.refresh(signal);
+      return live;
     } catch (error) {
       this.release(repository, branch);
       throw error;
@@ -132,20 +141,25 @@ export class Workspaces {
    * `work` commit it.
    * @param options.wait until no file is, however long that takes
    */
-  async committing<T>(
+  async committing(
     repository: string,
     branch: string,
     { wait, signal }: { readonly wait: boolean; readonly signal: AbortSignal },
-    work: () => Promise<T>,
-  ): Promise<{ readonly kept: readonly Kept[]; readonly result: T }> {
+    work: () => Promise<CommitId>,
+  ): Promise<{ readonly kept: readonly Kept[]; readonly id: CommitId }> {
     const live = await this.live(repository, branch);
-    while (wait && live !== undefined && live.openFiles > 0) {
-      await delay(WAIT_MS, undefined, { signal });
+    if (live === undefined) {
+      return { kept: [], id: await this.following(repository, branch, work) };
     }
-    return this.following(repository, branch, async () => {
-      if (live === undefined) return { kept: [], result: await work() };
-      return live.commit({ takesOpen: true, signal }, work);
-    });
+    while (wait && live.openFiles > 0) await delay(WAIT_MS, undefined, { signal });
+    try {
+      return await live.commit({ takesOpen: true, signal }, work);
+    } catch (error) {
+      await this.#follow(live, repository);
+      throw error;
+    } finally {
+      await this.#showElsewhere(repository, branch);
+    }
   }
 
   /** Does work after which mounts show what came of it. */
@@ -155,12 +169,17 @@ export class Workspaces {
       return await work();
     } finally {
       if (live !== undefined) await this.#follow(live, repository);
-      await this.#options.followed.refresh(repository, branchOfWorkspace(branch));
-      for (const held of this.#held.values()) {
-        if (held.mounts > 0 && isBeside(held, repository, branch)) void this.#lookAt(held);
-      }
-      await this.dropClean(repository, branch);
+      await this.#showElsewhere(repository, branch);
     }
+  }
+
+  /** What came of work on a workspace, in mounts of others on the same branch. */
+  async #showElsewhere(repository: string, workspace: string): Promise<void> {
+    await this.#options.followed.refresh(repository, branchOfWorkspace(workspace));
+    for (const held of this.#held.values()) {
+      if (held.mounts > 0 && isBeside(held, repository, workspace)) void this.#lookAt(held);
+    }
+    await this.dropClean(repository, workspace);
   }
 
   /**
@@ -246,15 +265,10 @@ export class Workspaces {
     const { home, repositories, threads, log } = this.#options;
     const calls = this.#options.calls();
     const unnamed = this.#options.unnamed?.(repository, branch);
-    const opened = await repositories.open(repository);
-    // Says so where there is no such branch, before a folder is made for it.
-    await opened.resolve(`${branchOfWorkspace(branch)}@`, signal);
-    const folder = home.overlayFolder(repository, branch);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const options = {
-      repository: opened,
+      repository: await repositories.open(repository),
       branch,
-      folder,
+      folder: home.overlayFolder(repository, branch),
       threads,
       ...(calls === undefined ? {} : { calls }),
       ...(unnamed === undefined ? {} : { unnamed }),

@@ -42,10 +42,10 @@ export async function mountWritable(
   const isFar = repositories.isFar(repository);
   const { signal, keeping = {} } = how;
   const workspace = await workspaceOf(context, args, signal ?? NEVER);
-  const live = await workspaces.hold(repository, workspace, signal);
+  const goesOn = keeping.kept !== undefined;
+  const live = await workspaces.hold(repository, workspace, { goesOn, signal });
   let filesystem: ControlFilesystem | undefined;
   try {
-    if (keeping.kept === undefined) await live.refresh(signal);
     const controls = new BranchControls(context, live, repository, args.write.author);
     const made = new ControlFilesystem(live.overlay, args.write, controls);
     filesystem = made;
@@ -59,7 +59,7 @@ export async function mountWritable(
     const again = { ...args, ref: workspace, write: { uid, gid, umask, author } };
     const mounting = mounts.mount(made, shown, again, { onEnded, keeping, isFar });
     // Until all that the kernel holds is found, it could not be told what another base changes.
-    if (keeping.kept !== undefined) live.waitFor(mounting.then(() => made.recall(NEVER)));
+    if (goesOn) live.waitFor(mounting.then(() => made.recall(NEVER)));
     return await mounting;
   } catch (error) {
     filesystem?.close();

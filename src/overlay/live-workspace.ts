@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import type { CommitId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import { WHOLE_SPAN } from '../model/span.js';
 import type { Repository } from '../repo/repository.js';
@@ -25,7 +27,7 @@ export interface LiveWorkspaceOptions {
   readonly repository: Repository;
   /** Or the name of a private workspace. */
   readonly branch: string;
-  /** Of the journal and the staged files; it must exist. */
+  /** Of the journal and the staged files; made where the branch is there. */
   readonly folder: string;
   readonly threads: OverlayThreads;
   /** Calls that Node lacks; without them slower ones do. */
@@ -61,6 +63,7 @@ export class LiveWorkspace {
     const base = await baseNow(options, signal);
     const view = await viewOf(options, base, signal);
     const { folder, calls, unnamed, repository, threads } = options;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const overlay = Overlay.open(folder, view, {
       ...(calls === undefined ? {} : { calls }),
       ...(unnamed === undefined ? {} : { unnamed }),
@@ -101,19 +104,19 @@ export class LiveWorkspace {
 
   /**
    * Stages, and has `work` commit that. Nothing else is staged meanwhile: it would lie on what is being
-   * committed, and seem to conflict with the commit.
+   * committed, and seem to conflict with the commit. The commit is shown when it resolves.
    * @throws TarnError as stage, and what `work` throws; nothing is lost then
    */
-  commit<T>(
+  commit(
     options: StageOptions,
-    work: () => Promise<T>,
-  ): Promise<{ readonly kept: readonly Kept[]; readonly result: T }> {
+    work: () => Promise<CommitId>,
+  ): Promise<{ readonly kept: readonly Kept[]; readonly id: CommitId }> {
     return this.#inTurn(async () => {
       const kept = await this.#stage(options);
-      const result = await work();
+      const id = await work();
       // The commit is made whatever becomes of this, which the next one to look at the branch repeats.
-      await this.#refresh(undefined).catch(() => undefined);
-      return { kept, result };
+      await this.#refresh(undefined, id).catch(() => undefined);
+      return { kept, id };
     });
   }
 
@@ -173,8 +176,9 @@ export class LiveWorkspace {
     await this.overlay.close();
   }
 
-  async #refresh(signal: AbortSignal | undefined): Promise<void> {
-    const now = await baseNow(this.#options, signal);
+  /** @param head as Layers.load */
+  async #refresh(signal: AbortSignal | undefined, head?: CommitId): Promise<void> {
+    const now = await baseNow(this.#options, signal, head);
     const [hasMoved, isSame] = [now.head !== this.#base.head, now.tree === this.#base.tree];
     if (isSame && !hasMoved) return;
     // Where all is as it was shown, as after a commit of it, nothing can conflict.
@@ -188,7 +192,8 @@ export class LiveWorkspace {
   #stage(options: StageOptions): Promise<readonly Kept[]> {
     if (this.overlay.isEmpty) return Promise.resolve([]);
     // Copying bytes looks like a change to whoever reads them.
-    return this.#hydrator.pausedFor(() => this.#stageNow(options));
+    const work = () => this.#hydrator.pausedFor(() => this.#stageNow(options));
+    return this.#background.pausedFor(work, options.signal);
   }
 
   async #stageNow({ takesOpen, signal }: StageOptions): Promise<readonly Kept[]> {
@@ -255,9 +260,10 @@ async function* keysOf(batches: AsyncIterable<readonly TreeChange[]>): AsyncGene
 async function baseNow(
   { repository, branch, threads }: LiveWorkspaceOptions,
   signal: AbortSignal | undefined,
+  head?: CommitId,
 ): Promise<WorkspaceBase> {
-  const options = signal === undefined ? {} : { signal };
-  return threads.run('workspace-base', { repository: repository.name, branch }, options);
+  const input = { repository: repository.name, branch, ...(head === undefined ? {} : { head }) };
+  return threads.run('workspace-base', input, signal === undefined ? {} : { signal });
 }
 
 async function viewOf(

@@ -32,6 +32,11 @@ export class Guards {
     this.#settings = settings;
   }
 
+  /** Whether the rules were ever looked at. */
+  get areKnown(): boolean {
+    return this.#settings.isKnown;
+  }
+
   /**
    * Whether it is worth while to prepare this, by the rules that were last seen: those in force are
    * asked only where these refuse. What is published is judged by checkPublication.

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '../model/commit.js';
 import type { CommitId } from '../model/ids.js';
 import type { RefStore } from '../store/ref-store.js';
+import { throwIfAborted } from '../util/abort.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { CommitStore } from './commit-store.js';
@@ -32,6 +33,11 @@ export interface Publication<Stop = never> {
    * any work. What `prepare` resolves to is checked in every case.
    */
   readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Where the branch was when it was last looked at: it is tried there without asking, and the move of
+   * the ref finds out. What `prepare` throws or stops for there is not believed.
+   */
+  readonly assumed?: CommitId;
   /** What to publish on top of `head`, if anything; asked again when the branch has moved. */
   prepare(head: Head): Promise<Prepared<Stop>>;
   /** Drops what the commit now holds from staging. */
@@ -69,6 +75,8 @@ export interface Publisher {
 export interface Head {
   readonly id: CommitId;
   readonly commit: Commit;
+  /** The branch may have moved on before this began. */
+  readonly isAssumed?: boolean;
 }
 
 const ATTEMPTS_MAX = 50;
@@ -88,12 +96,16 @@ export async function publish<Stop = never>(
   const { branch, by, kind, why, metadata } = publication;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     if (attempt > 0) await backOff(attempt, signal);
+    const assumed = attempt === 0 ? publication.assumed : undefined;
+    // They are not waited for where nothing is told of what they would have prevented.
+    const isChecked = assumed === undefined || guards.areKnown;
     const [head] = await Promise.all([
-      readHead(refs, commits, branch, signal),
-      guards.checkAhead(branch, kind, metadata, signal),
+      readHead(refs, commits, branch, assumed, signal),
+      isChecked ? guards.checkAhead(branch, kind, metadata, signal) : undefined,
     ]);
     faultPoint('commit-start');
-    const prepared = await publication.prepare(head);
+    const prepared = await preparedOn(publication, head, signal);
+    if (prepared === undefined) continue;
     if (prepared.kind === 'stop') return prepared.value;
     faultPoint('commit-tree-saved');
     const [id] = await Promise.all([
@@ -116,6 +128,22 @@ export async function publish<Stop = never>(
       hint: 'nothing is lost: do it again when fewer others are changing this branch',
     },
   );
+}
+
+/** Undefined where the head must be read before what came of it is told. */
+async function preparedOn<Stop>(
+  publication: Publication<Stop>,
+  head: Head,
+  signal: AbortSignal | undefined,
+): Promise<Prepared<Stop> | undefined> {
+  if (head.isAssumed !== true) return publication.prepare(head);
+  try {
+    const prepared = await publication.prepare(head);
+    return prepared.kind === 'stop' ? undefined : prepared;
+  } catch {
+    throwIfAborted(signal);
+    return undefined;
+  }
 }
 
 type Ready = Exclude<Prepared<never>, { kind: 'stop' }>;
@@ -166,8 +194,12 @@ async function readHead(
   refs: RefStore,
   commits: CommitStore,
   branch: string,
+  assumed: CommitId | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Head> {
+  if (assumed !== undefined) {
+    return { id: assumed, commit: await commits.read(assumed, signal), isAssumed: true };
+  }
   const id = await refs.get('branch', branch, signal);
   if (id === undefined) throw await noSuchRef(refs, 'branch', branch, signal);
   return { id, commit: await commits.read(id, signal) };

@@ -97,11 +97,12 @@ export async function noSuchRef(
   name: string,
   signal?: AbortSignal,
 ): Promise<TarnError> {
-  const other = kind === 'branch' ? 'tag' : 'branch';
-  const isOther = (await refs.get(other, name, signal)) !== undefined;
+  const other = await refs.find(name, signal);
   return new TarnError(
     'not-found',
-    isOther ? `'${name}' is a ${other}, not a ${kind}` : `there is no ${kind} '${name}'`,
+    other === undefined || other.kind === kind
+      ? `there is no ${kind} '${name}'`
+      : `'${name}' is a ${other.kind}, not a ${kind}`,
     { hint: `'tarn ${kind} list' names those that there are` },
   );
 }

@@ -72,10 +72,8 @@ async function resolveBase(
     if (await commits.has(whole, signal)) return { id: whole, kind: 'commit' };
     throw missing(repository, base);
   }
-  for (const kind of ['branch', 'tag'] as const) {
-    const id = await refs.get(kind, base, signal);
-    if (id !== undefined) return { id, kind };
-  }
+  const ref = await refs.find(base, signal);
+  if (ref !== undefined) return { id: ref.commit, kind: ref.kind };
   if (!isCommitPrefix(base)) throw missing(repository, base);
   const [id, other] = await commits.find(base, 2, signal);
   if (id === undefined) throw missing(repository, base);
@@ -94,7 +92,7 @@ async function resolveAt(
 ): Promise<CommitId> {
   const atMs = pastMs(at);
   const { refs } = repository;
-  const isTag = (await refs.get('tag', base, signal)) !== undefined;
+  const isTag = (await refs.find(base, signal))?.kind === 'tag';
   const kinds = isTag ? (['tag', 'branch'] as const) : (['branch', 'tag'] as const);
   let gone: RecordedChange | undefined;
   let first: RecordedChange | undefined;

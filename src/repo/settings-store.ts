@@ -54,6 +54,10 @@ export class SettingsStore {
     return this.#known;
   }
 
+  get isKnown(): boolean {
+    return this.#known !== undefined;
+  }
+
   /** As they were when they were last looked at; reads them only where they never were. */
   async known(signal?: AbortSignal): Promise<SettingsVersion> {
     return this.#known ?? this.current(signal);

@@ -29,13 +29,24 @@ export async function createBucket(url: BucketUrl, open: OpenBucket): Promise<St
   }
 }
 
-export async function openBucketStorage(url: BucketUrl, open: OpenBucket): Promise<Storage> {
+/** @param isKnown as StorageOptions */
+export async function openBucketStorage(
+  url: BucketUrl,
+  open: OpenBucket,
+  isKnown: boolean,
+): Promise<Storage> {
   const objects = await open(url);
-  try {
-    const found = await objects.getTagged(REPOSITORY_KEY);
+  let isChecked = false;
+  const check = async (signal?: AbortSignal): Promise<void> => {
+    if (isChecked) return;
+    const found = await objects.getTagged(REPOSITORY_KEY, signal);
     if (found === undefined) throw await notRepository(url, objects);
     checkFormat(`${shortStorageUrl(url)}/${REPOSITORY_KEY}`, found.bytes);
-    return { objects, refs: new ObjectRefStore(objects) };
+    isChecked = true;
+  };
+  try {
+    if (!isKnown) await check();
+    return { objects, refs: new ObjectRefStore(objects, check) };
   } catch (error) {
     await objects.close();
     throw error;

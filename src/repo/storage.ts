@@ -28,6 +28,11 @@ export interface StorageOptions {
   readonly objectCache?: ObjectCache;
   /** Counts what is asked of a bucket, and what was not as it is kept. */
   readonly traffic?: Traffic;
+  /**
+   * That a bucket has the repository was checked before: it is asked for that only where a branch or
+   * tag is missing.
+   */
+  readonly isKnown?: boolean;
   /** Asks nothing of a bucket: what is in the cache is all there is. */
   readonly offline?: boolean;
 }
@@ -91,7 +96,7 @@ export async function markComplete(objects: ObjectStore): Promise<void> {
 export async function openStorage(storage: string, options: StorageOptions = {}): Promise<Storage> {
   const place = storagePlace(storage);
   if (place.kind === 'local') return openLocal(place.directory, options.blocking === true);
-  return openBucketStorage(place, withCache(options));
+  return openBucketStorage(place, withCache(options), options.isKnown === true);
 }
 
 /** Opens buckets with a cache over them, if there is one. */

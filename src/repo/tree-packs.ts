@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Hash, NodeId } from '../model/ids.js';
 import { sha256 } from '../model/ids.js';
 import type { GetOptions, ObjectStore } from '../store/object-store.js';
@@ -22,6 +23,8 @@ import {
 const ROOT_READ_BYTES = 16_384;
 /** How long reads that are over when they return keep other events waiting. */
 const TURN_MS_MAX = 50;
+/** Roots that are remembered. */
+const ROOTS_MAX = 4_096;
 /** Full packs on their way to the store before writers wait. */
 const UPLOADS_MAX = 2;
 
@@ -34,6 +37,8 @@ export class TreePackStore implements NodeStore {
   readonly #objects: ObjectStore;
   /** When the thread's other events last had their turn, in milliseconds. */
   #turnAtMs = Date.now();
+  /** Trees that are durable: each is found by its root. */
+  readonly #roots = new LRUCache<NodeId, true>({ max: ROOTS_MAX });
   readonly loadRun?: (nodes: readonly PlacedNode[], signal?: AbortSignal) => Promise<StoredNode[]>;
 
   constructor(objects: ObjectStore) {
@@ -57,6 +62,15 @@ export class TreePackStore implements NodeStore {
 
   batch(signal?: AbortSignal): NodeBatch {
     return new TreePackBatch(this, this.#objects, signal);
+  }
+
+  /** Whether a pack that ends with this root was seen, or put. */
+  hasRoot(id: NodeId): boolean {
+    return this.#roots.has(id);
+  }
+
+  noteRoot(id: NodeId): void {
+    this.#roots.set(id, true);
   }
 
   /**
@@ -167,8 +181,10 @@ class TreePackBatch implements NodeBatch {
     if (this.#last !== root.id && !isOldRoot) await this.#copy(root);
     await this.abort();
     this.#check();
-    if (this.#last === root.id && this.#open !== undefined)
-      await this.#putRoot(root.id, this.#open);
+    if (this.#last !== root.id || this.#open === undefined) return;
+    if (this.#store.hasRoot(root.id)) this.#open.release();
+    else await this.#putRoot(root.id, this.#open);
+    this.#store.noteRoot(root.id);
   }
 
   /** Uploads that are under way end by themselves; they are of no use, and do no harm. */

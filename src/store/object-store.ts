@@ -25,6 +25,13 @@ export interface ObjectStore {
    */
   getTagged(key: string, signal?: AbortSignal): Promise<TaggedObject | undefined>;
 
+  /**
+   * The `last` bytes of the object, at least 1 and so many at most, and how many all of it has: only in a store whose
+   * answers tell that.
+   * @throws as get
+   */
+  getEnd?(key: string, last: number, signal?: AbortSignal): Promise<ObjectEnd>;
+
   /** The same as get, at once: only in a store whose thread may wait. @throws as get */
   getNow?(key: string, range: ByteRange): Uint8Array;
 
@@ -74,6 +81,12 @@ export type ByteRange =
 export interface TaggedObject {
   readonly bytes: Uint8Array;
   readonly etag: string;
+}
+
+export interface ObjectEnd {
+  readonly bytes: Uint8Array;
+  /** Of the whole object, in bytes. */
+  readonly size: number;
 }
 
 export interface ReadOptions {

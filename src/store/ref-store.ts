@@ -11,6 +11,8 @@ export interface RefStore {
     name: string,
     signal?: AbortSignal,
   ): Promise<RefTarget<K> | undefined>;
+  /** What a name of users' is, of which there is one of either kind at most. */
+  find(name: string, signal?: AbortSignal): Promise<Ref | undefined>;
   /**
    * In byte order of names, after `after`. Each is as it was at some time during the listing, so one
    * that is renamed meanwhile may be told of by both of its names, or by none.

@@ -19,8 +19,13 @@ export interface HeadAt {
 
 /** Rows upon a tree upon a head, as a view and a list of changes read them. */
 export interface Layers {
-  /** As of now. @throws TarnError not-found when the branch is gone */
-  load(signal?: AbortSignal): Promise<HeadAt>;
+  /**
+   * As of now. @throws TarnError not-found when the branch is gone
+   * @param head where the caller knows the branch to have been when his command began, or takes it to be
+   *   until a commit finds out: it is read only where that was not what was read here last, or rows
+   *   were cleared since
+   */
+  load(signal?: AbortSignal, head?: CommitId): Promise<HeadAt>;
   /** The first rows of the span, with what they lie upon. */
   page(span: Span, signal?: AbortSignal): Promise<PageAt>;
 }
@@ -30,6 +35,9 @@ export interface PageAt extends HeadAt {
   /** No more rows follow in the span. */
   readonly isLast: boolean;
 }
+
+/** Where others have moved a branch they will do so again for so long. */
+const OTHERS_MS = 60_000;
 
 /**
  * Reads what is staged on a branch together with the head that it lies on. A commit moves the head
@@ -42,6 +50,9 @@ export class LiveHead implements Layers {
   readonly #name: string;
   readonly #branch: string;
   #at: HeadAt | undefined;
+  /** Where the branch was last, and what was counted before that. */
+  #last: { readonly id: CommitId; readonly clearings: number } | undefined;
+  #othersMovedMs = -Infinity;
 
   /** @param name of the workspace */
   constructor(repository: Repository, staging: Staging, name: string) {
@@ -51,8 +62,39 @@ export class LiveHead implements Layers {
     this.#branch = branchOfWorkspace(name);
   }
 
-  async load(signal?: AbortSignal): Promise<HeadAt> {
+  async load(signal?: AbortSignal, head?: CommitId): Promise<HeadAt> {
     const state = this.state();
+    const id =
+      head !== undefined && head === this.#lastAt(state) ? head : await this.#read(state, signal);
+    this.noteAt(id, state.clearings);
+    return this.#loadAt(id, state, signal);
+  }
+
+  /** The branch is at `id`, which it was not before `clearings` were counted. */
+  noteAt(id: CommitId, clearings: number): void {
+    this.#last = { id, clearings };
+  }
+
+  /** Others have moved the branch. */
+  noteOthers(): void {
+    this.#othersMovedMs = performance.now();
+  }
+
+  /**
+   * Where the branch may still be: to be tried first by a commit, which finds out. Undefined where it
+   * is likely that it is not.
+   */
+  get assumed(): CommitId | undefined {
+    const areOthersAtWork = performance.now() - this.#othersMovedMs < OTHERS_MS;
+    return areOthersAtWork ? undefined : this.#lastAt(this.state());
+  }
+
+  /** Where it was last, if no rows were cleared since. */
+  #lastAt({ clearings }: StagingState): CommitId | undefined {
+    return this.#last?.clearings === clearings ? this.#last.id : undefined;
+  }
+
+  async #read(state: StagingState, signal: AbortSignal | undefined): Promise<CommitId> {
     const id = await this.#repository.refs.get('branch', this.#branch, signal);
     if (id === undefined) {
       throw new TarnError(
@@ -61,6 +103,16 @@ export class LiveHead implements Layers {
         { hint: `see 'tarn branch list ${this.#repository.name}'` },
       );
     }
+    const last = this.#lastAt(state);
+    if (last !== undefined && last !== id) this.noteOthers();
+    return id;
+  }
+
+  async #loadAt(
+    id: CommitId,
+    state: StagingState,
+    signal: AbortSignal | undefined,
+  ): Promise<HeadAt> {
     const known = this.#at;
     const isHead = known?.head.source.commitId === id;
     if (isHead && isSameTree(known.state.tree, state.tree)) {

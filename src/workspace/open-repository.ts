@@ -22,7 +22,8 @@ export class OpenRepository {
 
   /** @throws TarnError not-found, corrupt, unsupported, denied, io */
   static async open(home: Home, name: string, options: RepositoryOptions): Promise<OpenRepository> {
-    const repository = await Repository.open(name, home.repository(name).storage, options);
+    const { storage } = home.repository(name);
+    const repository = await Repository.open(name, storage, { ...options, isKnown: true });
     try {
       const staging = new Staging(home.stagingFile(name));
       try {

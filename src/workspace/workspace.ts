@@ -6,7 +6,6 @@ import { isSameEntry } from '../model/same-entry.js';
 import type { Span } from '../model/span.js';
 import { spanOfKey, spanOfPrefix, spansOfPaths, WHOLE_SPAN } from '../model/span.js';
 import { branchOfWorkspace } from '../model/workspace-name.js';
-import type { Head, Prepared } from '../repo/publish.js';
 import type { Repository } from '../repo/repository.js';
 import type { View } from '../repo/view.js';
 import { mergeTrees } from '../tree/merge.js';
@@ -17,12 +16,14 @@ import { TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { Change } from './changes.js';
 import { changesOn } from './changes.js';
+import type { CommitOptions } from './commit.js';
+import { commitStaged } from './commit.js';
 import type { StagedConflict } from './conflicts.js';
 import { decision, stagedConflicts } from './conflicts.js';
 import type { HeadAt } from './live-head.js';
 import { baseOf, LiveHead } from './live-head.js';
 import { presentOf } from './present.js';
-import type { SettleHead, Settled, StagedBranch } from './settle.js';
+import type { SettleHead, StagedBranch } from './settle.js';
 import { leftOf, settle, unlessConflict } from './settle.js';
 import { stageEdits } from './stage-edits.js';
 import { StagedView } from './staged-view.js';
@@ -36,17 +37,6 @@ const FOLD_ROWS = 2_000;
 export interface WorkspaceOptions {
   /** Instead of FOLD_ROWS. */
   readonly foldRows?: number;
-}
-
-export interface CommitOptions {
-  readonly message: string;
-  readonly author: string;
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Milliseconds since 1970 UTC; now without it. */
-  readonly dateMs?: number;
-  /** Only what is staged at or below these paths; everything without it. */
-  readonly paths?: readonly Key[];
-  readonly signal?: AbortSignal;
 }
 
 /** What a branch with all that is staged on it shows at a moment. */
@@ -106,10 +96,9 @@ export class Workspace {
    */
   async tree(signal?: AbortSignal): Promise<NodeId> {
     for (;;) {
-      const { underTree, state } = await this.#live.load(signal);
-      const edits = this.#rowEdits(state.version);
-      const { id } = await editTree(this.#repository.nodes, underTree, edits, signal);
-      if (this.#live.state().clearings === state.clearings) return id;
+      const at = await this.#live.load(signal);
+      const tree = await this.#treeOn(at, signal);
+      if (this.#live.state().clearings === at.state.clearings) return tree;
     }
   }
 
@@ -129,10 +118,15 @@ export class Workspace {
   /**
    * Stages entries, all of them or none; their contents must be durable. An entry that is there
    * already is no change.
+   * @param head as Layers.load
    * @throws TarnError not-found (the branch), no-space, busy, io
    */
-  async stage(entries: readonly KeyedEntry[], signal?: AbortSignal): Promise<void> {
-    await this.#retry(signal, async (at) => {
+  async stage(
+    entries: readonly KeyedEntry[],
+    signal?: AbortSignal,
+    head?: CommitId,
+  ): Promise<void> {
+    const write = async (at: HeadAt): Promise<'done' | 'stale'> => {
       const writes: StagedWrite[] = [];
       for (const { key, entry } of entries) {
         const found = at.under.get(key, signal);
@@ -141,8 +135,9 @@ export class Workspace {
         writes.push({ kind: isThere ? 'restore' : 'put', key, entry });
       }
       return this.#staging.write(this.name, baseOf(at), writes);
-    });
-    await this.#fold(signal);
+    };
+    await this.#retry(signal, write, head);
+    await this.#fold(signal, head);
   }
 
   /**
@@ -242,25 +237,31 @@ export class Workspace {
   /**
    * Stages edits of the tree of base(); see stage-edits.ts.
    * @param onto the head of that base
+   * @param head as Layers.load
    * @throws TarnError not-found (the branch), conflict, no-space, io, aborted
    */
-  async stageEdits(edits: readonly Edit[], onto: CommitId, signal?: AbortSignal): Promise<void> {
-    await this.#retry(signal, (at) => stageEdits(this.#target, at, edits, onto, signal));
-    await this.#fold(signal);
+  async stageEdits(
+    edits: readonly Edit[],
+    onto: CommitId,
+    signal?: AbortSignal,
+    head?: CommitId,
+  ): Promise<void> {
+    await this.#retry(signal, (at) => stageEdits(this.#target, at, edits, onto, signal), head);
+    await this.#fold(signal, head);
   }
 
   /**
    * What the view shows now as a durable tree, with the branch's last commit.
+   * @param head as Layers.load
    * @throws TarnError as tree
    */
-  async base(signal?: AbortSignal): Promise<WorkspaceBase> {
+  async base(signal?: AbortSignal, head?: CommitId): Promise<WorkspaceBase> {
     for (;;) {
-      const { head, state } = await this.#live.load(signal);
-      const tree = await this.tree(signal);
-      const now = await this.#live.load(signal);
-      const { commitId } = head.source;
-      if (now.state.version !== state.version || now.head.source.commitId !== commitId) continue;
-      return { head: commitId, tree, version: state.version };
+      const at = await this.#live.load(signal, head);
+      const tree = await this.#treeOn(at, signal);
+      const { version, clearings } = this.#live.state();
+      if (version !== at.state.version || clearings !== at.state.clearings) continue;
+      return { head: at.head.source.commitId, tree, version };
     }
   }
 
@@ -310,47 +311,9 @@ export class Workspace {
     return found;
   }
 
-  /**
-   * Commits what is staged onto the branch's head, wherever that is by then.
-   * @throws TarnError nothing-to-commit, conflict (lists the paths; nothing is lost), denied (the
-   *   branch's rules), invalid, not-found, no-space, io, aborted
-   */
+  /** Commits what is staged, as commitStaged does. */
   async commit(options: CommitOptions): Promise<CommitId> {
-    const { message, author, metadata = {}, dateMs, paths, signal } = options;
-    const spans = paths === undefined ? [WHOLE_SPAN] : spansOfPaths(paths);
-    let last: { readonly head: SettleHead; readonly settled: Settled } | undefined;
-    const clear = async (id?: CommitId): Promise<void> => {
-      if (last === undefined) return;
-      const { head, settled } = last;
-      const { version, tree } = settled.state;
-      const made = id && { onto: head.id, id, tree: settled.tree };
-      const left = await leftOf(this.#repository, tree, spans, made, signal);
-      const moved = id && { from: head.id, to: id };
-      this.#staging.clear(this.name, spans, version, { left, ...(moved ? { moved } : {}) });
-    };
-    const prepare = async (onto: Head): Promise<Prepared<never>> => {
-      const head = { id: onto.id, tree: onto.commit.tree };
-      const settled = await settle(this.#repository, this.#staging, this.name, head, {
-        spans,
-        signal,
-      });
-      last = { head, settled };
-      const { tree } = settled;
-      if (tree === head.tree) {
-        if (settled.hasChanges) await clear();
-        throw this.#nothing(paths);
-      }
-      const parents = [head.id];
-      const date = dateMs ?? Date.now();
-      const commit = { tree, parents, author, dateMs: date, message, metadata };
-      return { kind: 'commit', commit };
-    };
-    const publication = { branch: this.branch, by: author, kind: 'commit', why: 'commit' } as const;
-    const { id } = await this.#repository.publish(
-      { ...publication, metadata, prepare, clearStaging: clear },
-      signal,
-    );
-    return id;
+    return commitStaged(this.#target, this.#live, options);
   }
 
   get #target(): StagedBranch {
@@ -392,8 +355,9 @@ export class Workspace {
     decided: readonly Span[],
     signal: AbortSignal | undefined,
     change: TreeRewrite,
+    head?: CommitId,
   ): Promise<'done'> {
-    return this.#retry(signal, (at) => this.#rewriteOn(at, change, { decided, signal }));
+    return this.#retry(signal, (at) => this.#rewriteOn(at, change, { decided, signal }), head);
   }
 
   /**
@@ -427,12 +391,13 @@ export class Workspace {
   }
 
   /** Makes many rows part of the staged tree; not while they conflict with the branch. */
-  async #fold(signal: AbortSignal | undefined): Promise<void> {
+  async #fold(signal: AbortSignal | undefined, known?: CommitId): Promise<void> {
     if (!this.#staging.hasMoreRows(this.name, this.#foldRows)) return;
-    const { head } = await this.#live.load(signal);
-    if (this.#unfoldedOn === head.source.commitId) return;
-    const done = await unlessConflict(() => this.#rewrite([], signal, () => []));
-    if (done === undefined) this.#unfoldedOn = head.source.commitId;
+    const { head } = await this.#live.load(signal, known);
+    const { commitId } = head.source;
+    if (this.#unfoldedOn === commitId) return;
+    const done = await unlessConflict(() => this.#rewrite([], signal, () => [], commitId));
+    if (done === undefined) this.#unfoldedOn = commitId;
   }
 
   /** Without a row for each; undefined where what is staged elsewhere conflicts with the branch. */
@@ -453,6 +418,11 @@ export class Workspace {
     if (there === undefined || !isStale) throw this.#missing(key);
   }
 
+  async #treeOn({ underTree, state }: HeadAt, signal: AbortSignal | undefined): Promise<NodeId> {
+    const edits = this.#rowEdits(state.version);
+    return (await editTree(this.#repository.nodes, underTree, edits, signal)).id;
+  }
+
   *#rowEdits(versionMax: number): Iterable<readonly Edit[]> {
     for (const { key, entry } of this.#staging.rows(this.name, WHOLE_SPAN, versionMax)) {
       yield [entry === undefined ? { kind: 'remove', key } : { kind: 'put', key, entry }];
@@ -463,9 +433,10 @@ export class Workspace {
   async #retry(
     signal: AbortSignal | undefined,
     write: (at: HeadAt) => 'done' | 'stale' | Promise<'done' | 'stale'>,
+    head?: CommitId,
   ): Promise<'done'> {
     for (;;) {
-      if ((await write(await this.#live.load(signal))) === 'done') return 'done';
+      if ((await write(await this.#live.load(signal, head))) === 'done') return 'done';
     }
   }
 
@@ -474,15 +445,6 @@ export class Workspace {
     return new TarnError('not-found', `there is nothing at '${path}' on branch '${this.name}'`, {
       hint: `see 'tarn ls ${this.#repository.name}/${this.branch}'`,
     });
-  }
-
-  #nothing(paths: readonly Key[] | undefined): TarnError {
-    const where = paths === undefined ? '' : ' at these paths';
-    return new TarnError(
-      'nothing-to-commit',
-      `nothing is staged on branch '${this.name}'${where}`,
-      { hint: "stage files with 'tarn put' or 'tarn rm', and see them with 'tarn status'" },
-    );
   }
 }
 

@@ -142,6 +142,8 @@ function getAndPut(store: () => ObjectStore): void {
       expect(text(await store().get('digits', { range: { last } }))).toBe(expected);
       const now = store().getNow?.('digits', { last });
       if (now !== undefined) expect(text(now)).toBe(expected);
+      const end = last === 0 ? undefined : await store().getEnd?.('digits', last);
+      if (end !== undefined) expect([text(end.bytes), end.size]).toEqual([expected, 10]);
     }
     const now = store().getNow?.('digits', { offset: 8, length: 9 });
     if (now !== undefined) expect(text(now)).toBe('89');

@@ -60,6 +60,16 @@ export function runRefStoreSuite(
       expect(await store.get('branch', 'main')).toBeUndefined();
     });
 
+    it('finds what a name is, of whichever kind', async () => {
+      await store.compareAndSwap(change({ next: id(1) }));
+      await store.compareAndSwap(change({ kind: 'tag', name: 'golden', next: id(2) }));
+      expect(await store.find('main')).toEqual({ kind: 'branch', name: 'main', commit: id(1) });
+      expect(await store.find('golden')).toEqual({ kind: 'tag', name: 'golden', commit: id(2) });
+      expect(await store.find('none')).toBeUndefined();
+      await store.compareAndSwap(change({ expected: id(1) }));
+      expect(await store.find('main')).toBeUndefined();
+    });
+
     it.each<[string, Partial<RefChange>]>([
       ['creating one that is there', { next: id(3) }],
       ['moving from elsewhere', { expected: id(2), next: id(3) }],

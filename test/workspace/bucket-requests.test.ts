@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FileEntry } from '../../src/model/entry.js';
+import type { CommitId } from '../../src/model/ids.js';
 import { keyFromText } from '../../src/model/path.js';
 import { ContentWriter } from '../../src/repo/content-writer.js';
 import { Repository } from '../../src/repo/repository.js';
@@ -59,7 +60,7 @@ async function put(path: string, bytes: Buffer): Promise<void> {
 }
 
 describe('what work on a bucket asks of it', () => {
-  it('a small file is put by 3 requests and committed by 5, of which 4 are one after the other', async () => {
+  it('a small file is put by 3 requests and committed by 4, of which 3 are one after the other', async () => {
     await put('labels/0.json', Buffer.from('zero'));
     await workspace.commit({ message: 'first', author: 'rosa' });
     calls.length = 0;
@@ -69,7 +70,47 @@ describe('what work on a bucket asks of it', () => {
     calls.length = 0;
     await workspace.commit({ message: 'second', author: 'rosa' });
     // The settings are asked for while the commit is put.
+    expect(calls).toEqual(['put trees', 'put commits', 'get refs', 'put refs']);
+  });
+
+  it('a branch that another machine has moved is committed to by 4 more, and loses nothing', async () => {
+    await put('labels/0.json', Buffer.from('zero'));
+    await workspace.commit({ message: 'first', author: 'rosa' });
+    const other = await Repository.open('drive', STORAGE, { openBucket });
+    const elsewhere = new Staging(join(directory, 'elsewhere.db'));
+    const theirs = new Workspace(other, elsewhere, 'main');
+    await theirs.removePrefix(keyFromText('labels/'));
+    await put('labels/1.json', Buffer.from('one'));
+    await theirs.commit({ message: 'theirs', author: 'ada' });
+    calls.length = 0;
+    const mine = await workspace.commit({ message: 'mine', author: 'rosa' });
+    expect(calls.filter((call) => call === 'put refs')).toHaveLength(2);
+    const { commit } = await repository.resolve(mine);
+    expect((await repository.readCommit(commit.parents[0] as CommitId)).message).toBe('theirs');
+    elsewhere.close();
+    await other.close();
+
+    // Where others are at work the branch is looked at first.
+    await put('labels/2.json', Buffer.from('two'));
+    calls.length = 0;
+    await workspace.commit({ message: 'mine again', author: 'rosa' });
     expect(calls).toEqual(['get refs', 'put trees', 'put commits', 'get refs', 'put refs']);
+  });
+
+  it('what is staged stays where the branch moved to what it was made on', async () => {
+    await put('labels/0.json', Buffer.from('zero'));
+    await workspace.commit({ message: 'first', author: 'rosa' });
+    await put('labels/0.json', Buffer.from('one'));
+    await put('labels/0.json', Buffer.from('zero'));
+    const other = await Repository.open('drive', STORAGE, { openBucket });
+    const elsewhere = new Staging(join(directory, 'elsewhere.db'));
+    const theirs = new Workspace(other, elsewhere, 'main');
+    await theirs.removePrefix(keyFromText('labels/'));
+    await theirs.commit({ message: 'theirs', author: 'ada' });
+    const committing = workspace.commit({ message: 'mine', author: 'rosa' });
+    await expect(committing).rejects.toMatchObject({ kind: 'conflict' });
+    elsewhere.close();
+    await other.close();
   });
 
   it('a repository that is open is mounted by 3', async () => {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CommitId } from '../../src/model/ids.js';
 import { renameWithStaging, settleRenames } from '../../src/workspace/renames.js';
 import { Staging } from '../../src/workspace/staging.js';
-import type { CommitOptions } from '../../src/workspace/workspace.js';
+import type { CommitOptions } from '../../src/workspace/commit.js';
 import { Workspace } from '../../src/workspace/workspace.js';
 import { all, fileEntry, key, Sandbox, scan } from './sandbox.js';
 

@@ -39,7 +39,7 @@ export async function commitStaged(
   };
   const work = (): Promise<CommitId> => threads.run('commit', input, { signal });
   const done = await workspaces.committing(repository, branch, { wait, signal }, work);
-  const { kept, result: id } = done;
+  const { kept, id } = done;
   log.info('committed', { repository, branch, commit: id });
   const row = commitRow(id, await (await repositories.open(repository)).readCommit(id));
   return kept.length === 0 ? row : { ...row, left: leftRows(kept) };

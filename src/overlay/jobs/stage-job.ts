@@ -53,9 +53,12 @@ export const run: JobRun<StageInput, StageRow, Staged> = async (context, input, 
   const { base, items } = planned;
   const made = await editsOf({ base, tree: input.tree, items, rules, bytesOf, signal });
   const workspace = context.workspace(input.branch);
-  const before = await workspace.base(signal);
-  await workspace.stageEdits(made.edits, input.head, signal);
-  const now = await workspace.base(signal);
+  // Where the branch has moved since, what is staged counts as made before that: so the branch need
+  // not be asked where it is.
+  const { head } = input;
+  const before = await workspace.base(signal, head);
+  await workspace.stageEdits(made.edits, head, signal, head);
+  const now = await workspace.base(signal, head);
   const isAlone = before.tree === input.tree && now.version <= before.version + 1;
   const { nodes } = context.repository;
   const shown = isAlone ? now.tree : (await editTree(nodes, input.tree, [made.edits], signal)).id;

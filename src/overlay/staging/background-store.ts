@@ -1,4 +1,5 @@
 import type { Inode } from '../../vfs/filesystem.js';
+import { unlessAborted } from '../../util/abort.js';
 import { giveWay } from '../../util/give-way.js';
 import type { FileStored, FileToStore } from '../jobs/store.js';
 import type { OverlayThreads } from '../jobs/registry.js';
@@ -32,6 +33,7 @@ export class BackgroundStore {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #isRunning = false;
+  #pauses = 0;
 
   constructor(overlay: Overlay, options: BackgroundOptions) {
     this.#overlay = overlay;
@@ -39,6 +41,20 @@ export class BackgroundStore {
     overlay.files.onQuiet = (node) => this.#add(node);
     for (const node of overlay.changedNodes()) {
       if (node.state?.isStaged === true && node.stored === undefined) this.#add(node);
+    }
+  }
+
+  /** Does work while nothing is being stored; what is under way is waited for, as it need not be twice. */
+  async pausedFor<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    this.#pauses += 1;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    try {
+      await unlessAborted(this.#running, signal);
+      return await work();
+    } finally {
+      this.#pauses -= 1;
+      this.#soon();
     }
   }
 
@@ -56,7 +72,8 @@ export class BackgroundStore {
   }
 
   #soon(): void {
-    if (this.#isRunning || this.#waiting.size === 0 || this.#stop.signal.aborted) return;
+    if (this.#isRunning || this.#pauses > 0) return;
+    if (this.#waiting.size === 0 || this.#stop.signal.aborted) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#isRunning = true;

@@ -6,6 +6,7 @@ import type {
   ByteRange,
   GetOptions,
   ListOptions,
+  ObjectEnd,
   ObjectInfo,
   ObjectStore,
   PutOptions,
@@ -82,6 +83,13 @@ export class BucketStore implements ObjectStore {
       if (error instanceof TarnError && error.kind === 'not-found') return undefined;
       throw error;
     }
+  }
+
+  async getEnd(key: string, last: number, signal?: AbortSignal): Promise<ObjectEnd> {
+    const place = this.#place(key);
+    throwIfAborted(signal);
+    const found = await this.bucket.get(place, { range: { last }, signal });
+    return found === 'behind-end' ? { bytes: new Uint8Array(0), size: 0 } : found;
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<ObjectInfo> {

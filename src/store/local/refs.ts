@@ -103,6 +103,15 @@ export class LocalRefStore implements RefStore {
     return this.#database.run(() => this.#current(kind, name));
   }
 
+  async find(name: string, signal?: AbortSignal): Promise<Ref | undefined> {
+    throwIfAborted(signal);
+    return this.#database.run(() => {
+      const row = this.#get.get(name);
+      if (row === undefined || row.kind === 'settings') return undefined;
+      return { kind: row.kind, name, commit: this.#target<RefKind>(row) };
+    });
+  }
+
   async *list(
     kind: RefKind,
     options: { after?: string; signal?: AbortSignal } = {},

@@ -49,10 +49,13 @@ export class ObjectRefStore implements RefStore {
   readonly #objects: ObjectStore;
   readonly #past: RefPast;
   readonly #held = new LRUCache<string, Held>({ max: HELD_MAX });
+  readonly #onMissing: ((signal?: AbortSignal) => Promise<void>) | undefined;
 
-  constructor(objects: ObjectStore) {
+  /** @param onMissing called before a name of users' is said to be unused; what it throws is said instead */
+  constructor(objects: ObjectStore, onMissing?: (signal?: AbortSignal) => Promise<void>) {
     this.#objects = objects;
     this.#past = new RefPast(objects);
+    this.#onMissing = onMissing;
   }
 
   async get<K extends RecordKind>(
@@ -62,6 +65,16 @@ export class ObjectRefStore implements RefStore {
   ): Promise<RefTarget<K> | undefined> {
     throwIfAborted(signal);
     return targetOf(await this.#state(name, signal), kind);
+  }
+
+  async find(name: string, signal?: AbortSignal): Promise<Ref | undefined> {
+    throwIfAborted(signal);
+    const state = await this.#state(name, signal);
+    for (const kind of ['branch', 'tag'] as const) {
+      const commit = targetOf(state, kind);
+      if (commit !== undefined) return { kind, name, commit };
+    }
+    return undefined;
   }
 
   async *list(
@@ -87,10 +100,10 @@ export class ObjectRefStore implements RefStore {
   ): Promise<'done' | 'moved'> {
     throwIfAborted(signal);
     const { kind, name, expected, next, by, atMs, why } = change;
-    const known = this.#held.get(name);
-    // What was read last will do: the put finds out whether it is still so.
+    // What was read last will do, and that there is no name yet: the put finds out whether it is so.
+    const known = expected === undefined ? unused(name) : this.#held.get(name);
     let held =
-      known !== undefined && expected !== undefined && targetOf(known.object, kind) === expected
+      known !== undefined && targetOf(known.object, kind) === expected
         ? known
         : await this.#settled(name, signal);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
@@ -193,7 +206,11 @@ export class ObjectRefStore implements RefStore {
     const key = keyOf(name);
     // A name that no ref can have.
     const found = isKey(key) ? await this.#objects.getTagged(key, signal) : undefined;
-    if (found === undefined) return { object: { name, changes: [], older: [] }, etag: undefined };
+    if (found === undefined) {
+      // The settings are missing in most repositories.
+      if (!isOwn(name)) await this.#onMissing?.(signal);
+      return unused(name);
+    }
     const known = this.#held.get(name);
     if (known?.etag === found.etag) return known;
     const what = `'${key}' in '${this.#objects.url}'`;
@@ -317,9 +334,18 @@ export class ObjectRefStore implements RefStore {
 
 const OUTCOME_UNKNOWN: ReadonlySet<string> = new Set(['conflict', 'unavailable', 'io', 'busy']);
 
+/** A name that nothing was ever done with. */
+function unused(name: string): Held {
+  return { object: { name, changes: [], older: [] }, etag: undefined };
+}
+
+function isOwn(name: string): boolean {
+  return name.startsWith('@');
+}
+
 /** Names are unlike in bytes, and so are their keys. */
 function keyOf(name: string): string {
-  return name.startsWith('@') ? `${OWN_PREFIX}${name.slice(1)}` : `${PREFIX}${name}`;
+  return isOwn(name) ? `${OWN_PREFIX}${name.slice(1)}` : `${PREFIX}${name}`;
 }
 
 function targetOf<K extends RecordKind>(

@@ -1,5 +1,5 @@
 import type { CommitId } from '../../model/ids.js';
-import type { CommitOptions } from '../workspace.js';
+import type { CommitOptions } from '../commit.js';
 import type { JobRun, JobTarget } from './job.js';
 
 export interface CommitInput extends JobTarget, Omit<CommitOptions, 'signal'> {

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import type { Entry, KeyedEntry } from '../../model/entry.js';
+import type { CommitId } from '../../model/ids.js';
 import { BLOCK_BYTES, EMPTY_CONTENT } from '../../model/ids.js';
 import type { Key } from '../../model/path.js';
 import type { StoredContent } from '../../repo/content-writer.js';
@@ -49,11 +50,13 @@ export async function putInto(
   const { home, repository, stamps } = context;
   const workspace = context.workspace(input.branch);
   const own = new OwnPlaces(home);
-  const targets = await targetsOf(input, await workspace.view(signal), own, signal);
+  const view = await workspace.view(signal);
+  const targets = await targetsOf(input, view, own, signal);
   const index = await context.contentIndex(signal);
-  const staged = (batch: StoredContent<Tag>[]): Promise<void> => stage(workspace, batch);
+  const on: PutOnto = { workspace, head: view.source.commitId };
+  const staged = (batch: StoredContent<Tag>[]): Promise<void> => stage(on, batch);
   const writer = new ContentWriter<Tag>(repository.objects, index, staged, stamps);
-  const put = new Put(workspace, writer, signal, progress);
+  const put = new Put(on, writer, signal, progress);
   try {
     for (const { path, key, kind } of targets) {
       const found: Iterable<Found> =
@@ -67,19 +70,29 @@ export async function putInto(
   }
 }
 
-async function stage(workspace: Workspace, batch: readonly StoredContent<Tag>[]): Promise<void> {
+/** Where files are put, and the branch's head when that began. */
+interface PutOnto {
+  readonly workspace: Workspace;
+  readonly head: CommitId;
+}
+
+async function stage(
+  { workspace, head }: PutOnto,
+  batch: readonly StoredContent<Tag>[],
+): Promise<void> {
   faultPoint('put-content-stored');
-  await workspace.stage(
-    batch.map(({ tag: { key, ...attributes }, size, content, address }) => ({
+  const entries = batch.map(
+    ({ tag: { key, ...attributes }, size, content, address }): KeyedEntry => ({
       key,
       entry: { kind: 'file', size, content, address, ...attributes },
-    })),
+    }),
   );
+  await workspace.stage(entries, undefined, head);
   faultPoint('put-rows-staged');
 }
 
 class Put {
-  readonly #workspace: Workspace;
+  readonly #on: PutOnto;
   readonly #writer: ContentWriter<Tag>;
   readonly #signal: AbortSignal;
   readonly #onProgress: (progress: JobProgress) => void;
@@ -98,12 +111,12 @@ class Put {
   readonly #failures = new Notes();
 
   constructor(
-    workspace: Workspace,
+    on: PutOnto,
     writer: ContentWriter<Tag>,
     signal: AbortSignal,
     onProgress: (progress: JobProgress) => void,
   ) {
-    this.#workspace = workspace;
+    this.#on = on;
     this.#writer = writer;
     this.#signal = signal;
     this.#onProgress = onProgress;
@@ -251,7 +264,8 @@ class Put {
   async #stageLoose(): Promise<void> {
     const entries = this.#loose;
     this.#loose = [];
-    if (entries.length > 0) await this.#workspace.stage(entries, this.#signal);
+    const { workspace, head } = this.#on;
+    if (entries.length > 0) await workspace.stage(entries, this.#signal, head);
   }
 
   #count(bytes: number, path: DiskPath): void {

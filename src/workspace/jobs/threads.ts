@@ -205,7 +205,8 @@ export class JobThreads<Jobs extends JobRegistry> {
 
   #threadFor(repository: string, isBackground: boolean): JobThread {
     const ofItsKind = [...this.#threads].filter((thread) => thread.isBackground === isBackground);
-    const idle = ofItsKind.filter((thread) => thread.isIdle);
+    // What was worked on last is at hand in the thread that was busy last.
+    const idle = ofItsKind.filter((thread) => thread.isIdle).sort((a, b) => a.idleMs - b.idleMs);
     const found = idle.find((thread) => thread.knows(repository)) ?? idle[0];
     if (found !== undefined) return found;
     const about = { home: this.#home, isBackground };

@@ -7,6 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { largeFile } from './bucket/large-file.js';
+import { oneOfMany } from './bucket/one-change.js';
 import { smallFiles as smallObjects } from './bucket/small-files.js';
 import { inserts } from './editing/database.js';
 import { largeWrite, overwrites } from './editing/large-file.js';
@@ -45,6 +46,7 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
   'edit:byte': (lab) => oneByte(lab, 10_240 * scale),
   'bucket:log': (lab) => largeFile(lab, Math.round(1024 * scale)),
   'bucket:small': (lab) => smallObjects(lab, 10_000 * scale, peers()),
+  'bucket:many': (lab) => oneOfMany(lab, 10_000_000 * scale),
 };
 
 function peers(): Record<string, string> {

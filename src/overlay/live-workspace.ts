@@ -193,6 +193,8 @@ export class LiveWorkspace {
     if (this.overlay.isEmpty) return Promise.resolve([]);
     // Copying bytes looks like a change to whoever reads them.
     const work = () => this.#hydrator.pausedFor(() => this.#stageNow(options));
+    // To store twice what is being stored costs little where it lies on this machine.
+    if (this.#options.repository.objects.localPath !== undefined) return work();
     return this.#background.pausedFor(work, options.signal);
   }
 

@@ -13,13 +13,13 @@ import type { VerifiedStamps } from './content-stamps.js';
 import { manifestKey, packKey, wholeKey } from './layout.js';
 import { putNamed } from './objects.js';
 import { PackBuilder } from './pack-builder.js';
-import type { StoredContent } from './pack-builder.js';
+import type { SealedPack, StoredContent } from './pack-builder.js';
 import { isPackIntact } from './pack-reader.js';
 
 export type { StoredContent } from './pack-builder.js';
 
-/** Packs that wait to be stored while one more is filled. */
-const WAITING_PACKS_MAX = 2;
+/** Packs that are on their way while one more is filled. */
+const STORING_PACKS_MAX = 3;
 /** Large objects whose last sync goes on while others are read. */
 const FINISHING_MAX = 4;
 /** Small contents between two turns of the event loop, without which nothing waiting gets on. */
@@ -39,11 +39,15 @@ export class ContentWriter<T> {
 
   readonly #stop = new AbortController();
   #failure: TarnError | undefined;
-  /** Stores packs and announces, one after the other; never rejects. */
+  /** Announces what is durable, one after the other; never rejects. */
   #queue: Promise<void> = Promise.resolve();
+  /** Settles when the last full pack is sealed. */
+  #sealing: Promise<unknown> = Promise.resolve();
+  /** Contents of packs that are on their way: announced before what is packed later. */
+  readonly #underWay = new Map<Hash, IndexedContent>();
   readonly #finishing = new Set<Promise<void>>();
-  /** Of packs that are full, the oldest first. */
-  readonly #storing: Promise<void>[] = [];
+  /** Of packs that are full. */
+  readonly #storing = new Set<Promise<void>>();
   #sinceTurn = 0;
 
   #pack: PackBuilder<T>;
@@ -81,11 +85,11 @@ export class ContentWriter<T> {
     }
     if (!this.#pack.fits(bytes.length)) this.#closePack();
     this.#pack.add(bytes, tag);
-    if (this.#storing.length >= WAITING_PACKS_MAX) return this.#untilPackStored();
+    if (this.#storing.size >= STORING_PACKS_MAX) return this.#untilPackStored();
     this.#sinceTurn += 1;
     if (this.#sinceTurn < TURN_CONTENTS) return;
     this.#sinceTurn = 0;
-    if (this.#storing.length > 0 || this.#finishing.size > 0) return turn();
+    if (this.#storing.size > 0 || this.#finishing.size > 0) return turn();
   }
 
   /**
@@ -130,6 +134,7 @@ export class ContentWriter<T> {
 
   async #settled(): Promise<void> {
     await Promise.all(this.#finishing);
+    await Promise.all(this.#storing);
     await this.#queue;
   }
 
@@ -172,37 +177,65 @@ export class ContentWriter<T> {
     return new PackBuilder<T>(this.#freeBuffers.pop());
   }
 
+  /** Packs are put at once, and announced in their order. */
   #closePack(): void {
     const pack = this.#pack;
     this.#pack = this.#newPack();
-    const storing = this.#enqueue(() => this.#storePack(pack)).then(() => {
-      void this.#storing.shift();
+    const sealing = this.#sealing.then(() => this.#seal(pack));
+    this.#sealing = sealing.catch(() => undefined);
+    const putting = sealing.then(async (sealed) => {
+      await this.#put(sealed);
+      return sealed;
+    });
+    const announcing = this.#enqueue(async () => this.#announce(pack, await putting));
+    const storing = Promise.allSettled([putting, announcing]).then(() => {
+      this.#storing.delete(storing);
       this.#freeBuffers.push(pack.buffer);
     });
-    this.#storing.push(storing);
+    this.#storing.add(storing);
   }
 
   async #untilPackStored(): Promise<void> {
-    while (this.#storing.length >= WAITING_PACKS_MAX) await this.#storing[0];
+    while (this.#storing.size >= STORING_PACKS_MAX) await Promise.race(this.#storing);
     this.#check();
   }
 
-  async #storePack(pack: PackBuilder<T>): Promise<void> {
+  async #seal(pack: PackBuilder<T>): Promise<Sealed> {
+    this.#check();
     const known = await this.#known(pack.hashes);
-    const sealed = pack.seal(known);
-    if (sealed !== undefined) {
-      await putNamed(this.#objects, packKey(sealed.id), sealed.bytes, this.#stop.signal);
-      await this.#stamp(packKey(sealed.id));
-      this.#index?.add(sealed.id, sealed.bytes.length, sealed.contents);
+    const made = pack.seal(known);
+    for (const { hash, offset } of made?.contents ?? []) {
+      const { id, bytes } = made as SealedPack;
+      this.#underWay.set(hash, { pack: id, packBytes: bytes.length, offset });
     }
-    await this.#onStored(pack.stored(known, sealed));
+    return { known, made };
   }
 
-  /** Of these contents, those that lie in a pack which is there, and sound. */
+  async #put({ made }: Sealed): Promise<void> {
+    if (made === undefined) return;
+    await putNamed(this.#objects, packKey(made.id), made.bytes, this.#stop.signal);
+    await this.#stamp(packKey(made.id));
+  }
+
+  async #announce(pack: PackBuilder<T>, { known, made }: Sealed): Promise<void> {
+    if (made !== undefined) {
+      this.#present.set(made.id, Promise.resolve(true));
+      this.#index?.add(made.id, made.bytes.length, made.contents);
+      for (const { hash } of made.contents) this.#underWay.delete(hash);
+    }
+    await this.#onStored(pack.stored(known, made));
+  }
+
+  /** Of these contents, those that lie in a pack which is there, and sound, or will be before this one. */
   async #known(hashes: readonly Hash[]): Promise<Map<Hash, IndexedContent>> {
     const found = this.#index?.find(hashes) ?? new Map<Hash, IndexedContent>();
     for (const [hash, place] of found) {
       if (!(await this.#isPresent(place))) found.delete(hash);
+    }
+    if (this.#index === undefined) return found;
+    for (const hash of hashes) {
+      const place = this.#underWay.get(hash);
+      if (place !== undefined) found.set(hash, place);
     }
     return found;
   }
@@ -273,6 +306,12 @@ export class ContentWriter<T> {
       throw error;
     }
   }
+}
+
+/** A pack whose contents have their places; without `made` they all lie elsewhere. */
+interface Sealed {
+  readonly known: ReadonlyMap<Hash, IndexedContent>;
+  readonly made: SealedPack | undefined;
 }
 
 function newRing(): Buffer[] {

@@ -112,9 +112,9 @@ describe('requests to a bucket, and which of them wait for others', () => {
     async () => {
       const put = async (text: string) =>
         shell.must('put', await shell.file('one.json', text), 'drive/main/labels/1.json');
-      await put('first');
+      await put('put once');
       await shell.must('commit', 'drive/main', '-m', 'first');
-      expect(await asked(() => put('again'))).toEqual(['1 get refs/main', '2 put packs']);
+      expect(await asked(() => put('put again'))).toEqual(['1 get refs/main', '2 put packs']);
       expect(await asked(() => shell.must('commit', 'drive/main', '-m', 'again'))).toEqual([
         '1 put trees',
         '2 get refs/-settings',

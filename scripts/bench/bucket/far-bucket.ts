@@ -45,6 +45,12 @@ export class FarBucket {
     this.roundTripMs = place.roundTripMs;
   }
 
+  /** The URL of the repository, reached directly. */
+  get storage(): string {
+    const endpoint = encodeURIComponent(this.#server.endpoint);
+    return `s3://${this.#bucket}/${PREFIX}?endpoint=${endpoint}&region=us-east-1`;
+  }
+
   /** `close` it in every case. */
   static async open(lab: Lab): Promise<FarBucket> {
     const server = await startStoreServer('s3s-fs');

@@ -1,20 +1,17 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { DaemonSocket } from '../history/socket.js';
-import { middle, timed } from '../history/workloads.js';
 import type { Lab } from '../lab.js';
 import { makeFiles } from '../many-files.js';
 import type { Measurement } from '../report.js';
 import { FarBucket } from './far-bucket.js';
+import { oneChange } from './one-change.js';
 
 const execute = promisify(execFile);
 /** Requests that `aws s3 cp --recursive` makes at once if it is not told otherwise. */
 const PUTS_AT_ONCE = 10;
 const PEER_MS_MAX = 120_000;
-const ROUNDS = 5;
 
 /** A peer's name, and the directory where somebody mounts the bucket that it is told. */
 export type Peers = Readonly<Record<string, string>>;
@@ -36,7 +33,9 @@ export async function smallFiles(lab: Lab, count: number, peers: Peers): Promise
     return [
       await bucket.line(puts, 's', { disk: raw.seconds, tarn }, 0.05),
       ...(await coldReads(bucket, what, raw.bucket, peers)),
-      ...(await oneChange(bucket, count)),
+      ...(await oneChange(bucket, count, (round) => {
+        return join('frames-0000', `${String(round * 7).padStart(7, '0')}.json`);
+      })),
     ];
   } finally {
     await bucket.close();
@@ -96,38 +95,4 @@ async function isMounted(directory: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** One small file is written on a mounted branch and committed. */
-async function oneChange(bucket: FarBucket, count: number): Promise<Measurement[]> {
-  const { lab, roundTripMs } = bucket;
-  await lab.tarn('umount', '--all');
-  const mounted = await bucket.mount('far', '--write');
-  const socket = new DaemonSocket(lab.path('home', 'run', 'daemon.sock'));
-  const times: number[] = [];
-  const requests: number[] = [];
-  try {
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const seen = await bucket.seen(async () => {
-        const number = String(round * 7).padStart(7, '0');
-        await writeFile(join(mounted, 'frames-0000', `${number}.json`), `labelled anew ${round}\n`);
-        times.push(await timed(() => commit(socket, `label ${round}`)));
-      });
-      requests.push(seen.requests);
-    }
-  } finally {
-    socket.close();
-  }
-  const what = `commit of one changed file in ${count.toLocaleString('en')}, far`;
-  const trips = { tarn: middle(times) / roundTripMs };
-  return [
-    await bucket.line(what, 'round trips', trips, 6),
-    await bucket.line(`${what}, from its write on`, 'requests', { tarn: middle(requests) }, 6),
-  ];
-}
-
-function commit(socket: DaemonSocket, message: string): Promise<unknown> {
-  const what = { repository: 'far', branch: 'main', message };
-  const rest = { metadata: {}, paths: [], wait: false, author: 'bench' };
-  return socket.call('commit', { ...what, ...rest });
 }

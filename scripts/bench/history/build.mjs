@@ -1,6 +1,6 @@
 /**
- * build.mjs STORAGE FILES: makes a repository there whose `main` has one commit with that many files
- * of layout.ts, their entries streamed as an import of a bucket's listing would; prints seconds and
+ * build.mjs STORAGE FILES: makes a repository there, or takes an empty one, whose `main` gets one commit
+ * with that many files of layout.ts, their entries streamed as an import of a bucket's listing would; prints seconds and
  * peak memory as JSON. A process of its own, so that its memory is its own.
  */
 import { createHash } from 'node:crypto';
@@ -13,7 +13,10 @@ const files = Number(count);
 const BATCH = 1_000;
 const PACKED_FILES = 4_000;
 
-const repository = await Repository.create('bench', storage, 'bench');
+const repository = await Repository.create('bench', storage, 'bench').catch((error) => {
+  if (error.kind !== 'exists') throw error;
+  return Repository.open('bench', storage);
+});
 const { id: head, commit } = await headOf(repository);
 const start = performance.now();
 const { id: tree } = await buildTree(repository.nodes, batches());

@@ -14,7 +14,7 @@ import {
   VERSION,
   VERSION_HEADER,
 } from './protocol.js';
-import { checkPrivateDirectory } from './private-directory.js';
+import { checkPrivateDirectory } from '../util/private-directory.js';
 
 const HEADER_BYTES_MAX = 16_384;
 

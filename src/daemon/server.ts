@@ -7,7 +7,7 @@ import { giveWay } from '../util/give-way.js';
 import type { Context } from './context.js';
 import type { Handlers } from './operation.js';
 import { Output } from './output.js';
-import { checkPrivateDirectory } from './private-directory.js';
+import { checkPrivateDirectory } from '../util/private-directory.js';
 import type { OperationName } from './protocol.js';
 import {
   ANY_PROTOCOL,

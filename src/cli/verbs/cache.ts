@@ -10,7 +10,7 @@ const show: Command = {
   positionals: [],
   options: {},
   notes: [
-    'There is one cache for all mounts and repositories of the home. TARN_CACHE_SIZE limits its bytes (64GiB if not set), TARN_CACHE_FREE says how much of its disk stays free (a twentieth of it if not set); a daemon reads both when it starts. Hits, misses and fetches are those of its mounts and commands since then.',
+    'There is one cache for all mounts and repositories of the home; TARN_CACHE_DIR names one that several homes of a user share. TARN_CACHE_SIZE limits its bytes (64GiB if not set), TARN_CACHE_FREE says how much of its disk stays free (a twentieth of it if not set). A daemon reads them when it starts; daemon start has options for both limits. Hits, misses and fetches are those of its mounts and commands since then.',
   ],
   examples: [{ command: 'tarn cache show', what: 'where it is, how large, and what it saved' }],
   async run(_input, context) {

@@ -1,24 +1,38 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseSize } from '../../cache/cache-limits.js';
 import type { DaemonStatus } from '../../daemon/protocol.js';
 import { TarnError } from '../../util/errors.js';
 import { ask, askRunning } from '../ask.js';
-import type { Command } from '../command.js';
+import type { Command, Input } from '../command.js';
+import { UsageError } from '../command.js';
 import { humanBytes, plural } from '../../util/format.js';
 
 const END_MS_MAX = 5_000;
 const END_POLL_MS = 10;
 
+const LIMIT_OPTIONS = {
+  'cache-size': {
+    value: 'BYTES',
+    what: 'as TARN_CACHE_SIZE: what its cache holds, as 200GB or 64GiB',
+  },
+  'cache-free': {
+    value: 'BYTES',
+    what: 'as TARN_CACHE_FREE: what stays free on the disk of its cache',
+  },
+} as const;
+
 const run: Command = {
   name: 'daemon run',
   summary: 'Run the daemon in the foreground until it is stopped',
   positionals: [],
-  options: {},
+  options: LIMIT_OPTIONS,
   notes: [
     'For service managers and for watching it start; every command starts one by itself. SIGINT, SIGTERM and SIGHUP end it, after unmounting.',
   ],
   examples: [{ command: 'tarn daemon run', what: 'ends on Ctrl-C, after unmounting' }],
-  async run(_input, context) {
+  async run(input, context) {
+    takeLimits(input);
     const { runDaemon } = await import('../../daemon/daemon.js');
     const controller = new AbortController();
     // These stay to the end: a second signal, or the terminal's closing, must not cut short the
@@ -35,9 +49,22 @@ const start: Command = {
   name: 'daemon start',
   summary: 'Start the daemon in the background, if it does not run yet',
   positionals: [],
-  options: {},
-  examples: [{ command: 'tarn daemon start', what: 'what the first command does by itself' }],
-  async run(_input, context) {
+  options: LIMIT_OPTIONS,
+  examples: [
+    { command: 'tarn daemon start', what: 'what the first command does by itself' },
+    { command: 'tarn daemon start --cache-size 200GB', what: 'with a larger cache of buckets' },
+  ],
+  async run(input, context) {
+    const running = takeLimits(input) ? await askRunning(context, 'daemon.status', {}) : undefined;
+    if (running !== undefined) {
+      throw new TarnError(
+        'busy',
+        `the daemon runs already, pid ${running.pid}, with its own limits`,
+        {
+          hint: "'tarn daemon stop' ends it (it unmounts); then start it again",
+        },
+      );
+    }
     const status = await ask(context, 'daemon.status', {});
     await context.terminal.result(status, `the daemon runs, pid ${status.pid}`);
   },
@@ -75,6 +102,19 @@ const status: Command = {
     await context.terminal.result(found, statusText(found));
   },
 };
+
+/** Sets them for the daemon that is started; returns whether any was given. @throws UsageError */
+function takeLimits(input: Input): boolean {
+  const given = Object.keys(LIMIT_OPTIONS).filter((name) => input.value(name) !== undefined);
+  for (const name of given) {
+    const value = input.value(name) ?? '';
+    if (parseSize(value) === undefined) {
+      throw new UsageError(`--${name} takes bytes, as 200GB or 64GiB, not '${value}'`);
+    }
+    process.env[`TARN_${name.replace('-', '_').toUpperCase()}`] = value;
+  }
+  return given.length > 0;
+}
 
 /** The daemon answers last of all, so that this takes some milliseconds. */
 async function processEnd(pid: number): Promise<void> {

@@ -1,5 +1,6 @@
+import type { Entry } from '../model/entry.js';
 import type { Key } from '../model/path.js';
-import { parsePrefix } from '../model/path.js';
+import { parseKey } from '../model/path.js';
 import type { Repository } from '../repo/repository.js';
 import type { View } from '../repo/view.js';
 import { TarnError } from '../util/errors.js';
@@ -23,7 +24,7 @@ export async function openMoment(
   place: Place,
   signal: AbortSignal,
 ): Promise<Moment> {
-  const key = parsePrefix(place.path);
+  const key = parseKey(place.path);
   const repository = await context.repositories.open(place.repository);
   const { commitId, branch } = await resolveRef(context, place.repository, place.ref, signal);
   if (branch === undefined) {
@@ -43,6 +44,16 @@ export function nothingThere(place: Place): TarnError {
   return new TarnError('not-found', `there is nothing at '${placeName(place)}'`, {
     hint: `see what there is with 'tarn ls ${place.repository}/${place.ref}'`,
   });
+}
+
+/** The file or link of this very key; undefined for a folder, also for one that has a marker. */
+export async function entryAt(
+  view: View,
+  key: Key,
+  signal: AbortSignal,
+): Promise<Entry | undefined> {
+  const entry = key === '' ? undefined : await view.get(key, signal);
+  return entry?.kind === 'file' && entry.size === 0 && key.endsWith('/') ? undefined : entry;
 }
 
 /** `raw/run` to `raw/run/`; the root stays empty. */

@@ -2,7 +2,7 @@ import { TarnError } from '../util/errors.js';
 import { printable } from '../util/printable.js';
 import { parseBranchPattern } from './name-pattern.js';
 import type { Key } from './path.js';
-import { parsePrefix } from './path.js';
+import { parseKey } from './path.js';
 import type { RefExpression } from './refs.js';
 import { parseBranchName, parseRefExpression, parseTagName } from './refs.js';
 import { parseWorkspaceName } from './workspace-name.js';
@@ -42,7 +42,7 @@ export function parseAddress(text: string): PathAddress {
   const slash = slashBehindRef(rest);
   const ref = slash < 0 ? rest : rest.slice(0, slash);
   const path = slash < 0 ? '' : rest.slice(slash + 1);
-  return { repository, ref: parseRefExpression(ref), path: parsePrefix(path) };
+  return { repository, ref: parseRefExpression(ref), path: parseKey(path) };
 }
 
 /**

@@ -50,22 +50,40 @@ export function parsePath(text: string): Key {
 
 /** Like parsePath for a place that may be a directory: empty is the root, a final `/` is allowed. */
 export function parsePrefix(text: string): Key {
-  const refuse = (rule: string): never => {
-    throw new TarnError('invalid', `path '${printable(text)}' ${rule}`);
-  };
-  if (!text.isWellFormed()) refuse('is not valid Unicode (it holds half of a surrogate pair)');
-  if (text.includes('\uFFFD')) refuse('holds U+FFFD, the mark of bytes that are not valid UTF-8');
-  if (text.includes('\0')) refuse('holds a NUL byte');
-  const bytes = Buffer.byteLength(text);
-  if (bytes > PATH_BYTES_MAX)
-    refuse(`is ${bytes} bytes long, at most ${PATH_BYTES_MAX} are allowed`);
-  if (text === '') return ROOT_KEY;
+  const key = parseKey(text);
+  if (key === '') return key;
   const components = (text.endsWith('/') ? text.slice(0, -1) : text).split('/');
   for (const component of components) {
-    if (component === '') refuse("has an empty component (two '/' in a row, or one in front)");
-    if (component === '.' || component === '..') refuse(`has the component '${component}'`);
+    if (component === '')
+      throw refused(text, "has an empty component (two '/' in a row, or one in front)");
+    if (component === '.' || component === '..')
+      throw refused(text, `has the component '${component}'`);
+  }
+  return key;
+}
+
+/**
+ * A path that a user gives for what is there already: any key that an object of a bucket can have and
+ * a user can type, as imports bring them.
+ * @throws TarnError invalid
+ */
+export function parseKey(text: string): Key {
+  if (!text.isWellFormed()) {
+    throw refused(text, 'is not valid Unicode (it holds half of a surrogate pair)');
+  }
+  if (text.includes('\uFFFD')) {
+    throw refused(text, 'holds U+FFFD, the mark of bytes that are not valid UTF-8');
+  }
+  if (text.includes('\0')) throw refused(text, 'holds a NUL byte');
+  const bytes = Buffer.byteLength(text);
+  if (bytes > PATH_BYTES_MAX) {
+    throw refused(text, `is ${bytes} bytes long, at most ${PATH_BYTES_MAX} are allowed`);
   }
   return keyFromText(text);
+}
+
+function refused(text: string, rule: string): TarnError {
+  return new TarnError('invalid', `path '${printable(text)}' ${rule}`);
 }
 
 /** The least key behind all that start with `prefix`; undefined when none can be. */

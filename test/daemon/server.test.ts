@@ -96,7 +96,8 @@ describe('the control socket', () => {
       '{"repository":"drive","branch":"main","path":"x","sources":["rel"],"recursive":false}',
       400,
     ],
-    ['/v1/cat', '{"repository":"drive","ref":"main","path":"../x"}', 400],
+    ['/v1/cat', '{"repository":"drive","ref":"main","path":"\\ud800x"}', 400],
+    ['/v1/cat', '{"repository":"drive","ref":"main","path":"../x"}', 404],
     ['/v1/cat', '{"repository":"drive","ref":"main","path":"x","start":-1}', 400],
     ['/v1/repo.show', '{"name":"nosuch"}', 404],
   ])('refuses %s with %s', async (path, body, status) => {

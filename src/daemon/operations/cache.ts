@@ -6,7 +6,7 @@ import { TarnError } from '../../util/errors.js';
 import { parseGlob } from '../../util/glob.js';
 import { count, fields, text } from '../arguments.js';
 import { listAll } from '../listing.js';
-import { directoryPrefix, nothingThere, openMoment } from '../moment.js';
+import { directoryPrefix, entryAt, nothingThere, openMoment } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
 
 export const cacheShow: OperationHandler<'cache.show'> = {
@@ -58,7 +58,7 @@ export const prefetch: OperationHandler<'prefetch'> = {
     }
     const matches = args.pattern === undefined ? () => true : parseGlob(args.pattern);
     const work = new Prefetch(objects, (entry) => repository.openContent(entry), signal);
-    const entry = key === '' || key.endsWith('/') ? undefined : await view.get(key, signal);
+    const entry = await entryAt(view, key, signal);
     const prefix = directoryPrefix(key);
     const cursor = view.cursor(signal);
     let any = entry !== undefined;

@@ -2,7 +2,7 @@ import { keyToText } from '../../model/path.js';
 import { TarnError } from '../../util/errors.js';
 import { count, fields, text } from '../arguments.js';
 import { hasBelow } from '../listing.js';
-import { directoryPrefix, nothingThere, openMoment, placeName } from '../moment.js';
+import { directoryPrefix, entryAt, nothingThere, openMoment, placeName } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
 import { streamContent } from '../stream-content.js';
 
@@ -10,7 +10,7 @@ export const cat: OperationHandler<'cat'> = {
   read: fields({ repository: text, ref: text, path: text }, { start: count, end: count }),
   run: async (context, args, output, signal) => {
     const { view, key } = await openMoment(context, args, signal);
-    const entry = key === '' || key.endsWith('/') ? undefined : await view.get(key, signal);
+    const entry = await entryAt(view, key, signal);
     if (entry === undefined) {
       const isDirectory = key === '' || (await hasBelow(view.cursor(signal), directoryPrefix(key)));
       if (!isDirectory) throw nothingThere(args);

@@ -1,5 +1,5 @@
 import type { CommitId } from '../../model/ids.js';
-import { parsePrefix } from '../../model/path.js';
+import { parseKey } from '../../model/path.js';
 import { parseWorkspaceName } from '../../model/workspace-name.js';
 import { fields, flag, listOf, text, textMap } from '../arguments.js';
 import type { Context } from '../context.js';
@@ -28,7 +28,7 @@ export async function commitStaged(
 ): Promise<CommitResult> {
   const { repository, message, metadata, author, wait } = args;
   const branch = parseWorkspaceName(args.branch);
-  const keys = args.paths.map(parsePrefix);
+  const keys = args.paths.map(parseKey);
   const input = {
     repository,
     branch,

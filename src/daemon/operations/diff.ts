@@ -1,5 +1,5 @@
 import type { Key } from '../../model/path.js';
-import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
+import { keyFromText, keyToText, parseKey } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
 import { isoTime } from '../../util/iso-time.js';
 import type { DiffInput, Moments } from '../../workspace/jobs/diff-input.js';
@@ -76,7 +76,7 @@ function inputOf(args: DiffArguments): DiffInput & { limit?: number; after?: Key
     repository,
     renames,
     moments: momentsOf(args),
-    paths: args.paths.map(parsePrefix),
+    paths: args.paths.map(parseKey),
     ...(limit === undefined ? {} : { limit }),
     ...(after === undefined ? {} : { after: keyFromText(after) }),
   };

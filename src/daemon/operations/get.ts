@@ -6,7 +6,7 @@ import type { View } from '../../repo/view.js';
 import { TarnError } from '../../util/errors.js';
 import { fields, flag, text } from '../arguments.js';
 import { hasBelow, listAll } from '../listing.js';
-import { directoryPrefix, nothingThere, openMoment, placeName } from '../moment.js';
+import { directoryPrefix, entryAt, nothingThere, openMoment, placeName } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
 import type { Output } from '../output.js';
 import type { GetRow } from '../protocol.js';
@@ -19,7 +19,7 @@ export const get: OperationHandler<'get'> = {
     const prefix = directoryPrefix(key);
     const isDirectory = key === '' || (await hasBelow(view.cursor(signal), prefix));
     if (args.recursive && isDirectory) return sendAll(view, prefix, output, signal);
-    const entry = key === '' || key.endsWith('/') ? undefined : await view.get(key, signal);
+    const entry = await entryAt(view, key, signal);
     if (entry === undefined) {
       if (!isDirectory) throw nothingThere(args);
       throw new TarnError('is-directory', `'${placeName(args)}' is a folder`, {

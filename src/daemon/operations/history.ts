@@ -1,6 +1,6 @@
 import type { MetadataCondition } from '../../history/log.js';
 import { encodeCommit } from '../../model/commit-format.js';
-import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
+import { keyFromText, keyToText, parseKey } from '../../model/path.js';
 import { count, fields, flag, integer, listOf, oneOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import { resolveRef } from '../resolve.js';
@@ -23,7 +23,7 @@ export const log: OperationHandler<'log'> = {
     },
   ),
   run: async ({ threads }, args, output, signal) => {
-    const paths = args.paths.map(parsePrefix);
+    const paths = args.paths.map(parseKey);
     const metadata = args.metadata.map(condition);
     await streamJob(
       threads,
@@ -70,7 +70,7 @@ export const blame: OperationHandler<'blame'> = {
     const { after, ...rest } = args;
     const input = {
       ...rest,
-      path: parsePrefix(args.path),
+      path: parseKey(args.path),
       ...(after === undefined ? {} : { after: keyFromText(after) }),
     };
     return streamJob(threads, 'blame', input, {

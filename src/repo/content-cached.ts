@@ -15,6 +15,8 @@ import { blockCount } from './manifest.js';
 
 /** Blocks of one request, at most: long enough that the answer takes longer than the way there. */
 const REQUEST_BLOCKS_MAX = 4;
+/** A reader who waits for no more than a block waits for halves of it that come at once. */
+const WHOLE_BYTES_MAX = BLOCK_BYTES / 2;
 /** Bits of closed files: 128 MiB of file for each byte. */
 const REMEMBERED_BYTES_MAX = 1_048_576;
 
@@ -148,7 +150,7 @@ export class CachedFile {
       tally.miss();
       const out = Buffer.allocUnsafe(end - start);
       await unlessAborted(
-        Promise.all(this.#fillAll(first, out, start, this.#load(first, last, tally))),
+        Promise.all(this.#fillAll(first, out, start, this.#load(first, last, tally, true))),
         signal,
       );
       return out;
@@ -169,7 +171,7 @@ export class CachedFile {
         if (this.#areSet(from, to)) continue;
         const giveBack = await this.#kept.reserve((to - from + 1) * BLOCK_BYTES, signal);
         throwIfAborted(signal);
-        const loads = Promise.all(this.#load(from, to, tally)).then(() => undefined);
+        const loads = Promise.all(this.#load(from, to, tally, false)).then(() => undefined);
         running.push(loads.finally(giveBack));
         // Heard of below, when the others are under way.
         running.at(-1)?.catch(() => undefined);
@@ -197,8 +199,16 @@ export class CachedFile {
     });
   }
 
-  /** The blocks first to last, verified; those that must be fetched and lie side by side, together. */
-  #load(first: number, last: number, tally: ReadTally | undefined): Promise<Uint8Array>[] {
+  /**
+   * The blocks first to last, verified; those that must be fetched and lie side by side, together.
+   * @param isAwaited a reader has nothing to do until they are there
+   */
+  #load(
+    first: number,
+    last: number,
+    tally: ReadTally | undefined,
+    isAwaited: boolean,
+  ): Promise<Uint8Array>[] {
     for (let i = first; i <= last; i += 1) {
       if (this.#loading.has(i)) continue;
       if (this.#kept.has(...this.#spanOf(i, i))) {
@@ -207,7 +217,7 @@ export class CachedFile {
       }
       let to = i;
       while (to < last && to - i + 1 < REQUEST_BLOCKS_MAX && this.#isMissing(to + 1)) to += 1;
-      this.#startRun(i, to, tally);
+      this.#startRun(i, to, tally, isAwaited && first === last);
       i = to;
     }
     return Array.from(
@@ -233,9 +243,12 @@ export class CachedFile {
     this.#loading.set(index, started);
   }
 
-  #startRun(first: number, last: number, tally: ReadTally | undefined): void {
+  #startRun(first: number, last: number, tally: ReadTally | undefined, isUrgent: boolean): void {
     const [start, end] = this.#spanOf(first, last);
-    const fetching = this.#fetch(start, end, tally);
+    const inHalves = isUrgent && end - start > WHOLE_BYTES_MAX;
+    const fetching = inHalves
+      ? this.#fetchInHalves(start, end, tally)
+      : this.#fetch(start, end, tally);
     for (let i = first; i <= last; i += 1) {
       const [from, to] = this.#spanOf(i, i);
       const cut = fetching.then((bytes) => bytes.subarray(from - start, to - start));
@@ -257,6 +270,20 @@ export class CachedFile {
       this.#kept.drop(start, end);
     }
     return this.#accept(index, this.#fetch(start, end, tally));
+  }
+
+  /** A connection carries so much and no more: two bring a block sooner. */
+  async #fetchInHalves(
+    start: number,
+    end: number,
+    tally: ReadTally | undefined,
+  ): Promise<Uint8Array> {
+    const middle = start + Math.ceil((end - start) / 2);
+    const [first, second] = await Promise.all([
+      this.#fetch(start, middle, tally),
+      this.#fetch(middle, end, tally),
+    ]);
+    return first.length < middle - start ? first : Buffer.concat([first, second]);
   }
 
   async #fetch(start: number, end: number, tally: ReadTally | undefined): Promise<Uint8Array> {

@@ -75,6 +75,17 @@ describe('a file in a bucket', () => {
     expect(fixture.far.taken()).toEqual([]);
   });
 
+  test('a reader who waits for a block alone gets it by two requests at once', async () => {
+    const { content } = open();
+    await expectBytes(content, 0, 1);
+    fixture.far.taken();
+    await expectBytes(content, 2 * BLOCK_BYTES + 5, 10);
+    const halves = [BLOCK_BYTES / 2, BLOCK_BYTES / 2];
+    expect(fixture.far.taken().map(({ bytes }) => bytes)).toEqual(halves);
+    await expectBytes(content, 3 * BLOCK_BYTES + 5, BLOCK_BYTES);
+    expect(fixture.far.taken().map(({ bytes }) => bytes)).toEqual([2 * BLOCK_BYTES]);
+  });
+
   test('a block is fetched once, however many wait for it, and read ahead meanwhile', async () => {
     let pass = (): void => undefined;
     const passed = new Promise<void>((resolve) => (pass = resolve));

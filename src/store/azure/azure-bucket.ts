@@ -20,7 +20,7 @@ import type { BucketUrl } from '../storage-url.js';
 import { azureContainer } from './client.js';
 import { azureFault, statusOf } from './faults.js';
 import { listBlobs, objectOf } from './listing.js';
-import { AzureParts } from './parts.js';
+import { AzureParts, leftBlocks } from './parts.js';
 
 const NOT_SATISFIABLE = 416;
 
@@ -106,7 +106,10 @@ export class AzureBucket implements Bucket {
 
   async startParts(key: string, size: number, options: BucketPut): Promise<BucketParts> {
     const doing = this.#named.doing('writing', key);
-    return new AzureParts(this.#blob(key), size, writing(options), doing);
+    const blob = this.#blob(key);
+    const isAnew = options.isAnew === true;
+    const left = isAnew ? new Set<string>() : await leftBlocks(blob, options.signal);
+    return new AzureParts(blob, size, writing(options), doing, left);
   }
 
   /** No request tells; the newest object shows it, where there is one. */

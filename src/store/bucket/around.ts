@@ -71,6 +71,7 @@ function aroundParts(inner: BucketParts, key: string, around: Around): BucketPar
   return {
     partBytes: inner.partBytes,
     atOnce: inner.atOnce,
+    isResumable: inner.isResumable,
     put: (index, bytes, given) =>
       around(call('part', given, bytes.length), (signal) => inner.put(index, bytes, signal)),
     complete: (given) => around(call('complete', given), (signal) => inner.complete(signal)),

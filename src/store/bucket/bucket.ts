@@ -24,7 +24,11 @@ export interface Bucket {
   /** An absent object is no error. */
   delete(key: string, signal?: AbortSignal): Promise<void>;
 
-  /** Begins an object of `size` bytes that is sent in parts; it is there once that is completed. */
+  /**
+   * Begins an object of `size` bytes that is sent in parts; it is there once that is completed. Parts that
+   * an earlier upload of the same bytes to the same key has left there are not sent again, where the
+   * store tells of them.
+   */
   startParts(key: string, size: number, options: BucketPut): Promise<BucketParts>;
 
   /** Whether overwritten and deleted objects are kept as versions; undefined when it does not tell. */
@@ -55,6 +59,8 @@ export interface BucketPut {
   readonly ifMatch?: string;
   /** Kept with the object: by it a writer knows its own again. */
   readonly writer?: string;
+  /** Of an object in parts: goes on with no upload of it that was left. */
+  readonly isAnew?: true;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -109,12 +115,14 @@ export interface BucketPage {
   readonly next: string | undefined;
 }
 
-/** An object on its way in parts; exactly one of complete and abort must be called. */
+/** An object on its way in parts; exactly one of complete and abort is called, or none to go on later. */
 export interface BucketParts {
   /** Bytes in each part but the last. */
   readonly partBytes: number;
   /** How many parts may be on their way at a time. */
   readonly atOnce: number;
+  /** Parts that arrive are found by a later startParts, unless this is aborted. */
+  readonly isResumable: boolean;
   /** @param index from 0 */
   put(index: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** @throws TarnError conflict when the condition does not hold */

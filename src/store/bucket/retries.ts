@@ -73,6 +73,7 @@ function retriedParts(
   return {
     partBytes: inner.partBytes,
     atOnce: inner.atOnce,
+    isResumable: inner.isResumable,
     put: (index, bytes, signal) =>
       retries.run({ method: 'part', key, sent: bytes.length, signal }, (attempt) =>
         inner.put(index, bytes, attempt),

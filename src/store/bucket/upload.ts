@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../../util/abort.js';
 import { checkKey } from '../keys.js';
 import type { ObjectInfo, Upload, UploadedObject } from '../object-store.js';
+import type { ErrorKind } from '../../util/errors.js';
 import { TarnError } from '../../util/errors.js';
 import type { Bucket, BucketParts, BucketPut, BucketTag } from './bucket.js';
 import { Spool } from './spool.js';
@@ -24,7 +25,8 @@ export interface UploadPlace {
  * which is there is kept; and that a crash leaves nothing visible. No cloud renames objects: parts
  * sent under a temporary key would have to be copied, which costs the store another writing of all
  * bytes and leaves objects behind when the process dies. So the bytes wait on this machine, and are
- * then sent once, many parts at a time, to where they belong; not at all if the object is there.
+ * then sent once, many parts at a time, to where they belong; not at all if the object is there. Parts
+ * of an upload that was interrupted stay there, for whoever sends the same object again.
  */
 export class BucketUpload implements Upload {
   readonly #to: UploadPlace;
@@ -71,7 +73,7 @@ export class BucketUpload implements Upload {
         : this.#to.bucket.put(this.#to.place(key), await this.#spool.read(0, size), options));
       return { key, size, etag, created: true };
     } catch (error) {
-      if (replace || !(error instanceof TarnError) || error.kind !== 'conflict') throw error;
+      if (replace || !is(error, 'conflict')) throw error;
       const there = await this.#to.head(key, this.#signal);
       if (there === undefined) throw error;
       return { ...there, created: false };
@@ -79,13 +81,25 @@ export class BucketUpload implements Upload {
   }
 
   async #sendParts(key: string, size: number, options: BucketPut): Promise<BucketTag> {
+    try {
+      return await this.#sendAll(key, size, options);
+    } catch (error) {
+      if (!is(error, 'not-found')) throw error;
+      // Somebody has gone on with the same upload meanwhile, and completed it or given it up.
+      const there = await this.#to.head(key, this.#signal);
+      return there ?? (await this.#sendAll(key, size, { ...options, isAnew: true }));
+    }
+  }
+
+  async #sendAll(key: string, size: number, options: BucketPut): Promise<BucketTag> {
     const parts = await this.#to.bucket.startParts(this.#to.place(key), size, options);
     try {
       await this.#putAll(parts, size);
       return await parts.complete(this.#signal);
     } catch (error) {
+      const isInterrupted = is(error, 'aborted') || is(error, 'unavailable');
       // What could not be aborted is invisible, and ends by the bucket's rule for such uploads.
-      await parts.abort().catch(() => undefined);
+      if (!parts.isResumable || !isInterrupted) await parts.abort().catch(() => undefined);
       throw error;
     }
   }
@@ -114,4 +128,8 @@ export class BucketUpload implements Upload {
       throw error;
     }
   }
+}
+
+function is(error: unknown, kind: ErrorKind): boolean {
+  return error instanceof TarnError && error.kind === kind;
 }

@@ -13,6 +13,8 @@ const MORE = 308;
 export class GcsParts implements BucketParts {
   readonly partBytes = PART_BYTES;
   readonly atOnce = 1;
+  /** Nobody but this process knows its session. */
+  readonly isResumable = false;
   readonly #http: GcsHttp;
   readonly #session: string;
   readonly #size: number;

@@ -1,4 +1,4 @@
-import type { CompletedPart, S3Client } from '@aws-sdk/client-s3';
+import type { CompletedPart } from '@aws-sdk/client-s3';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -6,9 +6,10 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import type { BucketParts, BucketPut, BucketTag } from '../bucket/bucket.js';
-import type { Doing } from '../bucket/faults.js';
-import type { S3Settings } from './client.js';
 import { s3Fault } from './faults.js';
+import type { LeftUpload } from './left-upload.js';
+import { findLeftUpload, isSamePart } from './left-upload.js';
+import type { PartsPlace } from './request.js';
 import { conditions, etagOf, sending, writerMetadata } from './request.js';
 
 const PART_BYTES_MIN = 8_388_608;
@@ -16,13 +17,8 @@ const MIB = 1_048_576;
 /** S3 takes 10,000. */
 const PARTS_MAX = 9_000;
 const AT_ONCE = 6;
-
-export interface PartsPlace {
-  readonly client: S3Client;
-  readonly bucket: string;
-  readonly settings: S3Settings;
-  readonly doing: Doing;
-}
+/** Looking for what is left of a smaller object takes about as long as sending it. */
+const RESUMED_BYTES_MIN = 64 * MIB;
 
 export async function startS3Parts(
   place: PartsPlace,
@@ -31,6 +27,9 @@ export async function startS3Parts(
   options: BucketPut,
 ): Promise<BucketParts> {
   const { client, bucket, settings, doing } = place;
+  const isLookedFor = size >= RESUMED_BYTES_MIN && options.isAnew !== true;
+  const left = isLookedFor ? await findLeftUpload(place, key, options.signal) : undefined;
+  if (left !== undefined) return new S3Parts(place, key, left, size, options);
   const command = new CreateMultipartUploadCommand({
     ...settings.write,
     Bucket: bucket,
@@ -40,7 +39,7 @@ export async function startS3Parts(
   });
   try {
     const { UploadId = '' } = await client.send(command, sending(options.signal));
-    return new S3Parts(place, key, UploadId, size, options);
+    return new S3Parts(place, key, { id: UploadId, parts: new Map() }, size, options);
   } catch (error) {
     throw s3Fault(error, doing);
   }
@@ -52,18 +51,34 @@ class S3Parts implements BucketParts {
   readonly #place: PartsPlace;
   readonly #upload: { readonly Bucket: string; readonly Key: string; readonly UploadId: string };
   readonly #options: BucketPut;
+  readonly isResumable: boolean;
+  /** Of an earlier upload. */
+  readonly #left: LeftUpload['parts'];
   readonly #parts = new Map<number, CompletedPart>();
 
-  constructor(place: PartsPlace, key: string, id: string, size: number, options: BucketPut) {
+  constructor(
+    place: PartsPlace,
+    key: string,
+    { id, parts }: LeftUpload,
+    size: number,
+    options: BucketPut,
+  ) {
     this.partBytes = Math.max(PART_BYTES_MIN, Math.ceil(size / PARTS_MAX / MIB) * MIB);
     this.#place = place;
     this.#upload = { Bucket: place.bucket, Key: key, UploadId: id };
     this.#options = options;
+    this.#left = parts;
+    this.isResumable = size >= RESUMED_BYTES_MIN;
   }
 
   async put(index: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     const { client, settings, doing } = this.#place;
     const number = index + 1;
+    const left = this.#left.get(number);
+    if (isSamePart(left, bytes)) {
+      this.#parts.set(number, completed(number, left));
+      return;
+    }
     const command = new UploadPartCommand({
       ...settings.read,
       ...this.#upload,
@@ -72,12 +87,7 @@ class S3Parts implements BucketParts {
       Body: bytes,
     });
     try {
-      const { ETag, ChecksumCRC32 } = await client.send(command, sending(signal));
-      this.#parts.set(number, {
-        PartNumber: number,
-        ETag,
-        ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }),
-      });
+      this.#parts.set(number, completed(number, await client.send(command, sending(signal))));
     } catch (error) {
       throw s3Fault(error, doing);
     }
@@ -108,4 +118,12 @@ class S3Parts implements BucketParts {
       throw s3Fault(error, doing);
     }
   }
+}
+
+function completed(
+  number: number,
+  { ETag, ChecksumCRC32 }: Pick<CompletedPart, 'ETag' | 'ChecksumCRC32'>,
+): CompletedPart {
+  const sum = ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 };
+  return { PartNumber: number, ETag, ...sum };
 }

@@ -1,8 +1,18 @@
+import type { S3Client } from '@aws-sdk/client-s3';
 import { TarnError } from '../../util/errors.js';
 import type { BucketPut } from '../bucket/bucket.js';
 import { WRITER_METADATA } from '../bucket/bucket.js';
 import type { Doing } from '../bucket/faults.js';
 import { withoutQuotes } from '../bucket/read-body.js';
+import type { S3Settings } from './client.js';
+
+/** Where an object is sent in parts. */
+export interface PartsPlace {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly settings: S3Settings;
+  readonly doing: Doing;
+}
 
 export function sending(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };

@@ -71,6 +71,7 @@ export class MemoryBucket implements Bucket {
     return {
       partBytes: 1_000_000,
       atOnce: 4,
+      isResumable: false,
       put: async (index, bytes) => {
         parts[index] = Uint8Array.from(bytes);
       },

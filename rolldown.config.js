@@ -1,9 +1,10 @@
 /**
  * The command line in two or three files: each file that Node opens at its start takes about a
- * millisecond. The daemon and the drivers stay apart; few commands need them.
+ * millisecond. The daemon and the drivers stay apart; few commands need them. What a job's thread of the
+ * daemon runs is another beginning.
  */
 export default {
-  input: 'dist/cli/main.js',
+  input: { main: 'dist/cli/main.js', 'job-thread': 'dist/daemon/job-thread.js' },
   platform: 'node',
   checks: { ineffectiveDynamicImport: false },
   external: ['better-sqlite3', 'fuse-native'],

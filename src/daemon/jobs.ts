@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { OVERLAY_JOBS } from '../overlay/jobs/registry.js';
 import type { JobModule } from '../workspace/jobs/threads.js';
 import { JOBS as WORKSPACE } from '../workspace/jobs/registry.js';
@@ -8,7 +10,10 @@ export const JOBS = { ...WORKSPACE, ...OVERLAY_JOBS };
 
 export type DaemonJobs = typeof JOBS;
 
+/** Beside the daemon that is bundled; where that is not, as in tests, the built one. */
+const BUNDLED = fileURLToPath(new URL('./job-thread.js', import.meta.url));
+
 export const DAEMON_JOBS: JobModule<DaemonJobs> = {
   jobs: JOBS,
-  script: installed('dist/daemon/job-thread.js'),
+  script: existsSync(BUNDLED) ? BUNDLED : installed('dist/daemon/job-thread.js'),
 };

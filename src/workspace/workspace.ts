@@ -126,6 +126,7 @@ export class Workspace {
     signal?: AbortSignal,
     head?: CommitId,
   ): Promise<void> {
+    if (entries.length > this.#foldRows && (await this.#putFolded(entries, signal, head))) return;
     const write = async (at: HeadAt): Promise<'done' | 'stale'> => {
       const writes: StagedWrite[] = [];
       for (const { key, entry } of entries) {
@@ -408,6 +409,19 @@ export class Workspace {
     const sorted = [...new Set(keys)].sort();
     const edits = sorted.map((key): Edit => ({ kind: 'remove', key }));
     return unlessConflict(() => this.#rewrite(sorted.map(spanOfKey), signal, () => edits));
+  }
+
+  /** As #removeFolded; of entries of one path the last one stays. */
+  #putFolded(
+    entries: readonly KeyedEntry[],
+    signal: AbortSignal | undefined,
+    head: CommitId | undefined,
+  ): Promise<'done' | undefined> {
+    const byKey = new Map(entries.map(({ key, entry }) => [key, entry]));
+    const sorted = [...byKey].sort(([a], [b]) => (a < b ? -1 : 1));
+    const edits = sorted.map(([key, entry]): Edit => ({ kind: 'put', key, entry }));
+    const decided = sorted.map(([key]) => spanOfKey(key));
+    return unlessConflict(() => this.#rewrite(decided, signal, () => edits, head));
   }
 
   /** What is not there can be removed only as what another commit may bring back. */

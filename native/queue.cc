@@ -1,5 +1,7 @@
 #include "queue.h"
 
+#include <sched.h>
+
 #include <chrono>
 #include <cstring>
 
@@ -106,6 +108,8 @@ bool RequestQueue::Linger() {
   const auto end = std::chrono::steady_clock::now() + kLingerMax;
   while (length_.load(std::memory_order_relaxed) == 0 && !closed_ &&
          std::chrono::steady_clock::now() < end) {
+    // Whoever asks next may wait for this processor.
+    sched_yield();
   }
   std::lock_guard<std::mutex> lock(mutex_);
   lingering_ = false;

@@ -32,6 +32,8 @@ export interface OpenNode {
   handles: number;
   /** Handles that may write. */
   writers: number;
+  /** Handles of programs that run. */
+  executions: number;
   /** Open once the node has one; it stays until the last handle goes. */
   staged: StagedFile | undefined;
   base: SharedBase | undefined;
@@ -99,6 +101,7 @@ export class FileTable {
         node,
         handles: 0,
         writers: 0,
+        executions: 0,
         staged: undefined,
         base: undefined,
         staging: undefined,

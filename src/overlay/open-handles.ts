@@ -76,6 +76,11 @@ export class OpenHandles implements FileWatcher {
     const { files } = this.#overlay;
     const changes = access.writes || access.truncates;
     const open = files.attach(node, changes);
+    // Who opens for writing is refused by the kernel; who only truncates it asks us before it looks.
+    if (access.truncates && !access.writes && open.executions > 0) {
+      files.detach(open, changes);
+      return 'ETXTBSY';
+    }
     const fail = (error: unknown): never => {
       files.detach(open, changes);
       throw error;
@@ -190,6 +195,7 @@ export class OpenHandles implements FileWatcher {
     this.#handles.delete(handle);
     found.base?.file.release();
     const { open, access } = found;
+    if (access.executes === true) open.executions -= 1;
     const watching = (open.watchers.get(this) ?? 1) - 1;
     if (watching > 0) open.watchers.set(this, watching);
     else open.watchers.delete(this);
@@ -244,6 +250,7 @@ export class OpenHandles implements FileWatcher {
     const handle = known ?? this.next();
     const held: FileHandle = { handle, open, access, base: undefined };
     this.#handles.set(handle, held);
+    if (access.executes === true) open.executions += 1;
     open.watchers.set(this, (open.watchers.get(this) ?? 0) + 1);
     if (base === undefined) {
       const staged = this.#overlay.files.backingOf(open);

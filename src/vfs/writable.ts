@@ -190,6 +190,8 @@ export interface OpenAccess {
   readonly truncates: boolean;
   /** Only for what the driver cannot do by itself: writes go to the end. */
   readonly appends: boolean;
+  /** As a program that starts, or its parts: nobody may write it while the handle is there. */
+  readonly executes?: boolean;
 }
 
 /** What setattr changes; what is absent stays. */

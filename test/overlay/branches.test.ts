@@ -133,6 +133,21 @@ describe('a branch as a filesystem that can be written', () => {
     fs.close();
   });
 
+  it('B18: A program that runs is not emptied by who opens it with `O_TRUNC`: ETXTBSY.', async () => {
+    const { fs } = over(LABELS);
+    const inode = await mounted.inode('labels/8421.json');
+    const running = await fs.openFor(inode, { ...READ, executes: true }, NEVER);
+    if (typeof running === 'string') throw new Error(running);
+    const size = (await mounted.at('labels/8421.json')) as Attributes;
+    expect(await fs.openFor(inode, { ...READ, truncates: true }, NEVER)).toBe('ETXTBSY');
+    expect(await mounted.at('labels/8421.json')).toMatchObject({ size: size.size });
+    fs.release(running.handle);
+    const emptied = await fs.openFor(inode, { ...READ, truncates: true }, NEVER);
+    if (typeof emptied === 'string') throw new Error(emptied);
+    fs.release(emptied.handle);
+    expect(await mounted.at('labels/8421.json')).toMatchObject({ size: 0 });
+  });
+
   it('B5: An unlinked file that is open keeps its bytes until it is closed.', async () => {
     over(LABELS);
     const { fs } = mounted;

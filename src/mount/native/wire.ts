@@ -67,6 +67,9 @@ const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 export const O_EXCL = 0o200;
 
+/** Of the kernel's own flags (include/linux/fs.h): opened by execve(2). */
+const FMODE_EXEC = 0x20;
+
 /** What flags of open(2) ask for. */
 export function accessOf(flags: number): OpenAccess {
   const mode = flags & O_ACCMODE;
@@ -75,6 +78,7 @@ export function accessOf(flags: number): OpenAccess {
     writes: mode === O_WRONLY || mode === O_RDWR,
     truncates: (flags & O_TRUNC) !== 0,
     appends: (flags & O_APPEND) !== 0,
+    ...((flags & FMODE_EXEC) !== 0 && { executes: true }),
   };
 }
 

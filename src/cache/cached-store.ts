@@ -155,9 +155,10 @@ export class CachedStore implements ObjectStore {
   keep(key: string, size: number): KeptObject {
     const object = this.#cache.acquire(this.#nameOf(key) ?? `${this.#namespace}/${key}`);
     object.setSize(size);
-    return new Kept(this.#cache, object, this.#tally, (start, end, tally = this.#tally) =>
-      this.#fetched(this.#store.get(key, { range: { offset: start, length: end - start } }), tally),
-    );
+    return new Kept(this.#cache, object, this.#tally, (start, end, { tally, into }) => {
+      const range = { offset: start, length: end - start };
+      return this.#fetched(this.#store.get(key, { range, into }), tally ?? this.#tally);
+    });
   }
 
   close(): Promise<void> {

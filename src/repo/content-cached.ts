@@ -6,12 +6,14 @@ import type { ObjectStore } from '../store/object-store.js';
 import type { ReadTally } from '../store/traffic.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
+import { giveWay } from '../util/give-way.js';
 import type { Backing } from './content.js';
 import type { BlockSource, VerifiedBlocks } from './content-blocks.js';
 import { fileIdentity } from './content-stamps.js';
 import { hashBytes, shortObject, wrongBytes } from './content-verify.js';
 import { wholeKey } from './layout.js';
 import { blockCount } from './manifest.js';
+import { RunBuffers } from './run-buffers.js';
 
 /** Blocks of one request, at most: long enough that the answer takes longer than the way there. */
 const REQUEST_BLOCKS_MAX = 4;
@@ -38,6 +40,7 @@ export class CachedFiles {
   readonly blocks: VerifiedBlocks;
   readonly #objects: ObjectStore;
   readonly #open = new Map<string, CachedFile>();
+  readonly #buffers = new RunBuffers(REQUEST_BLOCKS_MAX * BLOCK_BYTES);
   readonly #remembered = new LRUCache<string, Remembered>({
     maxSize: REMEMBERED_BYTES_MAX,
     sizeCalculation: ({ bits }) => bits.length + 128,
@@ -58,8 +61,11 @@ export class CachedFiles {
     }
     const kept = this.#objects.keep?.(wholeKey(source.id), source.size);
     if (kept === undefined) return undefined;
-    const file = new CachedFile(this.blocks, source, kept, this.#remembered.get(name), (left) => {
+    const { blocks } = this;
+    const shared = { blocks, buffers: this.#buffers };
+    const file = new CachedFile(shared, source, kept, this.#remembered.get(name), (left) => {
       this.#open.delete(name);
+      if (this.#open.size === 0) this.#buffers.clear();
       if (left !== undefined) this.#remembered.set(name, left);
     });
     this.#open.set(name, file);
@@ -75,6 +81,7 @@ export class CachedFiles {
  */
 export class CachedFile {
   readonly #blocks: VerifiedBlocks;
+  readonly #buffers: RunBuffers;
   readonly #source: BlockSource;
   readonly #kept: KeptObject;
   readonly #onClose: (left: Remembered | undefined) => void;
@@ -85,13 +92,14 @@ export class CachedFile {
   #users = 1;
 
   constructor(
-    blocks: VerifiedBlocks,
+    { blocks, buffers }: { readonly blocks: VerifiedBlocks; readonly buffers: RunBuffers },
     source: BlockSource,
     kept: KeptObject,
     remembered: Remembered | undefined,
     onClose: (left: Remembered | undefined) => void,
   ) {
     this.#blocks = blocks;
+    this.#buffers = buffers;
     this.#source = source;
     this.#kept = kept;
     this.#onClose = onClose;
@@ -246,14 +254,26 @@ export class CachedFile {
   #startRun(first: number, last: number, tally: ReadTally | undefined, isUrgent: boolean): void {
     const [start, end] = this.#spanOf(first, last);
     const inHalves = isUrgent && end - start > WHOLE_BYTES_MAX;
+    const buffer = last > first ? this.#buffers.take() : undefined;
     const fetching = inHalves
       ? this.#fetchInHalves(start, end, tally)
-      : this.#fetch(start, end, tally);
+      : this.#fetch(start, end, tally, buffer);
+    const accepting: Promise<unknown>[] = [fetching];
     for (let i = first; i <= last; i += 1) {
       const [from, to] = this.#spanOf(i, i);
       const cut = fetching.then((bytes) => bytes.subarray(from - start, to - start));
-      this.#start(i, this.#accept(i, cut));
+      const accepted = this.#accept(i, cut);
+      accepting.push(accepted);
+      this.#start(i, accepted);
     }
+    if (buffer !== undefined) void this.#giveBack(buffer, accepting);
+  }
+
+  /** Once whoever waited for the blocks has copied what he wanted. */
+  async #giveBack(buffer: Buffer, accepting: readonly Promise<unknown>[]): Promise<void> {
+    await Promise.allSettled(accepting);
+    await giveWay();
+    this.#buffers.give(buffer);
   }
 
   async #loadKept(index: number, tally: ReadTally | undefined): Promise<Uint8Array> {
@@ -286,9 +306,14 @@ export class CachedFile {
     return first.length < middle - start ? first : Buffer.concat([first, second]);
   }
 
-  async #fetch(start: number, end: number, tally: ReadTally | undefined): Promise<Uint8Array> {
+  async #fetch(
+    start: number,
+    end: number,
+    tally: ReadTally | undefined,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     const { imported } = this.#source;
-    if (imported === undefined) return this.#kept.fetch(start, end, tally);
+    if (imported === undefined) return this.#kept.fetch(start, end, { tally, into });
     const bytes = await imported.read(start, end, true);
     (tally ?? this.#kept.tally).fetched(bytes.length);
     return bytes;

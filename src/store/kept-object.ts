@@ -16,9 +16,14 @@ export interface KeptObject {
   read(start: number, end: number): Promise<Uint8Array | undefined>;
   /**
    * Bytes [start, end) from where the object lies, which are not kept by this.
+   * @param options.into as GetOptions
    * @throws TarnError as ObjectStore.get
    */
-  fetch(start: number, end: number, tally?: ReadTally): Promise<Uint8Array>;
+  fetch(
+    start: number,
+    end: number,
+    options: { readonly tally: ReadTally | undefined; readonly into?: Uint8Array | undefined },
+  ): Promise<Uint8Array>;
   /** Keeps bytes; resolves to whether the file has them. Never rejects. */
   keep(start: number, bytes: Uint8Array): Promise<boolean>;
   /** What the file has in [start, end) is wrong. */

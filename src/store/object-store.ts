@@ -97,6 +97,8 @@ export interface ReadOptions {
 
 export interface GetOptions extends ReadOptions {
   readonly range?: ByteRange;
+  /** Room for the bytes, nobody else's until the call settles: a store may use it. */
+  readonly into?: Uint8Array | undefined;
 }
 
 export interface PutOptions {

@@ -131,6 +131,17 @@ function getAndPut(store: () => ObjectStore): void {
     expect(text(await store().get('digits', { range }))).toBe(range.expected);
   });
 
+  test('bytes may come in room that is given for them, also where that is too small', async () => {
+    await store().put('digits', bytes('0123456789'));
+    for (const room of [16, 4, 3]) {
+      const found = await store().get('digits', {
+        range: { offset: 2, length: 4 },
+        into: Buffer.alloc(room, 'x'),
+      });
+      expect(text(found)).toBe('2345');
+    }
+  });
+
   test('the last bytes are cut at the start; at once is the same where it is offered', async () => {
     await store().put('digits', bytes('0123456789'));
     for (const [last, expected] of [

@@ -54,7 +54,8 @@ export class AzureBucket implements Bucket {
         maxRetryRequests: 0,
       });
       const { readableStreamBody, contentLength = 0, contentRange, etag = '' } = answer;
-      const bytes = await readBody(readableStreamBody as Readable, contentLength, doing, signal);
+      const to = { into: options.into, signal };
+      const bytes = await readBody(readableStreamBody as Readable, contentLength, doing, to);
       return { bytes, etag: withoutQuotes(etag), size: wholeSize(contentRange) ?? contentLength };
     } catch (error) {
       if (statusOf(error) === NOT_SATISFIABLE) return 'behind-end';

@@ -68,7 +68,7 @@ export class BucketStore implements ObjectStore {
       const pieces = await this.#pieces(key, range, signal);
       return pieces.length === 1 ? (pieces[0]?.bytes ?? new Uint8Array(0)) : joined(pieces);
     }
-    const found = await this.bucket.get(place, { range, signal });
+    const found = await this.bucket.get(place, { range, into: options.into, signal });
     return found === 'behind-end' ? new Uint8Array(0) : found.bytes;
   }
 

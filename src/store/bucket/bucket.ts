@@ -48,6 +48,8 @@ export type BucketRange =
 
 export interface BucketGet {
   readonly range?: BucketRange;
+  /** As GetOptions. */
+  readonly into?: Uint8Array | undefined;
   /** Only while the object has this tag. */
   readonly ifMatch?: string;
   readonly version?: string;

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { BucketGet } from './bucket.js';
 import { progressed } from './deadline.js';
 import type { Doing } from './faults.js';
 import { truncatedFault } from './faults.js';
@@ -11,12 +12,15 @@ export async function readBody(
   body: Readable,
   length: number,
   doing: Doing,
-  signal: AbortSignal | undefined,
+  { into, signal }: Pick<BucketGet, 'into' | 'signal'>,
 ): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const hasRoom = into !== undefined && into.length >= length;
+  const bytes = hasRoom ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
   let filled = 0;
   await new Promise<void>((resolve, reject) => {
     body.on('data', (chunk: Buffer) => {
+      // Nobody waits any more, and the room may be another's.
+      if (signal?.aborted === true) return;
       chunk.copy(bytes, filled, 0, Math.min(chunk.length, length - filled));
       filled += chunk.length;
       progressed(signal);

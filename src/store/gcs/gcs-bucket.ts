@@ -66,7 +66,7 @@ export class GcsBucket implements Bucket {
         throw await refusal(answer, doing, signal);
       }
       const length = Number(answer.headers['content-length'] ?? 0);
-      const bytes = await readBody(answer, length, doing, signal);
+      const bytes = await readBody(answer, length, doing, { into: options.into, signal });
       const etag = String(answer.headers['x-goog-generation'] ?? '');
       return { bytes, etag, size: wholeSize(answer.headers['content-range']) ?? length };
     } catch (error) {

@@ -67,7 +67,7 @@ export class S3Bucket implements Bucket {
     });
     try {
       const output = await this.#client.send(command, sending(options.signal));
-      return await bytesOf(output, doing, options.signal);
+      return await bytesOf(output, doing, options);
     } catch (error) {
       if (statusOf(error) === NOT_SATISFIABLE) return 'behind-end';
       if (statusOf(error) === SERVER_ERROR && range !== undefined && 'last' in range) {
@@ -190,10 +190,10 @@ export class S3Bucket implements Bucket {
 async function bytesOf(
   output: GetObjectCommandOutput,
   doing: Doing,
-  signal: AbortSignal | undefined,
+  to: Pick<BucketGet, 'into' | 'signal'>,
 ): Promise<BucketBytes> {
   const { Body, ContentLength = 0, ContentRange, ETag } = output;
-  const bytes = await readBody(Body as Readable, ContentLength, doing, signal);
+  const bytes = await readBody(Body as Readable, ContentLength, doing, to);
   return { bytes, etag: etagOf(ETag, doing), size: wholeSize(ContentRange) ?? ContentLength };
 }
 

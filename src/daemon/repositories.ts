@@ -181,7 +181,11 @@ export class Repositories {
     const opened = this.#offline.get(name);
     if (opened !== undefined) return opened;
     const { storage } = this.#home.repository(name);
-    const opening = Repository.open(name, storage, { ...this.#with(name), offline: true });
+    const opening = Repository.open(name, storage, {
+      ...this.#with(name),
+      offline: true,
+      isKnown: true,
+    });
     this.#offline.set(name, opening);
     opening.catch(() => this.#offline.delete(name));
     return opening;

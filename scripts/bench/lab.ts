@@ -80,9 +80,16 @@ export class Lab {
   }
 
   /** Highest resident memory of the daemon since it started, MiB. */
-  async daemonPeakMib(): Promise<number> {
-    const status = JSON.parse(await this.tarn('daemon', 'status', '--json')) as { pid: number };
-    const text = readFileSync(`/proc/${status.pid}/status`, 'utf8');
+  daemonPeakMib(): Promise<number> {
+    return this.peakMibOf(this.path('home'));
+  }
+
+  /** The same of the daemon of another home. */
+  async peakMibOf(home: string): Promise<number> {
+    const env = { ...process.env, TARN_HOME: home };
+    const { stdout } = await execute(TARN, ['daemon', 'status', '--json'], { env });
+    const { pid } = JSON.parse(stdout) as { pid: number };
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
     return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1]) / 1024);
   }
 

@@ -1,12 +1,14 @@
 /**
  * npm run bench -- [--json] [--quick] [--driver native|fuse-native]… [--only NAME]… [--dir FOLDER]
- *   [--peer NAME=MOUNTPOINT]…
+ *   [--peer NAME=MOUNTPOINT]… [--seconds N]
  *
  * Each workload runs on the plain disk, or on what its name says, and on tarn in the same run; the table
- * gives the ratio. Peers read the small files of `bucket:small` where somebody mounts them when asked.
+ * gives the ratio. Peers read the small files of `bucket:small` where somebody mounts them when asked;
+ * `bucket:commits` goes on for so many seconds.
  */
 import { parseArgs } from 'node:util';
 import { imports } from './bucket/imports.js';
+import { racingCommits } from './bucket/commits.js';
 import { largeFile } from './bucket/large-file.js';
 import { oneOfMany } from './bucket/one-change.js';
 import { smallFiles as smallObjects } from './bucket/small-files.js';
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     driver: { type: 'string', multiple: true, default: ['native', 'fuse-native'] },
     only: { type: 'string', multiple: true },
     dir: { type: 'string' },
+    seconds: { type: 'string' },
     peer: { type: 'string', multiple: true, default: [] },
   },
 });
@@ -47,6 +50,7 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
   'edit:byte': (lab) => oneByte(lab, 10_240 * scale),
   'bucket:log': (lab) => largeFile(lab, Math.round(1024 * scale)),
   'bucket:import': (lab) => imports(lab, 1_000_000 * scale),
+  'bucket:commits': (lab) => racingCommits(lab, Number(values.seconds ?? 20 * scale)),
   'bucket:small': (lab) => smallObjects(lab, 10_000 * scale, peers()),
   'bucket:many': (lab) => oneOfMany(lab, 10_000_000 * scale),
 };

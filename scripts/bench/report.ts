@@ -1,12 +1,12 @@
 /** More is better. */
 type Speed = (typeof SPEEDS)[number];
-const SPEEDS = ['MB/s', 'IOPS', 'rows/s'] as const;
+const SPEEDS = ['MB/s', 'IOPS', 'rows/s', 'commits/s'] as const;
 
 /** One line of the table: the same work on the plain disk, or as the workload says, and on tarn, in one run. */
 export interface Measurement {
   readonly workload: string;
   readonly driver: string;
-  readonly unit: Speed | 's' | 'ms' | 'MiB' | 'requests' | 'round trips' | 'times';
+  readonly unit: Speed | 's' | 'ms' | 'MiB' | 'requests' | 'round trips' | 'times' | 'commits';
   /** On the plain disk, or with what the workload's name says; where there is such a thing. */
   readonly disk?: number;
   readonly tarn: number;

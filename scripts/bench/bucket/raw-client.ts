@@ -1,10 +1,11 @@
 /**
  * raw-client get ENDPOINT BUCKET KEY BYTES AT_ONCE, or put ENDPOINT BUCKET FOLDER AT_ONCE, or
- * list ENDPOINT BUCKET PREFIX AT_ONCE
+ * list ENDPOINT BUCKET PREFIX AT_ONCE, or replace ENDPOINT BUCKET KEY SECONDS
  *
  * What the SDK of tarn does with nothing around it: ranges of an object read and thrown away, each
  * file of a folder put as an object, or all objects of each group below a prefix listed. Prints the
- * seconds that it took.
+ * seconds that it took. Or a small object replaced again and again where it is as it was last seen:
+ * prints how often it was.
  */
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -14,6 +15,9 @@ import { GetObjectCommand, paginateListObjectsV2, PutObjectCommand } from '@aws-
 import { rawS3 } from './raw-s3.js';
 
 const RANGE_BYTES = 8_388_608;
+/** About what a ref has. */
+const REF_BYTES = 400;
+const REFUSED = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
 
 const [what = '', endpoint = '', bucket = '', name = '', ...numbers] = process.argv.slice(2);
 const client = rawS3(endpoint);
@@ -54,6 +58,30 @@ async function list(prefix: string, atOnce: number): Promise<void> {
   });
 }
 
+async function replace(key: string, seconds: number): Promise<number> {
+  const endMs = performance.now() + seconds * 1000;
+  let done = 0;
+  let etag = await etagOf(key);
+  while (performance.now() < endMs) {
+    try {
+      const Body = `${process.pid} ${done}`.padEnd(REF_BYTES);
+      const put = new PutObjectCommand({ Bucket: bucket, Key: key, Body, IfMatch: etag });
+      etag = (await client.send(put)).ETag;
+      done += 1;
+    } catch (error) {
+      if (!REFUSED.has((error as Error).name)) throw error;
+      etag = await etagOf(key);
+    }
+  }
+  return done;
+}
+
+async function etagOf(key: string): Promise<string | undefined> {
+  const { Body, ETag } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+  await Body?.transformToByteArray();
+  return ETag;
+}
+
 async function withWorkers<T>(
   items: readonly T[],
   count: number,
@@ -67,8 +95,17 @@ async function withWorkers<T>(
 }
 
 const start = performance.now();
-if (what === 'get') await get(name, Number(numbers[0]), Number(numbers[1]));
-else if (what === 'list') await list(name, Number(numbers[0]));
-else await put(name, Number(numbers[0]));
-console.log((performance.now() - start) / 1000);
+const seconds = (): number => (performance.now() - start) / 1000;
+if (what === 'replace') {
+  console.log(await replace(name, Number(numbers[0])));
+} else if (what === 'get') {
+  await get(name, Number(numbers[0]), Number(numbers[1]));
+  console.log(seconds());
+} else if (what === 'list') {
+  await list(name, Number(numbers[0]));
+  console.log(seconds());
+} else {
+  await put(name, Number(numbers[0]));
+  console.log(seconds());
+}
 client.destroy();

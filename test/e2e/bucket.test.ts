@@ -190,18 +190,18 @@ describe('a repository in a bucket, by the command line', () => {
         const { url } = await place();
         const options = ['--endpoint', proxy.endpoint, '--region', 'us-east-1'];
         await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
-        await shell.must('put', await shell.file('log', randomBytes(96 * MIB)), 'drive/main/log');
+        await shell.must('put', await shell.file('log', randomBytes(48 * MIB)), 'drive/main/log');
         await shell.must('commit', 'drive/main', '-m', 'a log');
         const frozen = await shell.mountPoint('frozen');
         for (const [length, count] of [
-          [4096, 20],
-          [MIB, 20],
-          [4 * MIB, 6],
+          [4096, 12],
+          [MIB, 12],
+          [4 * MIB, 5],
         ] as const) {
           await shell.must('cache', 'prune');
           await shell.must('mount', 'drive/main@', frozen);
           const before = proxy.bytesAnswered;
-          const blocks = await readHereAndThere(`${frozen}/log`, 96 * MIB, { length, count });
+          const blocks = await readHereAndThere(`${frozen}/log`, 48 * MIB, { length, count });
           expect((proxy.bytesAnswered - before) / (blocks * MIB)).toBeLessThan(1.3);
           await shell.must('umount', frozen);
         }

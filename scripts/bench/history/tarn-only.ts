@@ -178,7 +178,7 @@ async function localImport(bench: TarnBench): Promise<void> {
   if (!existsSync(source)) makeFolder(source, files);
   const branch = await bench.branch('imported');
   const before = await peer.metadataBytes();
-  const plain = { verify: false, dryRun: false, include: [], exclude: [] };
+  const plain = { verify: false, dryRun: false, anew: false, include: [], exclude: [] };
   const imported = await timed(() =>
     peer.call('import', { branch, path: 'imported/', source, ...plain }),
   );

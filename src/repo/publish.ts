@@ -80,8 +80,8 @@ export interface Head {
 }
 
 const ATTEMPTS_MAX = 50;
-/** Longest wait before another attempt; racers that wait for random times get out of step. */
-const WAIT_MS_MAX = 100;
+/** Longest wait before another attempt, in times of the one before. */
+const WAIT_MAX = 8;
 
 /**
  * @throws TarnError not-found when there is no such branch, denied by the branch's rules, conflict
@@ -94,8 +94,10 @@ export async function publish<Stop = never>(
 ): Promise<Published | Stop> {
   const { refs, commits, guards } = publisher;
   const { branch, by, kind, why, metadata } = publication;
+  let lost: Lost = { times: 0, tookMs: 0 };
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-    if (attempt > 0) await backOff(attempt, signal);
+    await backOff(lost, signal);
+    const startedMs = performance.now();
     const assumed = attempt === 0 ? publication.assumed : undefined;
     // They are not waited for where nothing is told of what they would have prevented.
     const isChecked = assumed === undefined || guards.areKnown;
@@ -115,7 +117,10 @@ export async function publish<Stop = never>(
     ]);
     faultPoint('commit-saved');
     const change = { kind: 'branch', name: branch, expected: head.id, next: id, by, why } as const;
-    if ((await refs.compareAndSwap({ ...change, atMs: Date.now() }, signal)) === 'moved') continue;
+    if ((await refs.compareAndSwap({ ...change, atMs: Date.now() }, signal)) === 'moved') {
+      lost = { times: lost.times + 1, tookMs: performance.now() - startedMs };
+      continue;
+    }
     faultPoint('commit-ref-moved');
     await publication.clearStaging?.(id);
     faultPoint('commit-staging-cleared');
@@ -180,9 +185,21 @@ async function save(
   return commits.save(prepared.commit, signal);
 }
 
-/** @throws TarnError aborted */
-async function backOff(attempt: number, signal: AbortSignal | undefined): Promise<void> {
-  const wait = Math.random() * Math.min(2 ** attempt, WAIT_MS_MAX);
+/** Attempts that others were faster than. */
+interface Lost {
+  readonly times: number;
+  /** The last one. */
+  readonly tookMs: number;
+}
+
+/**
+ * Of several that try again at once all but one lose, and have asked the store for nothing: so they
+ * spread over as long as an attempt takes, over twice that when they lose again, up to WAIT_MAX.
+ * @throws TarnError aborted
+ */
+async function backOff({ times, tookMs }: Lost, signal: AbortSignal | undefined): Promise<void> {
+  if (times === 0) return;
+  const wait = Math.random() * tookMs * Math.min(2 ** (times - 1), WAIT_MAX);
   try {
     await sleep(wait, undefined, signal === undefined ? {} : { signal });
   } catch (error) {

@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const TARN = fileURLToPath(new URL('../../scripts/tarn', import.meta.url));
 const PYTHON = fileURLToPath(new URL('../../.cache/venv/bin/python', import.meta.url));
+
+/** Characters of the daemon's log in the error of a program that failed. */
+const LOG_SHOWN = 3_000;
 
 export interface Ran {
   readonly code: number | null;
@@ -50,7 +53,7 @@ export class Sandbox {
     const ran = await this.run(program, args);
     if (ran.code !== 0) {
       throw new Error(
-        `${program} ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}${ran.stdout}`,
+        `${program} ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}${ran.stdout}\n${await this.#lastOfLog()}`,
       );
     }
     return ran.stdout;
@@ -67,6 +70,12 @@ export class Sandbox {
   python(script: string, ...args: string[]): Promise<string> {
     const path = fileURLToPath(new URL(`./readers/${script}`, import.meta.url));
     return this.must(PYTHON, path, ...args);
+  }
+
+  /** What the daemon did before something failed. */
+  async #lastOfLog(): Promise<string> {
+    const log = await readFile(this.path('home', 'log', 'daemon.jsonl'), 'utf8').catch(() => '');
+    return log.slice(-LOG_SHOWN);
   }
 
   async dispose(): Promise<void> {

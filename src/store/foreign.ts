@@ -89,8 +89,8 @@ export class ForeignBucket {
   /**
    * Bytes [start, end) of the object as it was pinned, which lie in it. Every request names the pin, so
    * bytes of another object never come.
-   * @throws TarnError corrupt (it has changed) and not-found (it was deleted), each with what is there
-   *   now, since when, and which version still has the bytes; denied (also archived), unavailable, aborted
+   * @throws TarnError corrupt (it has changed, or was deleted), with what is there now, since when, and
+   *   which version still has the bytes; denied (also archived), unavailable, aborted
    */
   async read(
     pin: ForeignPin,
@@ -171,10 +171,10 @@ export class ForeignBucket {
         ? CHANGED_HINT
         : `version '${kept}' of it still has the bytes: copy that over it, or ${CHANGED_HINT}`;
     if (now === undefined) {
-      return new TarnError('not-found', `the imported ${at} was deleted`, { hint });
+      return new TarnError('corrupt', `the imported ${at} was deleted`, { hint });
     }
     if (version !== undefined && sameBytes(now, pin)) {
-      return new TarnError('not-found', `version '${version}' of the imported ${at} was deleted`, {
+      return new TarnError('corrupt', `version '${version}' of the imported ${at} was deleted`, {
         hint,
       });
     }

@@ -177,7 +177,7 @@ export class ObjectEntries {
   }
 }
 
-const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['denied', 'not-found', 'corrupt']);
+const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['denied', 'corrupt']);
 
 /** Why the object cannot be taken in. */
 function brokenRule(key: Key, { etag }: ForeignObject): string | undefined {

@@ -77,7 +77,7 @@ async function contentOf(
 
 /**
  * The id of an object's content, which is read for that.
- * @throws TarnError corrupt, not-found (it has changed), denied (also archived), unavailable, aborted
+ * @throws TarnError corrupt (it has changed), denied (also archived), unavailable, aborted
  */
 export async function contentOfObject(
   bucket: ForeignBucket,

@@ -24,6 +24,15 @@ afterEach(async () => {
 }, LONG_MS);
 afterAll(() => server.stop());
 
+/** A machine with a new repository `drive`, which reaches the server through a proxy. */
+async function machineBehind(endpoint: string): Promise<Shell> {
+  const shell = await machine();
+  const { url } = await place();
+  const options = ['--endpoint', endpoint, '--region', 'us-east-1'];
+  await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
+  return shell;
+}
+
 /** A machine: a home of its own. */
 async function machine(): Promise<Shell> {
   const shell = await Shell.open();
@@ -138,10 +147,7 @@ describe('a repository in a bucket, by the command line', () => {
     async () => {
       const proxy = await startSlowProxy(server.endpoint);
       try {
-        const shell = await machine();
-        const { url } = await place();
-        const options = ['--endpoint', proxy.endpoint, '--region', 'us-east-1'];
-        await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
+        const shell = await machineBehind(proxy.endpoint);
         const log = Buffer.alloc(3_000_000, 'a log of a drive ');
         await shell.must('put', await shell.file('run.mcap', log), 'drive/main/run.mcap');
         await shell.must('commit', 'drive/main', '-m', 'one drive');
@@ -186,10 +192,7 @@ describe('a repository in a bucket, by the command line', () => {
     async () => {
       const proxy = await startSlowProxy(server.endpoint);
       try {
-        const shell = await machine();
-        const { url } = await place();
-        const options = ['--endpoint', proxy.endpoint, '--region', 'us-east-1'];
-        await shell.must('repo', 'create', 'drive', '--storage', url, ...options);
+        const shell = await machineBehind(proxy.endpoint);
         await shell.must('put', await shell.file('log', randomBytes(48 * MIB)), 'drive/main/log');
         await shell.must('commit', 'drive/main', '-m', 'a log');
         const frozen = await shell.mountPoint('frozen');

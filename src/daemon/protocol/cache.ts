@@ -1,5 +1,6 @@
 import type { CacheVerified } from '../../repo/cache-verify.js';
 import type { Prefetched } from '../../repo/prefetch.js';
+import type { ReadCounts } from '../../store/traffic.js';
 import type { NoArguments, Operation, Place } from './terms.js';
 
 export interface CacheOperations {
@@ -10,20 +11,15 @@ export interface CacheOperations {
   prefetch: Operation<Place & { pattern?: string }, never, Prefetched>;
 }
 
-export interface CacheState {
+/** With what reads of mounts found since the daemon started. */
+export interface CacheState extends ReadCounts {
   readonly directory: string;
   readonly objects: number;
   readonly bytes: number;
   /** Limits. */
   readonly bytesMax: number;
   readonly freeBytesMin: number;
-  /** What reads of mounts found since the daemon started (cache/object-cache.ts, CacheCounts). */
-  readonly hits: number;
-  readonly misses: number;
-  readonly hitBytes: number;
-  readonly fetches: number;
-  readonly fetchedBytes: number;
-  readonly healed: number;
+  /** Since then too (cache/object-cache.ts, CacheCounts). */
   readonly evicted: number;
   readonly evictedBytes: number;
   readonly refused: number;

@@ -2,11 +2,11 @@ import { dirname, join } from 'node:path';
 import type { Inode } from '../../vfs/filesystem.js';
 import type { RequestId, Timestamp } from '../../vfs/writable.js';
 import { asTarnError, TarnError } from '../../util/errors.js';
-import type { JournalChange, StoredRow } from './change.js';
+import type { JournalChange, NetChange, StoredRow } from './change.js';
 import { ChangeLog, readLog, removeParts } from './log.js';
 import { Reserve } from './reserve.js';
 import type { NameRow, NodeRow, NumberRow } from './rows.js';
-import { Tables } from './tables.js';
+import { Tables, type Kept } from './tables.js';
 
 /** Bytes of the log after which they are brought into the database. */
 const LOG_BYTES_MAX = 4 * 1_048_576;
@@ -34,6 +34,8 @@ export class Journal {
   readonly #log: ChangeLog;
   readonly #reserve: Reserve;
   readonly #checkpointer: Checkpointer | undefined;
+  /** Until it is read, or not all that there is any more. */
+  #found: Found | undefined;
   #isCheckpointing = false;
 
   /**
@@ -43,15 +45,15 @@ export class Journal {
   constructor(path: string, checkpointer?: Checkpointer) {
     this.#path = path;
     this.#checkpointer = checkpointer;
-    const next = withTables(path, (tables) => tables.next());
-    this.#log = new ChangeLog(path, readLog(path, next).next);
+    this.#found = find(path);
+    this.#log = new ChangeLog(path, this.#found.next);
     this.#reserve = new Reserve(join(dirname(path), 'reserve'));
   }
 
   /** @throws TarnError corrupt when something of it is not as it was written */
   read(): JournalContents {
-    const kept = withTables(this.#path, (tables) => tables.read());
-    const { net } = readLog(this.#path, kept.next);
+    const { kept, net } = this.#found ?? find(this.#path);
+    this.#found = undefined;
     const byPlace = new Map(kept.outcomes);
     for (const [place, { request, inode }] of net.outcomes) byPlace.set(place, [request, inode]);
     return {
@@ -69,6 +71,7 @@ export class Journal {
    * @throws TarnError no-space, io
    */
   write(change: JournalChange): void {
+    this.#found = undefined;
     try {
       this.#log.add(change);
     } catch (error) {
@@ -118,6 +121,19 @@ export function checkpointJournal(path: string, before: number): void {
     tables.take(net, next);
   });
   removeParts(path, before);
+}
+
+/** What a journal has in its database, and in its log. */
+interface Found {
+  readonly kept: Kept;
+  readonly net: NetChange;
+  /** Number of the next change. */
+  readonly next: number;
+}
+
+function find(path: string): Found {
+  const kept = withTables(path, (tables) => tables.read());
+  return { kept, ...readLog(path, kept.next) };
 }
 
 function withTables<T>(path: string, use: (tables: Tables) => T): T {

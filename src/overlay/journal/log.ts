@@ -13,7 +13,7 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import { decodeChange, encodeChange, NetChange, type JournalChange } from './change.js';
-import { checksum } from './rows.js';
+import { checksum, DAMAGED_HINT } from './rows.js';
 
 const INFIX = '-log-';
 const NUMBER_DIGITS = 16;
@@ -257,8 +257,6 @@ function damaged(path: string, number: number): TarnError {
   return new TarnError(
     'corrupt',
     `the log '${path}' is damaged: change ${number} is not as it was written`,
-    {
-      hint: 'what is staged or committed is not in it: restore it from a copy, or delete the folder it is in and give up what programs changed since',
-    },
+    { hint: DAMAGED_HINT },
   );
 }

@@ -5,6 +5,10 @@ import type { Key } from '../../model/path.js';
 import type { Inode, NodeKind } from '../../vfs/filesystem.js';
 import type { NodeState, StagedStamp, StoredBytes } from '../nodes.js';
 
+/** What to do where a part of a journal is damaged. */
+export const DAMAGED_HINT =
+  'what is staged or committed is not in it: restore it from a copy, or delete the folder it is in and give up what programs changed since';
+
 /** A row of `nodes`. */
 export interface NodeRow {
   /** Rows are numbered as they come, so that writing one touches the end of its table only. */

@@ -5,6 +5,7 @@ import type { Inode } from '../../vfs/filesystem.js';
 import type { RequestId, Timestamp } from '../../vfs/writable.js';
 import type { NetChange, StoredRow } from './change.js';
 import {
+  DAMAGED_HINT,
   decodeState,
   decodeStored,
   encodeState,
@@ -22,7 +23,7 @@ const SCHEMA: DurableSchema = {
   version: 2,
   oldest: 2,
   checkedOnOpening: false,
-  hint: 'what is staged or committed is not in it: restore it from a copy, or delete the folder it is in and give up what programs changed since',
+  hint: DAMAGED_HINT,
   tables: `
     CREATE TABLE nodes (
       row INTEGER PRIMARY KEY,

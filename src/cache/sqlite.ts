@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { TarnError } from '../util/errors.js';
+import { keepWriteAheadLog } from '../store/local/write-ahead.js';
 
 const BUSY_WAIT_MS_MAX = 20_000;
 
@@ -37,7 +38,7 @@ export function guarded<T>(path: string, work: () => T): T {
 function openDatabase(path: string, version: number, schema: string): Database.Database {
   const database = new Database(path, { timeout: BUSY_WAIT_MS_MAX });
   try {
-    database.pragma('journal_mode = WAL');
+    keepWriteAheadLog(database, BUSY_WAIT_MS_MAX);
     // A lost tail is found missing and made again.
     database.pragma('synchronous = NORMAL');
     database.exec('BEGIN IMMEDIATE');

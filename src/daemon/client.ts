@@ -26,8 +26,8 @@ export interface CallOptions<K extends OperationName> {
 }
 
 /**
- * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there or it is
- * about to end. Speaks plain HTTP/1.0 by hand: loading node:http costs a command a tenth of its time.
+ * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there, or the
+ * one that did ended, or is about to end, before it had begun. Speaks plain HTTP/1.0 by hand: loading node:http costs a command a tenth of its time.
  * @throws TarnError what the daemon answered; denied when others could have put the socket there;
  *   unavailable when the daemon went away in the middle; aborted
  */
@@ -47,6 +47,7 @@ export async function call<K extends OperationName>(
     return await readAnswer(socket, name, options);
   } catch (error) {
     if (signal?.aborted === true) throw new TarnError('aborted', 'interrupted before it was done');
+    if (socket.bytesRead === 0 && wasUnread(error)) return undefined;
     throw error instanceof TarnError ? error : lostConnection(error);
   } finally {
     signal?.removeEventListener('abort', abort);
@@ -170,6 +171,15 @@ async function* continued(
 ): AsyncGenerator<Buffer> {
   if (first.length > 0) yield first;
   yield* rest;
+}
+
+/**
+ * Whether the peer ended before it had read all that it was sent, which Linux tells from an end after that:
+ * unix_release_sock() in net/unix/af_unix.c. What was not read was not begun either.
+ */
+function wasUnread(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
 function lostConnection(cause?: unknown): TarnError {

@@ -26,6 +26,12 @@ async function starts(shell: Shell): Promise<number> {
   return (await shell.events()).filter(({ event }) => event === 'started').length;
 }
 
+/** Ends of connections to the daemon's socket, with those that it has not accepted yet. */
+async function connections(shell: Shell): Promise<number> {
+  const sockets = (await readFile('/proc/net/unix', 'latin1')).split('\n');
+  return sockets.filter((line) => line.includes(` ${shell.socket}`)).length;
+}
+
 describe('starting on demand', () => {
   it('ends with one daemon when many commands want one at once', async () => {
     const shell = await open();
@@ -44,6 +50,19 @@ describe('starting on demand', () => {
     await killAndWait(await shell.daemonPid());
     expect((await stat(shell.socket)).isSocket()).toBe(true);
     expect(await shell.must('repo', 'list')).toBe('');
+    expect(await starts(shell)).toBe(2);
+  });
+
+  it('goes to the next daemon when the one that it reached is killed before it has begun', async () => {
+    const shell = await open();
+    await shell.must('daemon', 'start');
+    const pid = await shell.daemonPid();
+    process.kill(pid, 'SIGSTOP');
+    const before = await connections(shell);
+    const created = shell.must('repo', 'create', 'drive');
+    await vi.waitUntil(async () => (await connections(shell)) > before);
+    await killAndWait(pid);
+    await created;
     expect(await starts(shell)).toBe(2);
   });
 

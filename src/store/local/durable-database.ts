@@ -1,6 +1,7 @@
 import { close, existsSync, fsync, open } from 'node:fs';
 import Database from 'better-sqlite3';
 import { TarnError } from '../../util/errors.js';
+import { keepWriteAheadLog } from './write-ahead.js';
 
 /** Longest wait for another process or thread that is writing. */
 const BUSY_WAIT_MS_MAX = 30_000;
@@ -112,7 +113,7 @@ export class DurableDatabase {
     const isEmpty = (): boolean =>
       database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
     if (!isEmpty()) return;
-    database.pragma('journal_mode = WAL');
+    keepWriteAheadLog(database, BUSY_WAIT_MS_MAX);
     database
       .transaction(() => {
         if (!isEmpty()) return;

@@ -79,6 +79,19 @@ need_judges() {
   rm -rf .cache/judge/target
 }
 
+# Installs those packages of test/e2e/requirements.txt whose names begin so, in .cache/venv, unless they are there.
+need_python_packages() {
+  local venv=.cache/venv package wanted=()
+  [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+  for package in "$@"; do
+    package=$(grep "^$package" test/e2e/requirements.txt)
+    "$venv/bin/pip" show --quiet "${package%%[[=]*}" 2>/dev/null || wanted+=("$package")
+  done
+  [ ${#wanted[@]} -eq 0 ] && return
+  say "Installing Python packages: ${wanted[*]}"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]}"
+}
+
 # Installs what the lock file names, unless that was done for this very lock file.
 install_node_packages() {
   local stamp=node_modules/.tarn-lock

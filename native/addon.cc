@@ -13,7 +13,7 @@ namespace tarn {
 namespace {
 
 // Counted whenever what is exported changes; INTERFACE in src/mount/native/addon.ts.
-constexpr int kInterface = 5;
+constexpr int kInterface = 6;
 
 Napi::Value OpenDeviceCall(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), OpenDevice());

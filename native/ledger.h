@@ -24,7 +24,8 @@ namespace tarn {
 
 // Kinds that the session itself records; TypeScript has others (src/mount/native/ledger.ts).
 enum Recorded : uint32_t {
-  // By handle: an OpenRecord, and an open directory.
+  // By handle: an OpenRecord, and of an open directory the inode and the request that it answered, both
+  // as double.
   kOpenFile = 1,
   kOpenDirectory = 2,
   // By 0: the kernel has not been told everything.

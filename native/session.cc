@@ -84,6 +84,7 @@ Session::Session(const SessionOptions& options, std::function<void()> wake)
       request_bytes_max_(options.writable ? wire::kWritingRequestBytesMax
                                           : wire::kRequestBytesMax),
       queue_(std::move(wake)),
+      listed_(options.first_handle),
       device_(options.device) {
   notifier_->SetDevice(device_);
   if (!options.resumed) return;
@@ -207,9 +208,7 @@ void Session::Handle(const Request& request, ReadBuffer* data) {
       return HandleInit(request);
     case wire::kForget:
     case wire::kBatchForget:
-      // What never changes computes its inode numbers, so there is nothing to forget.
-      if (options_.holds) Enqueue(request);
-      return;
+      return HandleForget(request);
     case wire::kNotifyReply:
       return;
     case wire::kDestroy:
@@ -224,17 +223,17 @@ void Session::Handle(const Request& request, ReadBuffer* data) {
       if (options_.ledger) options_.ledger->Drop(kOpenFile, request.fh);
       Reply(request.unique, 0, nullptr, 0);
       return Enqueue(request);
+    case wire::kOpendir:
+      return HandleOpendir(request);
     case wire::kReleasedir:
-      if (options_.ledger) options_.ledger->Drop(kOpenDirectory, request.fh);
       Reply(request.unique, 0, nullptr, 0);
-      return Enqueue(request);
+      return HandleReleasedir(request);
     case wire::kLookup:
     case wire::kGetxattr:
       return HandleNamed(request);
     case wire::kGetattr:
     case wire::kReadlink:
     case wire::kListxattr:
-    case wire::kOpendir:
     case wire::kReaddir:
     case wire::kReaddirplus:
     case wire::kStatfs:
@@ -255,6 +254,21 @@ void Session::Handle(const Request& request, ReadBuffer* data) {
       Reply(request.unique, ENOSYS, nullptr, 0);
       return;
   }
+}
+
+void Session::HandleForget(const Request& request) {
+  // What never changes computes its inode numbers, so there is nothing to forget.
+  if (!options_.holds) return;
+  if (request.opcode == wire::kForget) {
+    listed_.Forget(request.nodeid);
+  } else {
+    wire::ForgetOne one;
+    for (size_t at = 0; at + sizeof(one) <= request.payload.size(); at += sizeof(one)) {
+      std::memcpy(&one, request.payload.data() + at, sizeof(one));
+      listed_.Forget(one.nodeid);
+    }
+  }
+  Enqueue(request);
 }
 
 // Of a file system that is written.

@@ -20,6 +20,7 @@
 #include "decode.h"
 #include "files.h"
 #include "ledger.h"
+#include "listed.h"
 #include "notifier.h"
 #include "queue.h"
 #include "wire.h"
@@ -42,12 +43,15 @@ struct SessionOptions {
   // Another process has begun this connection, and with it `passthrough`, and this, were agreed on.
   bool resumed = false;
   bool expires = false;
+  // The first of the handles that the session itself gives to directories.
+  uint64_t first_handle = 1;
 };
 
 struct Counters {
   std::atomic<uint64_t> native_reads{0};
   std::atomic<uint64_t> native_writes{0};
   std::atomic<uint64_t> passthrough_opens{0};
+  std::atomic<uint64_t> native_opendirs{0};
   std::atomic<uint64_t> malformed{0};
 };
 
@@ -109,6 +113,8 @@ class Session {
   // an errno.
   int Resend() { return notifier_->Resend(); }
   void Grant(uint64_t handle, uint64_t start, uint64_t end);
+  // From now on the directory may be opened without asking JavaScript, which is told.
+  void Listed(uint64_t inode) { listed_.Add(inode); }
   // Gives a WRITE the page that it needs (kNeed), does it again and answers, or asks for the next.
   // Zero or as Reply.
   int Fill(uint64_t unique, const uint8_t* bytes, size_t length);
@@ -135,6 +141,9 @@ class Session {
   void HandleFrozen(const Request& request);
   void HandleWriting(const Request& request);
   void HandleOpen(const Request& request);
+  void HandleOpendir(const Request& request);
+  void HandleReleasedir(const Request& request);
+  void HandleForget(const Request& request);
   void HandleRead(const Request& request, ReadBuffer* data);
   void HandleWrite(const Request& request);
   void AskFor(uint64_t unique, uint32_t pid, Waiting&& waiting);
@@ -152,6 +161,7 @@ class Session {
   const size_t request_bytes_max_;
   RequestQueue queue_;
   FileTable files_;
+  ListedDirectories listed_;
   std::shared_ptr<Notifier> notifier_ = std::make_shared<Notifier>();
   Counters counters_;
 

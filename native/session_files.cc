@@ -143,6 +143,33 @@ int Session::ReplyOpen(uint64_t unique, const Opening& opening, const void* entr
   return error;
 }
 
+void Session::HandleOpendir(const Request& request) {
+  // What is delivered again may have been answered by the process before, whose handle JavaScript knows.
+  const uint64_t handle = request.resent ? 0 : listed_.Open(request.nodeid);
+  if (handle == 0) return Enqueue(request);
+  Request opened = request;
+  opened.fh = handle;
+  if (options_.ledger) {
+    const double record[] = {static_cast<double>(request.nodeid),
+                             static_cast<double>(request.unique)};
+    options_.ledger->Put(kOpenDirectory, handle, record, sizeof(record));
+  }
+  // Before the answer: what the kernel then asks of the handle another thread may queue at once.
+  Enqueue(opened);
+  counters_.native_opendirs++;
+  wire::OpenOut out = {};
+  out.fh = handle;
+  out.open_flags = wire::kFopenKeepCache | wire::kFopenCacheDir;
+  if (Reply(request.unique, 0, &out, sizeof(out)) == 0) return;
+  opened.opcode = wire::kReleasedir;
+  HandleReleasedir(opened);
+}
+
+void Session::HandleReleasedir(const Request& request) {
+  if (options_.ledger) options_.ledger->Drop(kOpenDirectory, request.fh);
+  Enqueue(request);
+}
+
 void Session::Unrestore(uint64_t handle) {
   files_.Close(handle);
   if (options_.ledger) options_.ledger->Drop(kOpenFile, handle);

@@ -74,6 +74,7 @@ Napi::Function SessionObject::Define(Napi::Env env) {
                          InstanceMethod("entryChanged", &SessionObject::EntryChanged),
                          InstanceMethod("nodeChanged", &SessionObject::NodeChanged),
                          InstanceMethod("grant", &SessionObject::Grant),
+                         InstanceMethod("listed", &SessionObject::Listed),
                          InstanceMethod("abandon", &SessionObject::Abandon),
                          InstanceMethod("counters", &SessionObject::Counters),
                      });
@@ -91,6 +92,7 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info)
   options.passthrough = given.Get("passthrough").As<Napi::Boolean>().Value();
   options.resumed = given.Get("resumed").As<Napi::Boolean>().Value();
   options.expires = given.Get("expires").As<Napi::Boolean>().Value();
+  options.first_handle = Number(given.Get("firstHandle"));
   options.ledger = LedgerOf(given.Get("ledger"));
 
   changes_ = !options.frozen;
@@ -328,6 +330,9 @@ void SessionObject::Grant(const Napi::CallbackInfo& info) {
   session_->Grant(Number(info[0]), Number(info[1]), Number(info[2]));
 }
 
+// (inode)
+void SessionObject::Listed(const Napi::CallbackInfo& info) { session_->Listed(Number(info[0])); }
+
 Napi::Value SessionObject::Counters(const Napi::CallbackInfo& info) {
   const struct Counters& counters = session_->counters();
   Napi::Object out = Napi::Object::New(info.Env());
@@ -337,6 +342,7 @@ Napi::Value SessionObject::Counters(const Napi::CallbackInfo& info) {
   set("nativeReads", counters.native_reads);
   set("nativeWrites", counters.native_writes);
   set("passthroughOpens", counters.passthrough_opens);
+  set("nativeOpendirs", counters.native_opendirs);
   set("malformed", counters.malformed);
   set("unheard", session_->notifier().unheard());
   return out;

@@ -35,6 +35,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void EntryChanged(const Napi::CallbackInfo& info);
   void NodeChanged(const Napi::CallbackInfo& info);
   void Grant(const Napi::CallbackInfo& info);
+  void Listed(const Napi::CallbackInfo& info);
   void Abandon(const Napi::CallbackInfo& info);
   Napi::Value Counters(const Napi::CallbackInfo& info);
 

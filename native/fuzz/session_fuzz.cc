@@ -108,6 +108,7 @@ void Serve(Session* session, const Queued& item, const Files& files, Random* ran
     default:
       Check(item.name_length <= wire::kNameMax, "a name that is too long", 0);
       session->Reply(item.unique, item.opcode % 3 == 0 ? ENOENT : 0, nullptr, 0);
+      if (item.opcode == wire::kOpendir) session->Listed(item.nodeid);
       if (random->Below(8) == 0) session->notifier().Entry(item.nodeid, "calibration.yaml");
       if (random->Below(8) == 0) session->notifier().Inode(item.nodeid, random->Below(2) == 0);
   }

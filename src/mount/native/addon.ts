@@ -92,6 +92,8 @@ export interface SessionOptions {
   /** Another process has begun the connection, and agreed on `passthrough` and `expires`. */
   readonly resumed: boolean;
   readonly expires: boolean;
+  /** The first of the handles that the addon itself gives to directories. */
+  readonly firstHandle: number;
   /** Where a batch of requests is put, RECORD.numbers for each. */
   readonly records: Float64Array;
   /** Where their names are put, RECORD.nameBytes for each. */
@@ -176,6 +178,11 @@ export interface NativeSession {
   /** Tells the kernel, soon, to look every name up again. */
   everythingChanged(): void;
   grant(handle: number, start: number, end: number): void;
+  /**
+   * From now on OPENDIR of this inode may be answered by the addon, as it was just now: keeping what
+   * the kernel has cached. Such a request comes with its handle, and needs no answer.
+   */
+  listed(inode: number): void;
   counters(): NativeCounters;
 }
 
@@ -184,6 +191,8 @@ export interface NativeCounters {
   readonly nativeReads: number;
   readonly nativeWrites: number;
   readonly passthroughOpens: number;
+  /** OPENDIRs answered without JavaScript. */
+  readonly nativeOpendirs: number;
   /** Requests that did not decode. */
   readonly malformed: number;
   /** Changes that the kernel was not told of yet. */
@@ -195,7 +204,7 @@ export const RECORD = {
   opcode: 0,
   unique: 1,
   nodeid: 2,
-  /** Of INTERRUPT the request it is about; of INIT 1 if passthrough was agreed on. */
+  /** Of INTERRUPT the request it is about; of OPENDIR not 0 if it was answered; of INIT 1 if passthrough was agreed on. */
   handle: 3,
   /** Of INIT the bytes in the largest READ. */
   offset: 4,
@@ -232,7 +241,7 @@ export const RECORD = {
 const BUILT = installed('native/build/Release/tarn_fuse.node');
 
 /** Counted whenever what the addon exports changes; kInterface in native/addon.cc. */
-const INTERFACE = 5;
+const INTERFACE = 6;
 
 let loaded: Addon | undefined;
 

@@ -8,10 +8,11 @@ import type {
   Errno,
   Filesystem,
   FilesystemTotals,
+  Handle,
   Inode,
 } from '../../vfs/filesystem.js';
 import { isHolding, isLiving } from '../../vfs/living.js';
-import type { Resumable } from '../../vfs/resuming.js';
+import { isResumable, type Resumable } from '../../vfs/resuming.js';
 import { isWritable } from '../../vfs/writable.js';
 import { errnoName, errnoNumber } from '../errno.js';
 import type { Addon, NativeCounters, NativeSession } from './addon.js';
@@ -25,6 +26,9 @@ import { Opens } from './opens.js';
 import { Requests } from './requests.js';
 import { CACHE_DIR, KEEP_CACHE, OP } from './wire.js';
 import { Writing } from './writing.js';
+
+/** Above all that a filesystem gives out: the handles that the addon gives to directories. */
+const DIRECTORY_HANDLES = 2 ** 52;
 
 /** The longest reply from the shared buffer is a symlink's target. */
 const REPLY_BYTES = 8192;
@@ -53,8 +57,15 @@ export interface ConnectionOptions {
   readonly onFault: (error: unknown) => void;
   /** Where what the kernel holds is recorded, and tells what of it; absent where nobody would read it. */
   readonly record?: { readonly id: string; readonly ledger: MountLedger };
-  /** What the process before agreed on with the kernel. */
-  readonly resumed?: Agreed;
+  /** Of a connection that a process before has begun. */
+  readonly resumed?: Resumed;
+}
+
+export interface Resumed {
+  /** What that process agreed on with the kernel. */
+  readonly agreed: Agreed;
+  /** None that the kernel may know is as high. */
+  readonly firstHandle: Handle;
 }
 
 /**
@@ -112,10 +123,11 @@ export class Connection {
       frozen: filesystem.frozen,
       holds: isHolding(filesystem),
       writable,
-      passthrough: resumed?.passthrough ?? options.passthrough,
+      passthrough: resumed?.agreed.passthrough ?? options.passthrough,
       ledger: record?.ledger.native,
       resumed: resumed !== undefined,
-      expires: resumed?.expires ?? false,
+      expires: resumed?.agreed.expires ?? false,
+      firstHandle: DIRECTORY_HANDLES + (resumed?.firstHandle ?? 0),
       records: this.#requests.records,
       names: this.#requests.names,
       reply,
@@ -275,16 +287,8 @@ export class Connection {
         return this.#opens.read(unique, pid, handle, this.#requests.offset, size);
       case OP.release:
         return this.#opens.close(handle);
-      case OP.opendir: {
-        const keepFlags = this.#isPassing(inode) ? 0 : this.#keepFlags;
-        return answers.when(
-          unique,
-          pid,
-          fs.opendir(inode, signal),
-          (to, opened) => this.#replyOpendir(to, inode, opened, keepFlags),
-          (opened) => typeof opened !== 'string' && fs.releasedir(opened.handle),
-        );
-      }
+      case OP.opendir:
+        return handle === 0 ? this.#opendir() : this.#openedDirectory();
       case OP.readdir:
       case OP.readdirplus:
         return this.#list(opcode === OP.readdirplus);
@@ -312,6 +316,29 @@ export class Connection {
       default:
         throw new TarnError('internal', `request ${opcode} reached JavaScript`);
     }
+  }
+
+  #opendir(): void {
+    const { unique, pid, inode } = this.#requests;
+    const keepFlags = this.#isPassing(inode) ? 0 : this.#keepFlags;
+    this.#answers.when(
+      unique,
+      pid,
+      this.#fs.opendir(inode, this.#answers.signal),
+      (to, opened) => this.#replyOpendir(to, inode, opened, keepFlags),
+      (opened) => typeof opened !== 'string' && this.#fs.releasedir(opened.handle),
+    );
+  }
+
+  /** The addon has answered, so that an error shows when the directory is listed. */
+  #openedDirectory(): void {
+    const fs = this.#fs;
+    const { handle, inode } = this.#requests;
+    if (!isResumable(fs)) throw new TarnError('internal', 'this directory is opened by its inode');
+    this.#directories.open(handle);
+    const opened = fs.reopendir(handle, inode, undefined, NEVER);
+    if (isPromise(opened)) this.#directories.hold(handle, opened);
+    this.#listings.opened(handle, opened);
   }
 
   #list(plus: boolean): void {
@@ -402,7 +429,10 @@ export class Connection {
     this.#directories.open(handle);
     this.#ledger?.putDirectory({ handle, inode, unique });
     const error = this.#answers.send(unique, 0, this.#encode.opened(handle, keepFlags));
-    if (error === 0) return;
+    if (error === 0) {
+      if (keepFlags !== 0 && isResumable(this.#fs)) this.#native.listed(inode);
+      return;
+    }
     this.#ledger?.dropDirectory(handle);
     this.#directories.close(handle);
   }

@@ -10,7 +10,7 @@ import { errnoName } from '../errno.js';
 import { checkMountPoint } from '../mount-point.js';
 import { listMounts } from '../mounts.js';
 import { loadAddon, type Addon } from './addon.js';
-import { Connection } from './connection.js';
+import { Connection, type Resumed } from './connection.js';
 import type { KeptMount } from './keeper.js';
 import { MountLedger, type Agreed } from './ledger.js';
 import { hasHelper, HELPER, HELPER_HINT, mountByHelper, unmountByHelper } from './fusermount.js';
@@ -91,13 +91,14 @@ export class NativeDriver implements Driver {
     const addon = loadAddon();
     const { id, device, ledger, contents } = kept;
     const { directory, helper, agreed, generation } = contents.mount;
-    const connection = connect(addon, filesystem, { device, id, ledger }, options, agreed);
+    const next = generation + 1;
+    const resumed = { agreed, firstHandle: next * HANDLES_A_PROCESS };
+    const connection = connect(addon, filesystem, { device, id, ledger }, options, resumed);
     const limits = limitsOf(filesystem, options);
     const mounted = new NativeMount(addon, connection, directory, helper === '', limits);
     try {
-      const next = generation + 1;
       ledger.putMount({ ...contents.mount, generation: next });
-      await connection.resume(filesystem, contents, next * HANDLES_A_PROCESS);
+      await connection.resume(filesystem, contents, resumed.firstHandle);
       connection.start(directory, helper);
       connection.resend();
       await mounted.ready();
@@ -139,7 +140,7 @@ function connect(
   filesystem: Filesystem,
   { device, id, ledger }: Recorded,
   options: MountOptions,
-  resumed?: Agreed,
+  resumed?: Resumed,
 ): Connection {
   return new Connection(addon, filesystem, {
     device,
@@ -262,7 +263,8 @@ class NativeMount implements Mounted {
   }
 
   get features(): Readonly<Record<string, string | number | boolean>> {
-    const { nativeReads, nativeWrites, passthroughOpens } = this.#connection.counters();
+    const { nativeReads, nativeWrites, passthroughOpens, nativeOpendirs } =
+      this.#connection.counters();
     return {
       protocol: `7.${this.#agreed?.minor ?? 0}`,
       passthrough: this.#agreed?.passthrough ?? false,
@@ -271,6 +273,7 @@ class NativeMount implements Mounted {
       outlivesDaemon: this.#isKept,
       nativeReads,
       nativeWrites,
+      nativeOpendirs,
       passthroughOpens,
     };
   }

@@ -1,4 +1,4 @@
-import { isPromise, type MaybePromise } from '../../util/async.js';
+import { andThen, isPromise, type MaybePromise } from '../../util/async.js';
 import type { Errno, Filesystem, Handle } from '../../vfs/filesystem.js';
 import { isLiving } from '../../vfs/living.js';
 import { ListingEncoder, type Presentation } from './encode.js';
@@ -34,10 +34,25 @@ export class Listings {
   readonly #show: Presentation;
   readonly #free: ListingEncoder[] = [];
   readonly #ahead = new Map<Handle, Listing>();
+  /** What came of opening directories whose opening was answered before it was done. */
+  readonly #opened = new Map<Handle, MaybePromise<undefined | Errno>>();
 
   constructor(fs: Filesystem, show: Presentation) {
     this.#fs = fs;
     this.#show = show;
+  }
+
+  /** The handle may be listed once `opening` has settled, or gives its error; until it is dropped. */
+  opened(handle: Handle, opening: MaybePromise<undefined | Errno>): void {
+    if (opening === undefined) return;
+    this.#opened.set(handle, opening);
+    if (!isPromise(opening)) return;
+    const settled = (refused: undefined | Errno): void => {
+      if (refused === undefined && this.#opened.get(handle) === opening)
+        this.#opened.delete(handle);
+    };
+    // A fault shows when the directory is listed.
+    opening.then(settled, () => undefined);
   }
 
   /** Begins to fill a reply, or takes the one that was made ahead. */
@@ -65,8 +80,9 @@ export class Listings {
     if (this.#free.length < FREE_MAX) this.#free.push(encoder);
   }
 
-  /** Gives up what was made ahead for a handle that is closed. */
+  /** Gives up what is kept for a handle that is closed. */
   drop(handle: Handle): void {
+    this.#opened.delete(handle);
     const ahead = this.#ahead.get(handle);
     if (ahead === undefined) return;
     this.#ahead.delete(handle);
@@ -76,11 +92,22 @@ export class Listings {
   #begin(request: ListingRequest, signal: AbortSignal): Listing {
     const encoder = this.#free.pop() ?? new ListingEncoder(this.#show);
     encoder.reset(request.size, request.plus);
-    const { handle, offset } = request;
-    const done = isLiving(this.#fs)
+    const { handle } = request;
+    const done = andThen(
+      this.#opened.get(handle),
+      (refused) => refused ?? this.#fill(request, encoder, signal),
+    );
+    return { request, encoder, done };
+  }
+
+  #fill(
+    { handle, offset }: ListingRequest,
+    encoder: ListingEncoder,
+    signal: AbortSignal,
+  ): MaybePromise<undefined | Errno> {
+    return isLiving(this.#fs)
       ? this.#fs.readdirNodes(handle, offset, encoder, signal)
       : this.#fs.readdir(handle, offset, encoder, signal);
-    return { request, encoder, done };
   }
 
   #freeLater({ encoder, done }: Listing): void {

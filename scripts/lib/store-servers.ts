@@ -73,6 +73,7 @@ const RECIPES: Readonly<Record<StoreServerKind, Recipe>> = {
       'node_modules/.bin/azurite-blob',
       ...['--blobHost', '127.0.0.1', '--blobPort', String(port)],
       ...['--inMemoryPersistence', '--disableTelemetry', '--silent', '--skipApiVersionCheck'],
+      '--disableProductStyleUrl',
     ],
     environment: {
       AZURITE_ACCOUNTS: `${ACCOUNT}:${Buffer.from('local-secret').toString('base64')}`,

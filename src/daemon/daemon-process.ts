@@ -16,8 +16,11 @@ export function daemonCommand(): [program: string, ...args: string[]] {
 }
 
 export function daemonEnvironment(paths: DaemonPaths): NodeJS.ProcessEnv {
+  // Of a company's own authority: scripts/tarn starts the command line without them.
+  const certificates = process.env['TARN_EXTRA_CA_CERTS'];
   return {
     ...process.env,
+    ...(certificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificates }),
     TARN_HOME: paths.home,
     TARN_REPORT_FD: String(REPORT_FD),
     UV_THREADPOOL_SIZE: String(POOL_THREADS),

@@ -34,7 +34,7 @@ export interface BucketOptions {
   readonly account?: string;
   /** `http://host/bucket/key` instead of `http://bucket.host/key`; the default with an endpoint. */
   readonly pathStyle?: boolean;
-  /** PEM file of certificates to trust beside Node's own; in Azure, NODE_EXTRA_CA_CERTS names one. */
+  /** PEM file of certificates to trust beside Node's own. */
   readonly caFile?: string;
   /** `http://host:port`; otherwise HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment count. */
   readonly proxy?: string;
@@ -74,7 +74,7 @@ const RULES: Readonly<Record<OptionName, OptionRule>> = {
   profile: { query: 'profile', kinds: ['s3'], read: given, means: 'the name of an AWS profile' },
   account: { query: 'account', kinds: ['az'], read: word, means: 'the name of a storage account' },
   pathStyle: { query: 'path-style', kinds: ['s3'], read: yesOrNo, means: 'true or false' },
-  caFile: { query: 'ca-file', kinds: ['s3', 'gs'], read: path, means: 'an absolute path' },
+  caFile: { query: 'ca-file', kinds: ALL, read: path, means: 'an absolute path' },
   proxy: { query: 'proxy', kinds: ALL, read: httpUrl, means: 'an http or https URL' },
   requesterPays: { query: 'requester-pays', kinds: ['s3'], read: yesOrNo, means: 'true or false' },
   billingProject: { query: 'billing-project', kinds: ['gs'], read: word, means: 'a project id' },

@@ -32,7 +32,10 @@ function placeWith(uploads: readonly Upload[]): { place: PartsPlace; aborted: st
   };
   const client = { send } as unknown as S3Client;
   const doing = { doing: 'writing', key: 'files/own', url: 's3://bucket' };
-  return { place: { client, bucket: 'bucket', settings: { read: {}, write: {} }, doing }, aborted };
+  return {
+    place: { client, bucket: 'bucket', settings: { payer: {}, read: {}, write: {} }, doing },
+    aborted,
+  };
 }
 
 const part = (days: number) => ({

@@ -13,10 +13,12 @@ import type {
   BucketRange,
   BucketTag,
 } from '../bucket/bucket.js';
+import type { Agents } from '../bucket/agents.js';
 import { WRITER_METADATA } from '../bucket/bucket.js';
 import { Named } from '../bucket/faults.js';
 import { readBody, wholeSize, withoutQuotes } from '../bucket/read-body.js';
 import type { BucketUrl } from '../storage-url.js';
+import type { AzureContainer } from './client.js';
 import { azureContainer } from './client.js';
 import { azureFault, statusOf } from './faults.js';
 import { listBlobs, objectOf } from './listing.js';
@@ -29,14 +31,16 @@ export class AzureBucket implements Bucket {
   readonly url: string;
   readonly #named: Named;
   readonly #container: ContainerClient;
+  readonly #agents: Agents;
 
-  private constructor(place: BucketUrl, container: ContainerClient) {
+  private constructor(place: BucketUrl, { container, agents }: AzureContainer) {
     this.#named = Named.of(place);
     this.url = this.#named.url;
     this.#container = container;
+    this.#agents = agents;
   }
 
-  /** @throws TarnError invalid: no account is named */
+  /** @throws TarnError invalid: no account is named; not-found, denied: the file of certificates */
   static async open(place: BucketUrl): Promise<AzureBucket> {
     return new AzureBucket(place, await azureContainer(place));
   }
@@ -134,7 +138,7 @@ export class AzureBucket implements Bucket {
   }
 
   close(): void {
-    // Its connections belong to the SDK, which ends them when they are idle.
+    this.#agents.anyAgent.destroy();
   }
 
   #blob(key: string): BlockBlobClient {

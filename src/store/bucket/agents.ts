@@ -1,33 +1,115 @@
 import { readFileSync } from 'node:fs';
+import type { Agent, ClientRequest } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { rootCertificates } from 'node:tls';
+import { Agent as ConnectingAgent } from 'agent-base';
+import { HttpProxyAgent } from 'http-proxy-agent';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { getProxyForUrl } from 'proxy-from-env';
-import { asTarnError } from '../../util/errors.js';
+import { asTarnError, TarnError } from '../../util/errors.js';
 import type { BucketOptions } from '../storage-url.js';
 
 /** As many as there are requests in flight at most: each connection carries one at a time. */
 export const SOCKETS_MAX = 64;
 
+/** For `http:`, for `https:`, and for whichever a URL has. */
 export interface Agents {
-  readonly httpAgent: HttpAgent;
-  readonly httpsAgent: HttpsAgent;
+  readonly httpAgent: Agent;
+  readonly httpsAgent: Agent;
+  readonly anyAgent: Agent;
+}
+
+type Pair = Omit<Agents, 'anyAgent'>;
+
+/**
+ * Keep connections open, through the proxy that the options or the environment name. Where credentials
+ * are asked for is reached in the same way.
+ * @throws TarnError not-found, denied, io: the file of certificates
+ */
+export function agentsFor({ caFile, proxy }: BucketOptions): Agents {
+  const shared = { keepAlive: true, maxSockets: SOCKETS_MAX };
+  const secure = caFile === undefined ? shared : { ...shared, ca: certificates(caFile) };
+  const direct = { httpAgent: new HttpAgent(shared), httpsAgent: new HttpsAgent(secure) };
+  const anyAgent = new RoutingAgent(direct, secure, proxy);
+  if (proxy === undefined && !isProxyInEnvironment()) return { ...direct, anyAgent };
+  return { httpAgent: anyAgent, httpsAgent: anyAgent, anyAgent };
+}
+
+function isProxyInEnvironment(): boolean {
+  return Object.entries(process.env).some(
+    ([name, value]) => /^(https?|all)_proxy$/i.test(name) && value !== '',
+  );
 }
 
 /**
- * Keeps connections open, through the proxy that the options or the environment name.
- * @param endpoint a URL of the service, for which the environment is asked
- * @throws TarnError not-found, denied, io: the file of certificates
+ * Hands each request to the agent of its proxy: hosts of one service may differ in it. At once, since an
+ * agent of a proxy changes what is asked for before the headers are written.
  */
-export function agentsFor(options: BucketOptions, endpoint: string): Agents {
-  const { caFile } = options;
-  const shared = { keepAlive: true, maxSockets: SOCKETS_MAX };
-  const secure = caFile === undefined ? shared : { ...shared, ca: certificates(caFile) };
-  const proxy = options.proxy ?? getProxyForUrl(endpoint);
-  if (proxy === '') return { httpAgent: new HttpAgent(shared), httpsAgent: new HttpsAgent(secure) };
-  const tunnel = new HttpsProxyAgent(proxy, secure);
-  return { httpAgent: tunnel, httpsAgent: tunnel };
+class RoutingAgent extends ConnectingAgent {
+  readonly #direct: Pair;
+  readonly #options: ProxyOptions;
+  readonly #proxy: string | undefined;
+  readonly #through = new Map<string, Pair>();
+
+  constructor(direct: Pair, options: ProxyOptions, proxy: string | undefined) {
+    super({ keepAlive: options.keepAlive });
+    this.#direct = direct;
+    this.#options = options;
+    this.#proxy = proxy;
+  }
+
+  addRequest(request: ClientRequest, options: Asked): void {
+    const secureEndpoint = request.protocol === 'https:';
+    const { host = '', port = '' } = options;
+    const url = `${request.protocol}//${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const proxy = this.#proxy ?? getProxyForUrl(url);
+    const { httpAgent, httpsAgent } = proxy === '' ? this.#direct : this.#agentsOf(proxy);
+    const agent = (secureEndpoint ? httpsAgent : httpAgent) as Taking;
+    // A tunnel takes the certificates from its request.
+    const { ca } = this.#options;
+    agent.addRequest(request, { ...options, secureEndpoint, ...(ca === undefined ? {} : { ca }) });
+  }
+
+  override connect(): never {
+    throw new TarnError('internal', 'a request was not handed on');
+  }
+
+  override destroy(): void {
+    for (const { httpAgent, httpsAgent } of [this.#direct, ...this.#through.values()]) {
+      httpAgent.destroy();
+      httpsAgent.destroy();
+    }
+    super.destroy();
+  }
+
+  #agentsOf(proxy: string): Pair {
+    let agents = this.#through.get(proxy);
+    if (agents === undefined) {
+      agents = {
+        httpAgent: new HttpProxyAgent(proxy, this.#options),
+        httpsAgent: new HttpsProxyAgent(proxy, this.#options),
+      };
+      this.#through.set(proxy, agents);
+    }
+    return agents;
+  }
+}
+
+interface Asked {
+  readonly host?: string;
+  readonly port?: number | string;
+}
+
+/** What Node's own agents and those of proxies do with a request. */
+interface Taking extends Agent {
+  addRequest(request: ClientRequest, options: object): void;
+}
+
+interface ProxyOptions {
+  readonly keepAlive: boolean;
+  readonly maxSockets: number;
+  readonly ca?: string[];
 }
 
 function certificates(file: string): string[] {

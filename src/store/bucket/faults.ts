@@ -84,9 +84,12 @@ const SKEWED = /(TimeTooSkewed|RequestExpired)/;
 const NO_BUCKET = /^(NoSuchBucket|ContainerNotFound|ContainerBeingDeleted|AccountNotFound)/;
 const NO_CREDENTIALS =
   /(CredentialsProviderError|CredentialUnavailable|Could not load credentials)/;
+const EXPIRED = /^(ExpiredToken|TokenRefreshRequired)/;
 const ELSEWHERE =
   /^(PermanentRedirect|TemporaryRedirect|AuthorizationHeaderMalformed|IllegalLocation|Redirect)/;
 const CERTIFICATE = /(CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|ALTNAME)/;
+/** The answer to a HEAD has no words. */
+const WORDLESS = /^(Unknown|UnknownError|BadRequest|400)$/;
 const SYSTEM = /^(E[A-Z]{3,}|UND_ERR_\w+|TimeoutError|ERR_STREAM_PREMATURE_CLOSE)$/;
 
 /** One table for all clouds: what came of a request, as an error of ours. */
@@ -115,6 +118,12 @@ export function bucketFault(answer: Answer, doing: Doing, cause: unknown): TarnE
       cause,
     });
   }
+  if (EXPIRED.test(code)) {
+    return new TarnError('denied', `the credentials have expired; ${said}`, {
+      hint: "renew them; those that came from the daemon's environment are seen after 'tarn daemon stop'",
+      cause,
+    });
+  }
   if (ELSEWHERE.test(code) || status === 301 || status === 307) {
     return new TarnError('invalid', `the bucket is in another region; ${said}`, {
       hint: "name the bucket's own region and endpoint",
@@ -135,6 +144,12 @@ export function bucketFault(answer: Answer, doing: Doing, cause: unknown): TarnE
 function faultOfStatus(answer: Answer, doing: Doing, said: string, cause: unknown): TarnError {
   const { status, code } = answer;
   switch (status) {
+    case 400:
+      if (!WORDLESS.test(code)) break;
+      return new TarnError('denied', `the store refuses without a reason; ${said}`, {
+        hint: 'check that the credentials that are found have not expired, and the region',
+        cause,
+      });
     case 404:
       return missingFault(doing, cause);
     case 412:
@@ -156,10 +171,9 @@ function faultOfStatus(answer: Answer, doing: Doing, said: string, cause: unknow
       }
       if (SYSTEM.test(code)) return new TransientFault(`no answer; ${said}`, { cause });
       return new TarnError('io', said, { cause });
-    default:
-      if (status >= 500) return new TransientFault(`the store failed; ${said}`, { cause });
-      return new TarnError('io', `the store answers ${status} ${code}; ${said}`, { cause });
   }
+  if (status >= 500) return new TransientFault(`the store failed; ${said}`, { cause });
+  return new TarnError('io', `the store answers ${status} ${code}; ${said}`, { cause });
 }
 
 export function missingFault(doing: Doing, cause?: unknown): TarnError {

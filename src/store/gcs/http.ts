@@ -9,6 +9,9 @@ import type { BucketOptions } from '../storage-url.js';
 const SERVICE = 'https://storage.googleapis.com';
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
 
+/** Requests name none; without a name the library looks for one, for seconds where there is none. */
+const NO_PROJECT = 'none';
+
 export interface GcsRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below the service, with its query; or a whole URL that the service gave. */
@@ -30,9 +33,16 @@ export class GcsHttp {
   /** @throws TarnError not-found, denied: the file of certificates */
   constructor(options: BucketOptions) {
     this.#service = options.endpoint ?? emulator() ?? SERVICE;
-    this.#agents = agentsFor(options, this.#service);
+    this.#agents = agentsFor(options);
     const isSecure = this.#service.startsWith('https:');
-    this.#auth = isSecure ? new GoogleAuth({ scopes: [SCOPE] }) : undefined;
+    const transporterOptions = { agent: this.#agents.anyAgent };
+    this.#auth = isSecure
+      ? new GoogleAuth({
+          scopes: [SCOPE],
+          projectId: NO_PROJECT,
+          clientOptions: { transporterOptions },
+        })
+      : undefined;
   }
 
   /** The answer, whatever its status, with its body yet to be read. */
@@ -59,8 +69,7 @@ export class GcsHttp {
   }
 
   close(): void {
-    this.#agents.httpAgent.destroy();
-    this.#agents.httpsAgent.destroy();
+    this.#agents.anyAgent.destroy();
   }
 }
 

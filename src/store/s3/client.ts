@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { S3Client } from '@aws-sdk/client-s3';
+import type { DefaultProviderInit } from '@aws-sdk/credential-provider-node';
+import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { BucketOptions } from '../storage-url.js';
 import { agentsFor } from '../bucket/agents.js';
+import { renewCredentials } from './renewal.js';
 
 // The SDK's versions are held by the lock file: what its later ones need is no news to users.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
@@ -14,22 +17,26 @@ const REGION_OF_NONE = 'us-east-1';
 const SSE_C_KEY_BYTES = 32;
 
 /**
- * A client that tries each request once. Credentials are found by the SDK's standard chain.
+ * A client that tries each request once, and once more where credentials were renewed outside since.
+ * They are found by the SDK's standard chain.
  * @throws TarnError invalid (an option's file), not-found, denied
  */
 export function s3Client(options: BucketOptions, attemptMs: number): S3Client {
   const { endpoint, region, profile, pathStyle } = options;
-  return new S3Client({
+  const client = new S3Client({
     // Checksums of what is sent go in a header, since bodies are whole; what is read is checked by
     // its content id.
     requestChecksumCalculation: 'WHEN_SUPPORTED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 1,
     requestHandler: new NodeHttpHandler({
-      ...agentsFor(options, endpoint ?? 'https://amazonaws.com'),
+      ...agentsFor(options),
       connectionTimeout: attemptMs,
       socketTimeout: attemptMs,
     }),
+    // What is asked again is read again: files of credentials are renewed while the daemon runs.
+    credentialDefaultProvider: (init: DefaultProviderInit) =>
+      defaultProvider({ ...init, ignoreCache: true }),
     ...(profile === undefined ? {} : { profile }),
     ...(region !== undefined
       ? { region }
@@ -39,16 +46,23 @@ export function s3Client(options: BucketOptions, attemptMs: number): S3Client {
     ...(endpoint === undefined ? { followRegionRedirects: true } : { endpoint }),
     forcePathStyle: pathStyle ?? endpoint !== undefined,
   });
+  renewCredentials(client);
+  return client;
 }
 
 /** What each request carries beside its own parameters. */
 export interface S3Settings {
+  readonly payer: S3Payer;
   readonly read: S3ReadSettings;
   readonly write: S3WriteSettings;
 }
 
-export interface S3ReadSettings {
+/** Of requests that concern no object's bytes. */
+export interface S3Payer {
   readonly RequestPayer?: 'requester';
+}
+
+export interface S3ReadSettings extends S3Payer {
   readonly SSECustomerAlgorithm?: 'AES256';
   readonly SSECustomerKey?: string;
   readonly SSECustomerKeyMD5?: string;
@@ -62,8 +76,9 @@ export interface S3WriteSettings extends S3ReadSettings {
 /** @throws TarnError invalid, not-found, denied: the file of the SSE-C key */
 export function s3Settings(options: BucketOptions): S3Settings {
   const { requesterPays, sse, sseKmsKeyId, sseCKeyFile } = options;
+  const payer: S3Payer = requesterPays === true ? { RequestPayer: 'requester' } : {};
   const read: S3ReadSettings = {
-    ...(requesterPays === true ? { RequestPayer: 'requester' as const } : {}),
+    ...payer,
     ...(sseCKeyFile === undefined ? {} : customerKey(sseCKeyFile)),
   };
   const write: S3WriteSettings = {
@@ -71,7 +86,7 @@ export function s3Settings(options: BucketOptions): S3Settings {
     ...(sse === undefined ? {} : { ServerSideEncryption: sse }),
     ...(sseKmsKeyId === undefined ? {} : { SSEKMSKeyId: sseKmsKeyId }),
   };
-  return { read, write };
+  return { payer, read, write };
 }
 
 function customerKey(file: string): S3ReadSettings {

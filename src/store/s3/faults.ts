@@ -25,3 +25,7 @@ function answerOf(error: Error): Answer {
     retryAfter: headers?.['retry-after'],
   };
 }
+
+export function statusOf(error: unknown): number | undefined {
+  return (error as Partial<S3ServiceException>).$metadata?.httpStatusCode;
+}

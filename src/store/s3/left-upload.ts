@@ -37,9 +37,10 @@ export async function findLeftUpload(
   key: string,
   signal: AbortSignal | undefined,
 ): Promise<LeftUpload | undefined> {
-  const { client, bucket } = place;
+  const { client, bucket, settings } = place;
   try {
     const command = new ListMultipartUploadsCommand({
+      ...settings.payer,
       Bucket: bucket,
       Prefix: key.slice(0, key.lastIndexOf('/') + 1),
     });
@@ -72,12 +73,13 @@ async function abortAbandoned(
   uploads: readonly MultipartUpload[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { client, bucket } = place;
+  const { client, bucket, settings } = place;
   await Promise.allSettled(
     uploads.map(async ({ Key = '', UploadId = '' }) => {
       const parts = [...(await partsOf(place, Key, UploadId, signal)).values()];
       if (parts.length === 0 || !parts.every((part) => isOld(part.LastModified))) return;
-      const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId });
+      const which = { ...settings.payer, Bucket: bucket, Key, UploadId };
+      const command = new AbortMultipartUploadCommand(which);
       await client.send(command, sending(signal));
     }),
   );

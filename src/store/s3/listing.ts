@@ -1,9 +1,9 @@
-import type { RequestPayer, S3Client } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import type { BucketObject, BucketPage, BucketQuery } from '../bucket/bucket.js';
 import { withoutQuotes } from '../bucket/read-body.js';
+import type { S3Payer } from './client.js';
 
-type Payer = RequestPayer | undefined;
 interface Item {
   readonly Key?: string | undefined;
   readonly Size?: number | undefined;
@@ -17,7 +17,7 @@ export async function listPage(
   client: S3Client,
   bucket: string,
   query: BucketQuery,
-  payer: Payer,
+  payer: S3Payer,
 ): Promise<BucketPage> {
   const { prefix, after, next, grouped, limit, signal } = query;
   const command = new ListObjectsV2Command({
@@ -28,7 +28,7 @@ export async function listPage(
     ...(next === undefined && after !== undefined && after !== '' ? { StartAfter: after } : {}),
     ...(grouped === true ? { Delimiter: '/' } : {}),
     ...(limit === undefined ? {} : { MaxKeys: limit }),
-    ...(payer === undefined ? {} : { RequestPayer: payer }),
+    ...payer,
   });
   const output = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
   const read = output.EncodingType === 'url' ? urlDecoded : asItIs;
@@ -44,7 +44,7 @@ export async function listVersions(
   client: S3Client,
   bucket: string,
   query: BucketQuery,
-  payer: Payer,
+  payer: S3Payer,
 ): Promise<BucketPage> {
   const { prefix, after, next, grouped, limit, signal } = query;
   const [keyMarker, versionMarker] = next === undefined ? [after] : markersOf(next);
@@ -56,7 +56,7 @@ export async function listVersions(
     ...(versionMarker === undefined ? {} : { VersionIdMarker: versionMarker }),
     ...(grouped === true ? { Delimiter: '/' } : {}),
     ...(limit === undefined ? {} : { MaxKeys: limit }),
-    ...(payer === undefined ? {} : { RequestPayer: payer }),
+    ...payer,
   });
   const output = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
   const read = output.EncodingType === 'url' ? urlDecoded : asItIs;
@@ -75,14 +75,14 @@ export async function objectVersions(
   client: S3Client,
   bucket: string,
   key: string,
-  payer: Payer,
+  payer: S3Payer,
   signal: AbortSignal | undefined,
 ): Promise<BucketObject[]> {
   const command = new ListObjectVersionsCommand({
     Bucket: bucket,
     Prefix: key,
     EncodingType: 'url',
-    ...(payer === undefined ? {} : { RequestPayer: payer }),
+    ...payer,
   });
   const output = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
   const read = output.EncodingType === 'url' ? urlDecoded : asItIs;

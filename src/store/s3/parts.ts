@@ -111,9 +111,9 @@ class S3Parts implements BucketParts {
   }
 
   async abort(): Promise<void> {
-    const { client, doing } = this.#place;
+    const { client, settings, doing } = this.#place;
     try {
-      await client.send(new AbortMultipartUploadCommand(this.#upload));
+      await client.send(new AbortMultipartUploadCommand({ ...settings.payer, ...this.#upload }));
     } catch (error) {
       throw s3Fault(error, doing);
     }

@@ -41,7 +41,3 @@ export function etagOf(etag: string | undefined, { url }: Doing): string {
 export function quoted(etag: string): string {
   return etag.startsWith('W/') ? etag : `"${etag}"`;
 }
-
-export function statusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-}

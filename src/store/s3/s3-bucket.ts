@@ -27,10 +27,10 @@ import { rangeHeader, readBody, wholeSize } from '../bucket/read-body.js';
 import type { BucketUrl } from '../storage-url.js';
 import type { S3Settings } from './client.js';
 import { s3Client, s3Settings } from './client.js';
-import { s3Fault } from './faults.js';
+import { s3Fault, statusOf } from './faults.js';
 import { listPage, listVersions, objectVersions } from './listing.js';
 import { startS3Parts } from './parts.js';
-import { conditions, etagOf, quoted, sending, statusOf, writerMetadata } from './request.js';
+import { conditions, etagOf, quoted, sending, writerMetadata } from './request.js';
 
 const NOT_SATISFIABLE = 416;
 const SERVER_ERROR = 500;
@@ -130,18 +130,14 @@ export class S3Bucket implements Bucket {
   async list(query: BucketQuery): Promise<BucketPage> {
     const page = query.versions === true ? listVersions : listPage;
     try {
-      return await page(this.#client, this.#bucket, query, this.#settings.read.RequestPayer);
+      return await page(this.#client, this.#bucket, query, this.#settings.payer);
     } catch (error) {
       throw s3Fault(error, this.#named.doing('listing'));
     }
   }
 
   async delete(key: string, signal?: AbortSignal): Promise<void> {
-    const { RequestPayer } = this.#settings.read;
-    const command = new DeleteObjectCommand({
-      ...this.#object(key),
-      ...(RequestPayer === undefined ? {} : { RequestPayer }),
-    });
+    const command = new DeleteObjectCommand({ ...this.#settings.payer, ...this.#object(key) });
     try {
       await this.#client.send(command, sending(signal));
     } catch (error) {
@@ -171,7 +167,7 @@ export class S3Bucket implements Bucket {
 
   async versionsOf(key: string, signal?: AbortSignal): Promise<readonly BucketObject[]> {
     try {
-      const payer = this.#settings.read.RequestPayer;
+      const { payer } = this.#settings;
       return await objectVersions(this.#client, this.#bucket, key, payer, signal);
     } catch (error) {
       throw s3Fault(error, this.#named.doing('listing versions of', key));

@@ -1,13 +1,22 @@
 /**
  * The command line in two or three files: each file that Node opens at its start takes about a
- * millisecond. The daemon and the drivers stay apart; few commands need them. What a job's thread of the
- * daemon runs is another beginning.
+ * millisecond. The daemon and the drivers stay apart; few commands need them. The daemon as its own
+ * process and what a job's thread of it runs are other beginnings.
  */
 export default {
-  input: { main: 'dist/cli/main.js', 'job-thread': 'dist/daemon/job-thread.js' },
+  input: {
+    main: 'dist/cli/main.js',
+    daemon: 'dist/daemon/main.js',
+    'job-thread': 'dist/daemon/job-thread.js',
+  },
   platform: 'node',
   checks: { ineffectiveDynamicImport: false },
   external: ['better-sqlite3', 'fuse-native'],
+  // Of ES modules only what is used is taken: a cloud's SDK loads in half the time.
+  resolve: {
+    mainFields: ['module', 'main'],
+    conditionNames: ['module', 'import', 'node', 'default'],
+  },
   output: {
     dir: 'dist/bin',
     format: 'esm',

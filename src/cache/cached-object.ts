@@ -17,6 +17,8 @@ const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 export interface ObjectEvents {
   /** Whether so many bytes more may be written. */
   hasRoom(bytes: number): boolean;
+  /** Bytes are on their way to the file; never rejects. */
+  writing(done: Promise<unknown>): void;
   /** Bytes were written; `added` is to be saved. */
   written(object: CachedObject, bytes: number): void;
   /** The disk refused bytes. */
@@ -119,7 +121,14 @@ export class CachedObject {
     return undefined;
   }
 
-  async write(start: number, bytes: Uint8Array): Promise<boolean> {
+  /** Resolves to whether the file has them. The bytes must stay as they are until then. */
+  write(start: number, bytes: Uint8Array): Promise<boolean> {
+    const written = this.#write(start, bytes);
+    this.#events.writing(written);
+    return written;
+  }
+
+  async #write(start: number, bytes: Uint8Array): Promise<boolean> {
     const end = start + bytes.length;
     if (this.#fd === undefined || !this.#events.hasRoom(bytes.length)) return false;
     try {

@@ -92,13 +92,13 @@ export class CachedStore implements ObjectStore {
       if (bytes !== undefined) return { bytes, etag: sumOf(bytes).toString('hex') };
     }
     const tagged = await this.#store.getTagged(key, signal);
-    if (tagged !== undefined) await this.#see(key, tagged.bytes);
+    if (tagged !== undefined) this.#see(key, tagged.bytes);
     return tagged;
   }
 
   async put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<ObjectInfo> {
     const info = await this.#store.put(key, bytes, options);
-    if (this.#nameOf(key) === undefined) await this.#see(key, bytes);
+    if (this.#nameOf(key) === undefined) this.#see(key, bytes);
     else if (KEPT_WHEN_PUT.test(key)) await this.#keepWhole(key, bytes);
     else this.#drop(key);
     return info;
@@ -370,11 +370,12 @@ export class CachedStore implements ObjectStore {
       }
     }
     const bytes = await this.#store.get(key, options);
-    if (options.range === undefined) await this.#see(key, bytes);
+    if (options.range === undefined) this.#see(key, bytes);
     return bytes;
   }
 
   async #lastSeen(key: string): Promise<Uint8Array | undefined> {
+    await this.#cache.settled();
     const object = this.#cache.acquire(this.#seenName(key));
     try {
       object.gaps(0, 1);
@@ -389,10 +390,14 @@ export class CachedStore implements ObjectStore {
   }
 
   /** With a checksum in front: nothing else verifies it. */
-  async #see(key: string, bytes: Uint8Array): Promise<void> {
+  #see(key: string, bytes: Uint8Array): void {
+    const summed = Buffer.concat([sumOf(bytes), bytes]);
+    this.#cache.later(() => this.#remember(key, summed));
+  }
+
+  async #remember(key: string, summed: Buffer): Promise<void> {
     const object = this.#cache.acquire(this.#seenName(key));
     try {
-      const summed = Buffer.concat([sumOf(bytes), bytes]);
       const isSized = object.size === summed.length;
       const kept = isSized ? await object.read(0, summed.length) : undefined;
       if (kept !== undefined && Buffer.compare(kept, summed) === 0) return;

@@ -54,6 +54,8 @@ export class ObjectCache {
   readonly #idle = new Map<string, CachedObject>();
   readonly #unsaved = new Set<CachedObject>();
   readonly #unlinking = new Set<Promise<void>>();
+  readonly #writing = new Set<Promise<unknown>>();
+  #later: Promise<void> = Promise.resolve();
   readonly #events: ObjectEvents;
   #limits: CacheLimits;
   #saving: NodeJS.Timeout | undefined;
@@ -69,6 +71,10 @@ export class ObjectCache {
     this.#total = index.total().bytes;
     this.#events = {
       hasRoom: (bytes) => this.#hasRoom(bytes),
+      writing: (done) => {
+        this.#writing.add(done);
+        void done.then(() => this.#writing.delete(done));
+      },
       written: (object, bytes) => {
         this.#total += bytes;
         this.#saveLater(object);
@@ -185,8 +191,20 @@ export class ObjectCache {
     }
   }
 
+  /** Work for which no read waits, one after the other; that it fails is no fault of a read. */
+  later(work: () => Promise<void>): void {
+    this.#later = this.#later.then(work).catch(() => undefined);
+  }
+
+  /** Resolves when what is on its way to the files so far is there. */
+  async settled(): Promise<void> {
+    await this.#later;
+    await Promise.all(this.#writing);
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    await this.settled();
     this.#isClosed = true;
     clearTimeout(this.#saving);
     this.tell();

@@ -12,7 +12,7 @@ const POOL_THREADS = 64;
 
 /** Program and arguments of a daemon. */
 export function daemonCommand(): [program: string, ...args: string[]] {
-  return [process.execPath, installed('dist/daemon/main.js')];
+  return [process.execPath, installed('dist/bin/daemon.js')];
 }
 
 export function daemonEnvironment(paths: DaemonPaths): NodeJS.ProcessEnv {

@@ -236,7 +236,7 @@ function recordOf(args: MountArguments, { commit }: Shown): RecordedMount {
   return { ...args, ...(commit === undefined ? {} : { commit }) };
 }
 
-async function loadDriver(name: DriverName): Promise<Driver> {
+export async function loadDriver(name: DriverName): Promise<Driver> {
   switch (name) {
     case 'native':
       return new (await import('../mount/native/driver.js')).NativeDriver();

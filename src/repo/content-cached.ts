@@ -35,6 +35,14 @@ interface Reading {
   readonly tally: ReadTally | undefined;
 }
 
+/** A block that is on its way. */
+interface Loading {
+  /** Verified. */
+  readonly block: Promise<Uint8Array>;
+  /** Settles when the file has it too, if there is room. */
+  readonly kept: Promise<void>;
+}
+
 /** Files of a store that lies elsewhere, as far as they are kept here; opened once for all readers. */
 export class CachedFiles {
   readonly blocks: VerifiedBlocks;
@@ -88,7 +96,7 @@ export class CachedFile {
   /** Verified, and in the file. */
   readonly #bits: Uint8Array;
   #count = 0;
-  readonly #loading = new Map<number, Promise<Uint8Array>>();
+  readonly #loading = new Map<number, Loading>();
   #users = 1;
 
   constructor(
@@ -179,8 +187,9 @@ export class CachedFile {
         if (this.#areSet(from, to)) continue;
         const giveBack = await this.#kept.reserve((to - from + 1) * BLOCK_BYTES, signal);
         throwIfAborted(signal);
-        const loads = Promise.all(this.#load(from, to, tally, false)).then(() => undefined);
-        running.push(loads.finally(giveBack));
+        const loads = this.#load(from, to, tally, false).map(({ kept }) => kept);
+        const loaded = Promise.all(loads).then(() => undefined);
+        running.push(loaded.finally(giveBack));
         // Heard of below, when the others are under way.
         running.at(-1)?.catch(() => undefined);
       }
@@ -192,14 +201,9 @@ export class CachedFile {
   }
 
   /** @param blocks from the one with number `first` on */
-  #fillAll(
-    first: number,
-    out: Buffer,
-    start: number,
-    blocks: readonly Promise<Uint8Array>[],
-  ): Promise<void>[] {
+  #fillAll(first: number, out: Buffer, start: number, blocks: readonly Loading[]): Promise<void>[] {
     return blocks.map(async (loading, i) => {
-      const block = await loading;
+      const block = await loading.block;
       const blockStart = (first + i) * BLOCK_BYTES;
       const from = Math.max(start, blockStart);
       const to = Math.min(start + out.length, blockStart + BLOCK_BYTES);
@@ -211,16 +215,11 @@ export class CachedFile {
    * The blocks first to last, verified; those that must be fetched and lie side by side, together.
    * @param isAwaited a reader has nothing to do until they are there
    */
-  #load(
-    first: number,
-    last: number,
-    tally: ReadTally | undefined,
-    isAwaited: boolean,
-  ): Promise<Uint8Array>[] {
+  #load(first: number, last: number, tally: ReadTally | undefined, isAwaited: boolean): Loading[] {
     for (let i = first; i <= last; i += 1) {
       if (this.#loading.has(i)) continue;
       if (this.#kept.has(...this.#spanOf(i, i))) {
-        this.#start(i, this.#loadKept(i, tally));
+        void this.#start(i, this.#loadKept(i, tally));
         continue;
       }
       let to = i;
@@ -232,7 +231,7 @@ export class CachedFile {
       { length: last - first + 1 },
       (_, i) =>
         // It was started above, if it was not under way already.
-        this.#loading.get(first + i) as Promise<Uint8Array>,
+        this.#loading.get(first + i) as Loading,
     );
   }
 
@@ -240,15 +239,24 @@ export class CachedFile {
     return !this.#loading.has(index) && !this.#kept.has(...this.#spanOf(index, index));
   }
 
-  #start(index: number, loading: Promise<Uint8Array>): void {
+  /** Who waits for the block has it before it lies in the file. */
+  #start(index: number, block: Promise<Uint8Array>): Promise<void> {
     this.retain();
-    const started = loading.finally(() => {
-      this.#loading.delete(index);
-      this.release();
-    });
+    const kept = block
+      .then((bytes) => this.#keep(index, bytes))
+      .finally(() => {
+        this.#loading.delete(index);
+        this.release();
+      });
     // Whoever waits for the block hears of it.
-    started.catch(() => undefined);
-    this.#loading.set(index, started);
+    kept.catch(() => undefined);
+    this.#loading.set(index, { block, kept });
+    return kept;
+  }
+
+  async #keep(index: number, block: Uint8Array): Promise<void> {
+    if (this.#isSet(index)) return;
+    if (await this.#kept.keep(index * BLOCK_BYTES, block)) this.#mark(index);
   }
 
   #startRun(first: number, last: number, tally: ReadTally | undefined, isUrgent: boolean): void {
@@ -258,20 +266,18 @@ export class CachedFile {
     const fetching = inHalves
       ? this.#fetchInHalves(start, end, tally)
       : this.#fetch(start, end, tally, buffer);
-    const accepting: Promise<unknown>[] = [fetching];
+    const using: Promise<unknown>[] = [fetching];
     for (let i = first; i <= last; i += 1) {
       const [from, to] = this.#spanOf(i, i);
       const cut = fetching.then((bytes) => bytes.subarray(from - start, to - start));
-      const accepted = this.#accept(i, cut);
-      accepting.push(accepted);
-      this.#start(i, accepted);
+      using.push(this.#start(i, this.#accept(i, cut)));
     }
-    if (buffer !== undefined) void this.#giveBack(buffer, accepting);
+    if (buffer !== undefined) void this.#giveBack(buffer, using);
   }
 
-  /** Once whoever waited for the blocks has copied what he wanted. */
-  async #giveBack(buffer: Buffer, accepting: readonly Promise<unknown>[]): Promise<void> {
-    await Promise.allSettled(accepting);
+  /** Once the blocks lie in the file, and whoever waited for them has copied what he wanted. */
+  async #giveBack(buffer: Buffer, using: readonly Promise<unknown>[]): Promise<void> {
+    await Promise.allSettled(using);
     await giveWay();
     this.#buffers.give(buffer);
   }
@@ -319,6 +325,7 @@ export class CachedFile {
     return bytes;
   }
 
+  /** The block, once it is known to be the right one. */
   async #accept(index: number, fetching: Promise<Uint8Array>): Promise<Uint8Array> {
     const [start, end] = this.#spanOf(index, index);
     const key = wholeKey(this.#source.id);
@@ -334,7 +341,6 @@ export class CachedFile {
       if (imported !== undefined) throw await imported.difference(start, end);
       throw wrongBytes(key, `bytes ${start} to ${end - 1}`, actual, expected);
     }
-    if (await this.#kept.keep(start, block)) this.#mark(index);
     return block;
   }
 

@@ -103,6 +103,7 @@ const ADAPTERS = {
 /** Loads the cloud's SDK, so that the first bucket to be opened does not wait for it. */
 export async function loadSdk(kind: BucketKind): Promise<void> {
   await ADAPTERS[kind]();
+  if (kind === 's3') await (await import('./s3/rehearsal.js')).rehearse();
 }
 
 async function rawBucket(url: BucketUrl, timeoutMs: number): Promise<Bucket> {

@@ -180,7 +180,7 @@ describe('a daemon that was not awaited', () => {
   it('serves others when the command that started it has gone', async () => {
     const shell = await open();
     await mkdir(shell.home, { mode: 0o700 });
-    const child = spawn(process.execPath, [installed('dist/daemon/main.js')], {
+    const child = spawn(process.execPath, [installed('dist/bin/daemon.js')], {
       env: { ...process.env, TARN_HOME: shell.home, TARN_REPORT_FD: '3' },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });

@@ -105,7 +105,7 @@ describe('a file in a bucket', () => {
     await expectBytes(content, BLOCK_BYTES + 1, 10);
     const backing = await content.backing();
     expect(backing).toMatchObject({ offset: 0, exact: true, verified: false });
-    expect(backing?.has?.(BLOCK_BYTES, 2 * BLOCK_BYTES)).toBe(true);
+    await vi.waitFor(() => expect(backing?.has?.(BLOCK_BYTES, 2 * BLOCK_BYTES)).toBe(true));
     expect(backing?.has?.(0, 2 * BLOCK_BYTES)).toBe(false);
     await content.fetch?.(0, SIZE);
     const whole = await openWith(reader).backing();
@@ -191,6 +191,7 @@ describe('a file in a bucket', () => {
   test('offline it gives what is cached; the rest is an error that names the object', async () => {
     const { cache, content } = open();
     await expectBytes(content, 0, 10);
+    await cache.settled();
     const url = fixture.far.url;
     const offline = new CachedStore(cache, new OfflineStore(url), { isOffline: true });
     const cut = openWith(new ContentReader(offline));

@@ -63,7 +63,7 @@ std::shared_ptr<StagedFile> OpenInode::staged() const {
 
 void OpenInode::SetStaged(std::shared_ptr<StagedFile> staged) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!staged_) staged_ = std::move(staged);
+  if (!staged_ || (staged_->whole() && !staged->whole())) staged_ = std::move(staged);
 }
 
 StagedFile::Result OpenFile::Read(uint64_t offset, size_t size, uint8_t* out) {
@@ -110,7 +110,7 @@ FileTable::Opened FileTable::Open(const Opening& opening) {
   const Backing& base = opening.base;
   const bool staged = opening.staged_fd >= 0;
   if (state.opens == 0 && staged && opening.map_fd < 0) {
-    state.backing_id = OpenBacking(opening.staged_fd);
+    if (!opening.asked) state.backing_id = OpenBacking(opening.staged_fd);
   } else if (state.opens == 0 && !opening.changes && base.fd >= 0 && base.exact && base.verified) {
     state.backing_id = OpenBacking(base.fd);
   }
@@ -150,7 +150,8 @@ int FileTable::SetStaged(uint64_t inode, int staged_fd, int map_fd) {
   std::unique_lock<std::shared_mutex> lock(mutex_);
   auto found = inodes_.find(inode);
   if (found == inodes_.end() || found->second.backing_id != 0) return 0;
-  if (found->second.shared->staged()) return 0;
+  const std::shared_ptr<StagedFile> before = found->second.shared->staged();
+  if (before && (map_fd < 0 || !before->whole())) return 0;
   int error = 0;
   std::shared_ptr<StagedFile> file = StagedFile::Open(staged_fd, map_fd, &error);
   if (file) found->second.shared->SetStaged(std::move(file));

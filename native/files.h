@@ -57,7 +57,8 @@ class BackingBytes : public BaseBytes {
 class OpenInode {
  public:
   std::shared_ptr<StagedFile> staged() const;
-  // Whatever was opened before shows it from now on. The first one stays.
+  // Whatever was opened before shows it from now on. The first one stays, until one with a page map
+  // comes in place of one without: who writes there at this moment has written before.
   void SetStaged(std::shared_ptr<StagedFile> staged);
 
  private:
@@ -102,6 +103,8 @@ struct Opening {
   bool cached_right = false;
   // It may change, so that only a staged file may pass through.
   bool changes = false;
+  // It holds every byte now, and may be followed by one that does not: it may not pass through.
+  bool asked = false;
   // Each read and write of a program comes to us as it is, and the kernel keeps nothing.
   bool direct = false;
   // As of the system call, to be recorded.

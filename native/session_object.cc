@@ -281,10 +281,11 @@ Opening SessionObject::OpeningOf(const Napi::CallbackInfo& info) const {
   opening.base.verified = info[8].As<Napi::Boolean>().Value();
   opening.staged_fd = info[9].As<Napi::Number>().Int32Value();
   opening.map_fd = info[10].As<Napi::Number>().Int32Value();
-  if (info.Length() > 13) {
+  if (info.Length() > 14) {
     opening.direct = info[11].As<Napi::Boolean>().Value();
     opening.cached_right = info[12].As<Napi::Boolean>().Value();
-    opening.flags = info[13].As<Napi::Number>().Uint32Value();
+    opening.asked = info[13].As<Napi::Boolean>().Value();
+    opening.flags = info[14].As<Napi::Number>().Uint32Value();
   }
   opening.changes = changes_;
   return opening;

@@ -67,6 +67,8 @@ class StagedFile {
   StagedFile(const StagedFile&) = delete;
   StagedFile& operator=(const StagedFile&) = delete;
 
+  bool whole() const { return !map_; }
+
   // kNotHere: bytes of the base are wanted that may not be read here.
   enum class Outcome { kDone, kNotHere, kFailed };
   struct Result {

@@ -179,6 +179,13 @@ export class Change {
   }
 }
 
+/** The staged file holds all its bytes, or has none: its page map, if it has one, says nothing any more. */
+export function takeFromBeneath(memory: NodeMemory, node: Node): void {
+  const change = new Change(memory);
+  change.update(node, { beneath: undefined });
+  change.commit();
+}
+
 export function currentTime(): Timestamp {
   const ms = Date.now();
   const sec = Math.floor(ms / 1000);

@@ -8,13 +8,12 @@ import { giveWay } from '../util/give-way.js';
 import type { Errno, Inode, StagedBacking } from '../vfs/filesystem.js';
 import type { Timestamp } from '../vfs/writable.js';
 import { COPY_BYTES_MAX, type StagedFolder } from './bytes/staged-folder.js';
-import type { StagedFile, StagedStat } from './bytes/staged-file.js';
-import { timestampOf } from './bytes/times.js';
-import { Change } from './change.js';
+import type { StagedFile } from './bytes/staged-file.js';
+import { statOf, type StagedStat } from './bytes/staged-stat.js';
+import { Change, takeFromBeneath } from './change.js';
 import type { Node } from './nodes.js';
 import type { NodeMemory } from './node-memory.js';
 
-const SECTOR_BYTES = 512;
 /** Staged files removed between two turns of the event loop. */
 const DISCARDED_A_TURN = 20;
 /** Staged files looked at between two turns of the event loop. */
@@ -34,6 +33,8 @@ export interface OpenNode {
   writers: number;
   /** Handles of programs that run. */
   executions: number;
+  /** No kernel may read or write it without us, since it may show a base later (beneath.ts). */
+  isAsked: boolean;
   /** Open once the node has one; it stays until the last handle goes. */
   staged: StagedFile | undefined;
   base: SharedBase | undefined;
@@ -102,6 +103,7 @@ export class FileTable {
         handles: 0,
         writers: 0,
         executions: 0,
+        isAsked: false,
         staged: undefined,
         base: undefined,
         staging: undefined,
@@ -168,22 +170,7 @@ export class FileTable {
     const known = this.#stats.get(node.inode);
     if (known !== undefined) return known;
     const stats = statSync(this.#folder.pathOf(node.inode), { bigint: true });
-    const size = Number(stats.size);
-    const { sec: mtimeSec, nsec: mtimeNsec } = timestampOf(stats.mtimeNs);
-    const { sec: ctimeSec, nsec: ctimeNsec } = timestampOf(stats.ctimeNs);
-    const { sec: atimeSec, nsec: atimeNsec } = timestampOf(stats.atimeNs);
-    const isWhole = node.state?.beneath === undefined;
-    const sectors = isWhole ? Number(stats.blocks) : Math.ceil(size / SECTOR_BYTES);
-    const stat = {
-      size,
-      mtimeSec,
-      mtimeNsec,
-      ctimeSec,
-      ctimeNsec,
-      atimeSec,
-      atimeNsec,
-      sectors,
-    };
+    const stat = statOf(stats, node.state?.beneath === undefined);
     this.#stats.set(node.inode, stat);
     return stat;
   }
@@ -270,7 +257,7 @@ export class FileTable {
     const { staged, base } = open;
     if (staged === undefined) return undefined;
     const { mapFd } = staged;
-    if (mapFd === undefined) return { fd: staged.fd };
+    if (mapFd === undefined) return { fd: staged.fd, ...(open.isAsked && { isAsked: true }) };
     const backing = base?.backing;
     const partial = {
       mapFd,
@@ -294,12 +281,26 @@ export class FileTable {
     }
   }
 
-  /** As it was first staged, of a file that a power cut took before it was synced. */
+  /**
+   * Lays a base below an empty file, of which it shows nothing yet.
+   * @throws TarnError no-space, io
+   */
+  becomePartial(open: OpenNode, staged: StagedFile, base: SharedBase, entry: FileEntry): void {
+    const change = new Change(this.#overlay);
+    change.update(open.node, { beneath: entry });
+    change.commit();
+    staged.becomePartial(entry.size);
+    open.base = base;
+    this.#tellWatchers(open);
+    this.onPartial(open);
+  }
+
+  /** As it was first staged, of what a power cut took before it was synced. */
   restore({ inode, state }: Node): void {
     const beneath = state?.beneath;
-    const staged =
-      beneath === undefined ? this.#folder.create(inode) : this.#folder.createOver(inode, beneath);
-    staged.close();
+    if (beneath === undefined) this.#folder.create(inode).close();
+    else if (this.#folder.isThere(inode, false)) this.#folder.open(inode, beneath.size).close();
+    else this.#folder.createOver(inode, beneath).close();
   }
 
   async close(): Promise<void> {
@@ -334,12 +335,13 @@ export class FileTable {
 
   #truncate(open: OpenNode, staged: StagedFile): void {
     staged.truncate(0);
-    if (open.handles > 1 || staged.isWhole || !staged.forgetBase()) return;
-    const change = new Change(this.#overlay);
-    change.update(open.node, { beneath: undefined });
-    change.commit();
-    open.base?.content.close();
-    open.base = undefined;
+    // Others may have the page map.
+    if (open.handles === 1 && !staged.isWhole && staged.isEmpty) {
+      takeFromBeneath(this.#overlay, open.node);
+      staged.becomeWhole();
+      open.base?.content.close();
+      open.base = undefined;
+    }
   }
 
   #reopen(
@@ -350,8 +352,7 @@ export class FileTable {
     const { node } = open;
     const beneath = node.state?.beneath;
     const staged = this.#folder.open(node.inode, beneath?.size);
-    const isPartial = !staged.isWhole && beneath !== undefined;
-    if (!isPartial) return this.#reopened(open, staged, undefined, truncates);
+    if (beneath === undefined) return this.#reopened(open, staged, undefined, truncates);
     const opening = this.openContent(this.#overlay.keyOf(node) ?? ('' as Key), beneath);
     return this.#single(
       open,

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { takeFromBeneath } from './change.js';
 import type { OpenNode } from './file-table.js';
 import type { Overlay } from './overlay.js';
 
@@ -97,12 +98,16 @@ export class Hydrator {
     this.#running = { open, stop, ended };
   }
 
-  async #hydrate({ staged, base }: OpenNode, signal: AbortSignal): Promise<void> {
+  async #hydrate({ node, staged, base }: OpenNode, signal: AbortSignal): Promise<void> {
     if (staged === undefined || base === undefined) return;
     const { content } = base;
     const disk = await statfs(this.#overlay.folder);
     // Bytes that are in the base already must not be what fills the disk.
     if (disk.bavail * disk.bsize < 2 * content.size) return;
     await staged.hydrate(content, signal);
+    // In this order, since the row says whether there is a base beneath: all that it showed is on the disk.
+    takeFromBeneath(this.#overlay, node);
+    await this.#overlay.journal.sync();
+    staged.becomeWhole();
   }
 }

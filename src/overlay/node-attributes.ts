@@ -1,7 +1,7 @@
 import { NLINK } from '../vfs/attributes.js';
 import type { Attributes } from '../vfs/filesystem.js';
 import type { Timestamp } from '../vfs/writable.js';
-import type { StagedStat } from './bytes/staged-file.js';
+import type { StagedStat } from './bytes/staged-stat.js';
 import type { Overlay } from './overlay.js';
 import { prefixOf, type Node, type NodeState } from './nodes.js';
 

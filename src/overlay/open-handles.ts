@@ -10,6 +10,7 @@ import type {
 } from '../vfs/filesystem.js';
 import { OpenFile } from '../vfs/open-file.js';
 import type { OpenAccess } from '../vfs/writable.js';
+import { shareRange } from './beneath.js';
 import type { BaseBytes } from './bytes/base-bytes.js';
 import {
   FALLOCATE_KEEP_SIZE,
@@ -17,6 +18,7 @@ import {
   FALLOCATE_ZERO_RANGE,
 } from './bytes/file-calls.js';
 import type { StagedFile } from './bytes/staged-file.js';
+import { COPY_BYTES_MAX } from './bytes/staged-folder.js';
 import type { FileWatcher, OpenNode } from './file-table.js';
 import type { Node } from './nodes.js';
 import type { Overlay } from './overlay.js';
@@ -33,8 +35,11 @@ interface FileHandle {
   readonly handle: Handle;
   readonly open: OpenNode;
   readonly access: OpenAccess;
+  /** The thread that opened it and may be about to copy what is committed of it. */
+  readonly copier: number | undefined;
   /** Of what the base has: all of a file that is not staged, or what shows through a partial one. */
-  base: { readonly bytes: BaseBytes; readonly file: OpenFile } | undefined;
+  base:
+    { readonly content: Content; readonly bytes: BaseBytes; readonly file: OpenFile } | undefined;
 }
 
 /** The open files of one mount. */
@@ -42,6 +47,8 @@ export class OpenHandles implements FileWatcher {
   readonly #overlay: Overlay;
   readonly #driver: () => OpenFileEvents | undefined;
   readonly #handles = new Map<Handle, FileHandle>();
+  /** Threads that have committed files open, and how many, which they may be about to copy. */
+  readonly #copiers = new Map<number, number>();
   #last: Handle = 0;
 
   constructor(overlay: Overlay, driver: () => OpenFileEvents | undefined) {
@@ -76,6 +83,7 @@ export class OpenHandles implements FileWatcher {
     const { files } = this.#overlay;
     const changes = access.writes || access.truncates;
     const open = files.attach(node, changes);
+    if (open.handles === 1) open.isAsked = access.truncates && this.#mayCopy(access);
     // Who opens for writing is refused by the kernel; who only truncates it asks us before it looks.
     if (access.truncates && !access.writes && open.executions > 0) {
       files.detach(open, changes);
@@ -103,6 +111,7 @@ export class OpenHandles implements FileWatcher {
   /** Of a file that was just made. */
   openNew(node: Node, staged: StagedFile, access: OpenAccess): OpenedFile {
     const open = this.#overlay.files.attachNew(node, staged);
+    open.isAsked = this.#mayCopy(access);
     return this.#hold(open, { ...access, writes: true }, undefined);
   }
 
@@ -184,8 +193,19 @@ export class OpenHandles implements FileWatcher {
     if (source === undefined || written === undefined) return 'EBADF';
     const { found, staged } = written;
     const file = source.open.staged;
-    const bytes = { ...(file && { file }), base: this.#baseOf(source), offset: fromOffset };
-    return answered(() => staged.copyFrom(bytes, toOffset, length, this.#baseOf(found), signal));
+    const base = this.#baseOf(source);
+    const copied = { open: source.open, content: source.base?.content };
+    const share = (): MaybePromise<number> =>
+      fromOffset === toOffset
+        ? shareRange(this.#overlay, copied, found.open, toOffset, length, signal)
+        : 0;
+    return answered(() =>
+      andThen(share(), (shared) => {
+        if (shared > 0) return shared;
+        const bytes = { ...(file && { file }), base, offset: fromOffset };
+        return staged.copyFrom(bytes, toOffset, length, this.#baseOf(found), signal);
+      }),
+    );
   }
 
   /** The node of a handle that could write, which others may have kept something of. */
@@ -196,6 +216,7 @@ export class OpenHandles implements FileWatcher {
     found.base?.file.release();
     const { open, access } = found;
     if (access.executes === true) open.executions -= 1;
+    this.#countCopier(found.copier, -1);
     const watching = (open.watchers.get(this) ?? 1) - 1;
     if (watching > 0) open.watchers.set(this, watching);
     else open.watchers.delete(this);
@@ -248,16 +269,21 @@ export class OpenHandles implements FileWatcher {
     known?: Handle,
   ): OpenedFile {
     const handle = known ?? this.next();
-    const held: FileHandle = { handle, open, access, base: undefined };
+    const committedBytes = (base ?? open.base)?.content.size ?? 0;
+    const isWorthIt = access.reads && committedBytes > COPY_BYTES_MAX;
+    const copier = isWorthIt ? access.thread : undefined;
+    const held: FileHandle = { handle, open, access, copier, base: undefined };
     this.#handles.set(handle, held);
+    this.#countCopier(copier, 1);
     if (access.executes === true) open.executions += 1;
     open.watchers.set(this, (open.watchers.get(this) ?? 0) + 1);
     if (base === undefined) {
       const staged = this.#overlay.files.backingOf(open);
       return staged === undefined ? { handle } : { handle, staged };
     }
-    const file = new OpenFile(handle, base.content, base.backing, this.#driver);
-    held.base = { bytes: bytesOf(base.content, file), file };
+    const { content } = base;
+    const file = new OpenFile(handle, content, base.backing, this.#driver);
+    held.base = { content, bytes: bytesOf(content, file), file };
     const { backing } = file.opened;
     // It may get a staged file while it is open, to which a kernel's own reading could not follow.
     return backing === undefined ? { handle } : { handle, backing: { ...backing, exact: false } };
@@ -279,8 +305,19 @@ export class OpenHandles implements FileWatcher {
       close: () => {},
     };
     const file = new OpenFile(found.handle, content, shared.backing, this.#driver);
-    found.base = { bytes: bytesOf(content, file), file };
+    found.base = { content, bytes: bytesOf(content, file), file };
     return found.base.bytes;
+  }
+
+  #mayCopy({ thread }: OpenAccess): boolean {
+    return thread !== undefined && this.#copiers.has(thread);
+  }
+
+  #countCopier(thread: number | undefined, change: 1 | -1): void {
+    if (thread === undefined) return;
+    const count = (this.#copiers.get(thread) ?? 0) + change;
+    if (count > 0) this.#copiers.set(thread, count);
+    else this.#copiers.delete(thread);
   }
 
   #written(handle: Handle): { found: FileHandle; staged: StagedFile } | undefined {

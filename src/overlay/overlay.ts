@@ -94,12 +94,17 @@ export class Overlay extends NodeMemory {
 
   /** Makes staged files those of the journal, whatever the end of a process or power cut left. */
   #sweep(): void {
-    const found = new Set(this.files.folder.numbers());
+    const { folder } = this.files;
+    const found = new Set(folder.numbers());
     for (const number of found) {
-      if (this.node(number)?.state?.isStaged !== true) this.files.folder.remove(number);
+      if (this.node(number)?.state?.isStaged !== true) folder.remove(number);
     }
     for (const node of this.changedNodes()) {
-      if (node.state?.isStaged === true && !found.has(node.inode)) this.files.restore(node);
+      const { isStaged, beneath } = node.state ?? {};
+      if (isStaged !== true) continue;
+      const isThere =
+        beneath === undefined ? found.has(node.inode) : folder.isThere(node.inode, true);
+      if (!isThere) this.files.restore(node);
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { Key } from '../model/path.js';
 import type { FrozenView } from '../repo/view.js';
 import { hash52 } from '../vfs/inodes.js';
-import type { StagedStat } from './bytes/staged-file.js';
+import type { StagedStat } from './bytes/staged-stat.js';
 import type { FileTable } from './file-table.js';
 import type { JournalChange } from './journal/change.js';
 import type { NodeRow, NumberRow } from './journal/rows.js';

@@ -169,6 +169,8 @@ export interface StagedBacking {
   readonly fd: number;
   /** Absent when every byte lies in `fd`: then the file may pass through to the kernel. */
   readonly partial?: PartialBacking;
+  /** It may not though every byte lies there: it may become partial while it is open. */
+  readonly isAsked?: boolean;
 }
 
 /** A committed file of which only some pages were changed so far. */

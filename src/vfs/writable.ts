@@ -171,7 +171,7 @@ export interface WritableDriverEvents extends DriverEvents {
   /**
    * The node has a staged file by now: what is read through handles that were opened before comes
    * from it. To be told before anything is written there; the one that was told first stays until
-   * the node's last handle is released.
+   * the node's last handle is released, but that a whole one that is asked may become partial.
    */
   nodeStaged(inode: Inode, staged: StagedBacking): void;
 }
@@ -192,6 +192,8 @@ export interface OpenAccess {
   readonly appends: boolean;
   /** As a program that starts, or its parts: nobody may write it while the handle is there. */
   readonly executes?: boolean;
+  /** The thread that opens it: who has a committed file open, too, may be about to copy it. */
+  readonly thread?: number;
 }
 
 /** What setattr changes; what is absent stays. */

@@ -1,17 +1,23 @@
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { COPY_BYTES_MAX } from '../../src/overlay/bytes/staged-folder.js';
 import { Mounted, NEVER, READ, WRITE } from './mount-model.js';
 
-it('leaves a file of the base as it was where its staged file never reached the disk', async () => {
+it.each([
+  ['its staged file', ''],
+  ['its page map', '.pages'],
+])('leaves a file of the base as it was where %s never reached the disk', async (_, suffix) => {
   const bytes = 'x'.repeat(COPY_BYTES_MAX + 1);
   const mounted = new Mounted([{ path: 'log.mcap', bytes }]);
   try {
-    const opened = await mounted.fs.openFor(await mounted.inode('log.mcap'), WRITE, NEVER);
+    const inode = await mounted.inode('log.mcap');
+    const opened = await mounted.fs.openFor(inode, WRITE, NEVER);
     if (typeof opened === 'string') throw new Error(opened);
     mounted.fs.release(opened.handle);
-    await mounted.reopen(() => rmSync(join(mounted.folder, 'files'), { recursive: true }));
+    const { folder } = mounted.overlay.files;
+    await mounted.reopen(() => rmSync(folder.pathOf(inode) + suffix));
+    // Threads that store files see what is there, too.
+    expect(folder.isThere(inode, true)).toBe(true);
     expect(await mounted.at('log.mcap')).toMatchObject({ size: bytes.length });
     const again = await mounted.fs.openFor(await mounted.inode('log.mcap'), READ, NEVER);
     if (typeof again === 'string') throw new Error(again);

@@ -73,7 +73,7 @@ export class MemoryView {
   }
 
   open(key, entry) {
-    const bytes = this.#bytes.get(key);
+    const bytes = this.#bytes.get(key) ?? this.#bytesOf(entry.content);
     this.opened += 1;
     return this.#answer(new MemoryContent(this, key, entry, bytes, this.#options));
   }
@@ -101,6 +101,11 @@ export class MemoryView {
       else high = middle;
     }
     return low;
+  }
+
+  /** As a repository, it opens whatever has the content. */
+  #bytesOf(content) {
+    return this.#bytes.get(this.#entries.find(({ entry }) => entry.content === content)?.key);
   }
 
   #entryOf(file) {

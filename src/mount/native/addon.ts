@@ -147,7 +147,7 @@ export interface NativeSession {
   /**
    * Answers OPEN or, with the first `entryBytes` of the reply buffer before it, CREATE. Remembers
    * the descriptors, which stay the caller's: of the backing, the staged file and its page map; -1
-   * for none. `flags` of the system call are recorded.
+   * for none. `isAsked`: it does not pass through. `flags` of the system call are recorded.
    */
   replyOpen(
     unique: number,
@@ -163,13 +163,17 @@ export interface NativeSession {
     mapFd: number,
     direct: boolean,
     isCachedRight: boolean,
+    isAsked: boolean,
     flags: number,
   ): number;
   /** Gives a WRITE the page it asked for (OP.need), which then goes on. As reply. */
   fill(unique: number, bytes: Uint8Array, length: number): number;
   /** What a request of the batch carries besides its name; only during `onBatch`. */
   payload(index: number): Buffer;
-  /** Reads through handles that are open show the staged file from now on. Zero or an errno. */
+  /**
+   * Reads through handles that are open show the staged file from now on: the first that there is, or a
+   * partial one in place of a whole one. Zero or an errno.
+   */
   setStaged(inode: number, stagedFd: number, mapFd: number): number;
   /** Tells the kernel, soon, to look the name up again. */
   entryChanged(parent: number, name: Uint8Array): void;

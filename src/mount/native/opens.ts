@@ -55,6 +55,7 @@ export class Opens {
   ): number {
     const { handle } = opened;
     const { fd, offset, length, exact, verified, stagedFd, mapFd } = bytesOf(opened);
+    const { partial, isAsked } = opened.staged ?? {};
     this.#handles.open(handle);
     const error = this.#answers.native.replyOpen(
       unique,
@@ -69,7 +70,8 @@ export class Opens {
       stagedFd,
       mapFd,
       opened.isDirect ?? false,
-      opened.staged?.partial?.isCachedRight ?? false,
+      partial?.isCachedRight ?? false,
+      isAsked ?? false,
       flags,
     );
     if (error !== 0) this.#handles.close(handle);

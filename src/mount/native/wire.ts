@@ -71,7 +71,8 @@ export const O_EXCL = 0o200;
 const FMODE_EXEC = 0x20;
 
 /** What flags of open(2) ask for. */
-export function accessOf(flags: number): OpenAccess {
+/** @param thread that opens it; 0 where the kernel does not tell */
+export function accessOf(flags: number, thread = 0): OpenAccess {
   const mode = flags & O_ACCMODE;
   return {
     reads: mode !== O_WRONLY,
@@ -79,6 +80,7 @@ export function accessOf(flags: number): OpenAccess {
     truncates: (flags & O_TRUNC) !== 0,
     appends: (flags & O_APPEND) !== 0,
     ...((flags & FMODE_EXEC) !== 0 && { executes: true }),
+    ...(thread !== 0 && { thread }),
   };
 }
 

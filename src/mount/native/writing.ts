@@ -250,8 +250,8 @@ export class Writing {
   }
 
   #open(): void {
-    const { inode, openFlags } = this.#requests;
-    const access = accessOf(this.#requests.flags);
+    const { inode, openFlags, flags, pid } = this.#requests;
+    const access = accessOf(flags, pid);
     const { signal } = this.#answers;
     const opening =
       this.#killsPrivileges && (openFlags & OPEN_KILLS_PRIVILEGES) !== 0
@@ -268,9 +268,9 @@ export class Writing {
   }
 
   #create(): void {
-    const { inode: parent, flags } = this.#requests;
+    const { inode: parent, flags, pid } = this.#requests;
     const name = this.#requests.name();
-    const access = accessOf(flags);
+    const access = accessOf(flags, pid);
     const created = this.#fs.create(parent, name, this.#owner(), access, NEVER, this.#request());
     const settled =
       (flags & O_EXCL) !== 0

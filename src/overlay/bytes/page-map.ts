@@ -56,11 +56,11 @@ export class PageMap {
 
   /**
    * @param length of the staged file: the limit is lowered to it
-   * @param baseBytes of the base where they are known: then a map that never reached the disk before
-   *   a power cut is begun anew, as no page of the file was ever synced
+   * @param baseBytes of the base. A map that never reached the disk before a power cut is begun anew,
+   *   as no page of the file was ever synced
    * @throws TarnError corrupt (it is left as it is), unsupported, not-found, io
    */
-  static open(path: string, length: number, baseBytes?: number): PageMap {
+  static open(path: string, length: number, baseBytes: number): PageMap {
     const map = PageMap.#open(path, O_RDWR, baseBytes, PageMap.#initialize);
     if (length < map.#limit) map.setLimit(length);
     return map;
@@ -77,7 +77,7 @@ export class PageMap {
   static #open(
     path: string,
     flags: number,
-    baseBytes: number | undefined,
+    baseBytes: number,
     begin: (fd: number, baseBytes: number) => PageMap,
   ): PageMap {
     const fd = openSync(path, flags);
@@ -85,7 +85,7 @@ export class PageMap {
       const header = Buffer.alloc(HEADER_BYTES);
       const count = readSync(fd, header, 0, HEADER_BYTES, 0);
       const isBegun = header.some((byte) => byte !== 0);
-      if (baseBytes !== undefined && !isBegun) return begin(fd, baseBytes);
+      if (!isBegun) return begin(fd, baseBytes);
       return PageMap.#decode(path, fd, header.subarray(0, count), baseBytes);
     } catch (error) {
       closeSync(fd);
@@ -104,7 +104,7 @@ export class PageMap {
     return new PageMap(fd, baseBytes, baseBytes);
   }
 
-  static #decode(path: string, fd: number, header: Buffer, expected: number | undefined): PageMap {
+  static #decode(path: string, fd: number, header: Buffer, expected: number): PageMap {
     if (header.length < HEADER_BYTES) throw corrupt(path, `it has only ${header.length} bytes`);
     if (!header.subarray(0, 7).equals(MAGIC.subarray(0, 7))) {
       throw corrupt(path, 'it does not begin as a page map');
@@ -123,7 +123,7 @@ export class PageMap {
     if (header.subarray(BASE_AT + 8).some((byte) => byte !== 0)) {
       throw corrupt(path, 'its header holds more than a header does');
     }
-    if (expected !== undefined && Number(base) !== expected) {
+    if (Number(base) !== expected) {
       throw corrupt(path, `it is for a base of ${base} bytes, and the base has ${expected}`);
     }
     const length = fstatSync(fd).size;
@@ -186,6 +186,26 @@ export class PageMap {
       }
     }
     return count;
+  }
+
+  /** From now on no page of which a byte lies in [start, end) is in the staged file. */
+  setUnstaged(start: number, end: number): void {
+    const first = Math.floor(start / PAGE_BYTES);
+    const after = Math.min(pageCount(end), this.#pages);
+    for (let page = first; page < after;) {
+      const from = page >> 3;
+      const bits = this.#bits(from, Math.min(CHUNK_BYTES, ((after - 1) >> 3) - from + 1));
+      const stop = Math.min(after, (from + bits.length) * 8);
+      // Mostly there are none, in a file that grows.
+      if (bits.some((byte) => byte !== 0)) {
+        for (let at = page; at < stop; at += 1) {
+          const index = (at >> 3) - from;
+          bits[index] = (bits[index] ?? 0) & ~(1 << (at & 7));
+        }
+        writeSync(this.fd, bits, 0, bits.length, HEADER_BYTES + from);
+      }
+      page = stop;
+    }
   }
 
   /** From now on the pages that lie wholly in bytes [start, end) are in the staged file. */

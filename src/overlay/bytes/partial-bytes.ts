@@ -76,6 +76,33 @@ export class PartialBytes {
     });
   }
 
+  /**
+   * Bytes from `start` on become those of the base, which has all up to `end`. Of what shares a page with
+   * other bytes nothing does. How many bytes, from `start` on.
+   */
+  share(start: number, end: number): number {
+    return this.#calls.alone(this.map.fd, () => {
+      const size = this.#size;
+      // What lies between would show the base as well.
+      if (start > this.map.limit) return 0;
+      if (start % PAGE_BYTES !== 0 && this.map.isStaged(start)) return 0;
+      const stop = end < size && this.map.isStaged(end) ? pageDown(end) : end;
+      if (stop <= start) return 0;
+      // Before its bytes are others: then who reads them as of one instant notices.
+      this.#calls.setTimes(this.#fd, undefined, 'now');
+      if (stop > this.map.limit) this.map.setLimit(stop);
+      this.map.setUnstaged(start, stop);
+      if (stop > size) ftruncateSync(this.#fd, stop);
+      return stop - start;
+    });
+  }
+
+  /** Where the bytes of the base that show from `start` on end, at most at `end`; `start` if none do. */
+  baseUntil(start: number, end: number): number {
+    const [run] = this.map.runs(start, Math.min(end, this.#size));
+    return run?.from === 'base' ? run.end : start;
+  }
+
   /** Bytes [start, end), which lie in the file, become zeros. */
   async zero(
     start: number,

@@ -21,9 +21,9 @@ import type { BaseBytes } from './base-bytes.js';
 import { readBase } from './base-bytes.js';
 import type { FileCalls } from './file-calls.js';
 import { FALLOCATE_KEEP_SIZE, FALLOCATE_PUNCH_HOLE, FALLOCATE_ZERO_RANGE } from './file-calls.js';
-import { PAGE_BYTES, type PageMap } from './page-map.js';
+import { PAGE_BYTES, PageMap } from './page-map.js';
 import { PartialBytes } from './partial-bytes.js';
-import { timestampOf } from './times.js';
+import { SECTOR_BYTES, statOf, type StagedStat } from './staged-stat.js';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -34,23 +34,8 @@ export const MAP_SUFFIX = '.pages';
 const COPY_RANGE_BYTES_MAX = 4 * BLOCK_BYTES;
 /** Bytes zeroed between two turns of the event loop. */
 const ZERO_BYTES_MAX = 16 * BLOCK_BYTES;
-const SECTOR_BYTES = 512;
 const CANNOT_COPY: ReadonlySet<string> = new Set(['EXDEV', 'EINVAL', 'ENOSYS', 'ENOTSUP']);
 const ZEROING = FALLOCATE_PUNCH_HOLE | FALLOCATE_ZERO_RANGE;
-
-/** As fstat(2) says. */
-export interface StagedStat {
-  /** Bytes. */
-  readonly size: number;
-  readonly mtimeSec: number;
-  readonly mtimeNsec: number;
-  readonly ctimeSec: number;
-  readonly ctimeNsec: number;
-  readonly atimeSec: number;
-  readonly atimeNsec: number;
-  /** Of 512 bytes. */
-  readonly sectors: number;
-}
 
 /** What is copied from: a staged file, with its base if it is partial, or a base alone. */
 export interface CopySource {
@@ -74,7 +59,8 @@ export class StagedFile {
   readonly fd: number;
   readonly #path: string;
   readonly #calls: FileCalls;
-  readonly #map: PageMap | undefined;
+  /** Those that it has or had: who is at work may still use one. */
+  readonly #maps: PageMap[];
   #partial: PartialBytes | undefined;
   #isNameSynced = false;
 
@@ -89,7 +75,7 @@ export class StagedFile {
     this.number = number;
     this.fd = fd;
     this.#path = path;
-    this.#map = map;
+    this.#maps = map === undefined ? [] : [map];
     this.#calls = calls;
     this.#partial = map === undefined ? undefined : new PartialBytes(fd, map, calls);
   }
@@ -105,14 +91,7 @@ export class StagedFile {
   }
 
   stat(): StagedStat {
-    const stats = fstatSync(this.fd, { bigint: true });
-    const size = Number(stats.size);
-    const { sec: mtimeSec, nsec: mtimeNsec } = timestampOf(stats.mtimeNs);
-    const { sec: ctimeSec, nsec: ctimeNsec } = timestampOf(stats.ctimeNs);
-    const { sec: atimeSec, nsec: atimeNsec } = timestampOf(stats.atimeNs);
-    // Without what the base shows, programs would take a partial file for one of holes.
-    const sectors = this.isWhole ? Number(stats.blocks) : Math.ceil(size / SECTOR_BYTES);
-    return { size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec, atimeSec, atimeNsec, sectors };
+    return statOf(fstatSync(this.fd, { bigint: true }), this.isWhole);
   }
 
   /** Fewer bytes than `length` only at the end of the file. */
@@ -207,16 +186,45 @@ export class StagedFile {
     );
   }
 
+  /** Of a partial file: how far its base, and no page of its own, shows from `start` on; at most to `end`. */
+  baseUntil(start: number, end: number): number {
+    return this.#partial?.baseUntil(start, end) ?? start;
+  }
+
   /**
-   * Makes a partial file that was truncated to nothing whole, while no driver has its page map.
-   * Returns whether it is whole now.
+   * Copies from the base of a partial file to the same place in it, without reading anything; how many
+   * bytes. 0 where a page would have to be copied in part, or what lies before would show the base too.
    */
-  forgetBase(): boolean {
-    const partial = this.#partial;
-    if (partial === undefined) return true;
-    if (partial.map.limit > 0 || this.#size > 0) return false;
-    this.#becomeWhole();
-    return true;
+  share(start: number, end: number): number {
+    return this.#partial?.share(start, end) ?? 0;
+  }
+
+  /**
+   * Makes an empty whole file partial: it shows nothing of its base yet.
+   * @throws TarnError no-space, io
+   */
+  becomePartial(baseBytes: number): void {
+    const map = PageMap.create(this.#path + MAP_SUFFIX, baseBytes);
+    this.#maps.push(map);
+    map.setLimit(0);
+    this.#partial = new PartialBytes(this.fd, map, this.#calls);
+    this.#isNameSynced = false;
+  }
+
+  /** Whether a program may have it mapped though it has closed it (FileCalls.isWrittenElsewhere). */
+  get isUsedElsewhere(): boolean {
+    return this.#calls.isWrittenElsewhere?.(this.fd) ?? false;
+  }
+
+  /** Whether it is empty and shows nothing of a base, so that it might as well have another or none. */
+  get isEmpty(): boolean {
+    return this.#size === 0 && (this.#partial?.map.limit ?? 0) === 0;
+  }
+
+  /** The page map of a file that holds all its bytes goes; drivers that have it may go on using it. */
+  becomeWhole(): void {
+    rmSync(this.#path + MAP_SUFFIX, { force: true });
+    this.#partial = undefined;
   }
 
   /**
@@ -234,28 +242,26 @@ export class StagedFile {
   }
 
   /**
-   * Copies the pages that only the base has, in pieces, and makes the file whole, durably. It may be
-   * read and written meanwhile; drivers that have the page map may go on using it.
+   * Copies the pages that only the base has, in pieces, durably: then the file can become whole. It may
+   * be read and written meanwhile.
    */
   async hydrate(base: BaseBytes, signal: AbortSignal): Promise<void> {
     const partial = this.#partial;
     if (partial === undefined) return;
     await partial.fill(base, signal);
     await syncFile(this.fd);
-    this.#becomeWhole();
-    await this.#syncName();
   }
 
   /** Nothing may be under way. */
   close(): void {
     closeSync(this.fd);
-    this.#map?.close();
+    for (const map of this.#maps) map.close();
   }
 
   /** The same for one that has no name any more: a thread of the pool gives back its space. */
   closeLast(): void {
     close(this.fd, () => undefined);
-    this.#map?.close();
+    for (const map of this.#maps) map.close();
   }
 
   get #size(): number {
@@ -274,11 +280,6 @@ export class StagedFile {
       if (!CANNOT_COPY.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
       return 0;
     }
-  }
-
-  #becomeWhole(): void {
-    rmSync(this.#path + MAP_SUFFIX, { force: true });
-    this.#partial = undefined;
   }
 
   async #zeroWhole(mode: number, start: number, end: number, signal: AbortSignal): Promise<void> {

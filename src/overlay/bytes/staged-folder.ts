@@ -65,7 +65,6 @@ export class StagedFolder {
   createOver(number: number, base: BaseLook): StagedFile {
     this.remove(number);
     const path = this.pathOf(number);
-    // The map first: a staged file without one is whole.
     makeParent(path);
     const map = PageMap.create(path + MAP_SUFFIX, base.size);
     let fd: number | undefined;
@@ -112,7 +111,8 @@ export class StagedFolder {
   }
 
   /**
-   * @param baseBytes of the base that a partial file shows, where it is known (PageMap.open)
+   * @param baseBytes of the base of a partial file; undefined for a whole one. What a power cut left of
+   *   the page map otherwise is made so.
    * @throws TarnError not-found, corrupt, io
    */
   open(number: number, baseBytes?: number): StagedFile {
@@ -124,7 +124,12 @@ export class StagedFolder {
       throw asTarnError(error, `opening staged file ${number}`);
     }
     try {
-      return this.#staged(number, fd, openMap(path + MAP_SUFFIX, fd, baseBytes));
+      if (baseBytes === undefined) removeFile(path + MAP_SUFFIX);
+      return this.#staged(
+        number,
+        fd,
+        baseBytes === undefined ? undefined : openMap(path, fd, baseBytes),
+      );
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -134,9 +139,14 @@ export class StagedFolder {
   /** Also where it is not there. */
   remove(number: number): void {
     const path = this.pathOf(number);
-    // The map last: a staged file without one is whole.
     removeFile(path);
     removeFile(path + MAP_SUFFIX);
+  }
+
+  /** Whether all files of a partial or whole file are there. */
+  isThere(number: number, isPartial: boolean): boolean {
+    const path = this.pathOf(number);
+    return existsSync(path) && (!isPartial || existsSync(path + MAP_SUFFIX));
   }
 
   /** Whether a program has it mapped, and so may write it; of a file that is not open here. */
@@ -187,14 +197,12 @@ export class StagedFolder {
   }
 }
 
-/** The map of a partial file; undefined for a whole one. */
-export function openMap(
-  path: string,
-  fd: number,
-  baseBytes: number | undefined,
-): PageMap | undefined {
-  if (!existsSync(path)) return undefined;
-  return PageMap.open(path, fstatSync(fd).size, baseBytes);
+/** Of the partial file at `path`. */
+function openMap(path: string, fd: number, baseBytes: number): PageMap {
+  const map = path + MAP_SUFFIX;
+  // The name of one that never reached the disk is begun anew as well.
+  if (!existsSync(map)) PageMap.create(map, baseBytes).close();
+  return PageMap.open(map, fstatSync(fd).size, baseBytes);
 }
 
 /** The space of a large file is given back by a thread of the pool: that takes a second a GiB. */

@@ -19,10 +19,10 @@ export class StagedReader {
 
   /**
    * Undefined when it is not there.
-   * @param baseBytes of the base of a partial file
+   * @param baseBytes of the base of a partial file; undefined for a whole one
    * @throws TarnError corrupt (its page map), io
    */
-  static open(path: string, baseBytes: number): StagedReader | undefined {
+  static open(path: string, baseBytes: number | undefined): StagedReader | undefined {
     const fd = openIfThere(path);
     if (fd === undefined) return undefined;
     try {
@@ -124,8 +124,8 @@ function openIfThere(path: string): number | undefined {
   }
 }
 
-function openMap(path: string, length: number, baseBytes: number): PageMap | undefined {
-  if (!existsSync(path)) return undefined;
+function openMap(path: string, length: number, baseBytes: number | undefined): PageMap | undefined {
+  if (baseBytes === undefined || !existsSync(path)) return undefined;
   try {
     return PageMap.openToRead(path, length, baseBytes);
   } catch (error) {

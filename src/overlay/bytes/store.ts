@@ -129,7 +129,7 @@ export class StagedStore<T> {
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       throwIfAborted(signal);
       const path = this.#folder.pathOf(file.number);
-      const reader = StagedReader.open(path, file.base?.size ?? 0);
+      const reader = StagedReader.open(path, file.base?.size);
       if (reader === undefined) {
         this.#onOutcome({ kind: 'gone', tag });
         return;
@@ -232,6 +232,12 @@ export class StagedStore<T> {
       return true;
     }
     const changed = reader.changedBlocks(size);
+    if (changed.length === 0 && size === base.size) {
+      // As a copy of it is: neither bytes nor hashes are asked for.
+      if (!isUnchanged(reader, reading.stamp)) return false;
+      this.#say(reading, size, base.content, base.address);
+      return true;
+    }
     const patch = await ContentPatch.of(this.#repository.objects, base, size);
     const isFew = changed.length * BLOCK_BYTES <= PACK_CONTENT_BYTES_MAX;
     if (patch === undefined || !isWorthIt(patch, changed, size, !isFew)) {

@@ -44,8 +44,9 @@ export type Step =
       readonly length: number;
     }
   | { readonly kind: 'copy'; readonly from: number; readonly at: number; readonly length: number }
+  | { readonly kind: 'share'; readonly at: number; readonly length: number }
   | { readonly kind: 'read'; readonly at: number; readonly length: number }
-  | { readonly kind: 'reopen' | 'hydrate' };
+  | { readonly kind: 'reopen' | 'hydrate' | 'turn' };
 
 const SPAN = 12 * PAGE;
 
@@ -77,9 +78,11 @@ export const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
         weight: 1,
         arbitrary: fc.record({ kind: fc.constant('copy'), from: offset, at: offset, length }),
       },
+      { weight: 4, arbitrary: fc.record({ kind: fc.constant('share'), at: offset, length }) },
       { weight: 6, arbitrary: fc.record({ kind: fc.constant('read'), at: offset, length }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen') }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('hydrate') }) },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant('turn') }) },
     ),
     { maxLength },
   );
@@ -91,6 +94,10 @@ export class Pair {
   readonly #base: NotedBase;
   readonly #other: NotedBase;
   #file: StagedFile;
+  /** As its row in a journal would say. */
+  #isPartial: boolean;
+  /** Bytes that the last step shared. */
+  #shared = 0;
   bytes: Buffer;
 
   constructor(calls: FileCalls, base: NotedBase | undefined) {
@@ -99,6 +106,7 @@ export class Pair {
     this.#other = new NotedBase(SPAN, 77);
     const look = { size: this.#base.size, mtimeSec: 1_700_000_000, mtimeNsec: 123_456_789 };
     this.#file = base === undefined ? this.#folder.create(7) : this.#folder.createOver(7, look);
+    this.#isPartial = base !== undefined;
     this.bytes = Buffer.from(this.#base.bytes);
   }
 
@@ -119,13 +127,13 @@ export class Pair {
       const isNeeded = allowed.some(([from, to]) => from <= start && end <= to);
       expect(isNeeded, `${start} to ${end} for ${JSON.stringify(step)}`).toBe(true);
     }
-    this.bytes = expected(this.bytes, step, this.#other.bytes);
+    this.bytes = this.#expected(step, this.#shared);
     expect(this.#file.stat().size).toBe(this.bytes.length);
   }
 
   /** Does it until the process is killed at its next system call but `calls`; then opens anew. */
   async killedStep(step: Step, calls: number): Promise<void> {
-    const after = expected(this.bytes, step, this.#other.bytes);
+    const after = this.#expected(step, Infinity);
     killing.left = calls;
     await this.#do(step).catch(() => undefined);
     killing.left = undefined;
@@ -154,7 +162,7 @@ export class Pair {
 
   reopen(): void {
     this.#file.close();
-    this.#file = this.#folder.open(7, this.#base.size);
+    this.#file = this.#folder.open(7, this.#isPartial ? this.#base.size : undefined);
   }
 
   get #folder(): StagedFolder {
@@ -181,6 +189,18 @@ export class Pair {
         await this.#file.copyFrom(source, step.at, step.length, base, SIGNAL);
         return edges(step.at, step.at + Math.min(step.length, Math.max(0, SPAN - step.from)));
       }
+      case 'share': {
+        const end = Math.min(step.at + step.length, base.size);
+        this.#shared = end <= step.at ? 0 : this.#file.share(step.at, end);
+        return [];
+      }
+      case 'turn': {
+        if (!this.#file.isEmpty) return [];
+        this.#isPartial = this.#file.isWhole;
+        if (this.#isPartial) this.#file.becomePartial(base.size);
+        else this.#file.becomeWhole();
+        return [];
+      }
       case 'read': {
         const found = await this.#file.read(step.at, step.length, base, SIGNAL);
         const wanted = this.bytes.subarray(step.at, step.at + step.length);
@@ -193,11 +213,20 @@ export class Pair {
       case 'hydrate': {
         const { mtimeSec } = this.#file.stat();
         await this.#file.hydrate(base, SIGNAL);
-        expect(this.#file.isWhole).toBe(true);
+        this.#isPartial = false;
+        this.#file.becomeWhole();
         expect(this.#file.stat().mtimeSec).toBe(mtimeSec);
         return [[0, base.size]];
       }
     }
+  }
+
+  /** @param shared at most so many bytes are shared */
+  #expected(step: Step, shared: number): Buffer {
+    if (step.kind !== 'share') return expected(this.bytes, step, this.#other.bytes);
+    const length = Math.min(step.length, shared);
+    if (length === 0) return this.bytes;
+    return placed(this.bytes, step.at, this.#base.bytes.subarray(step.at, step.at + length));
   }
 
   /** What is said to be a hole has no bytes; what is said to be data comes where a hole ends. */
@@ -226,7 +255,7 @@ function edges(start: number, end: number): [number, number][] {
   ];
 }
 
-function expected(bytes: Buffer, step: Step, other: Buffer): Buffer {
+function expected(bytes: Buffer, step: Exclude<Step, { kind: 'share' }>, other: Buffer): Buffer {
   switch (step.kind) {
     case 'write':
       return placed(bytes, step.at, noise(step.length, step.seed));
@@ -248,6 +277,7 @@ function expected(bytes: Buffer, step: Step, other: Buffer): Buffer {
     case 'read':
     case 'reopen':
     case 'hydrate':
+    case 'turn':
       return bytes;
   }
 }

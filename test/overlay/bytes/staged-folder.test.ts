@@ -26,7 +26,7 @@ describe('a folder of staged files', () => {
     for (const number of made) folder.createOver(number, LOOK).close();
     const again = new StagedFolder(join(directory, 'files'));
     expect([...again.numbers()].sort((a, b) => a - b)).toEqual(made);
-    const file = again.open(257);
+    const file = again.open(257, BASE.size);
     expect(file.isWhole).toBe(false);
     expect(file.stat()).toMatchObject(LOOK);
     file.close();
@@ -103,7 +103,9 @@ describe('a page map', () => {
   it('of a later version is left to a newer tarn', () => {
     folder.createOver(5, LOOK).close();
     patch(`${folder.pathOf(5)}.pages`, 7, '\x02');
-    expect(() => folder.open(5)).toThrow(expect.objectContaining({ kind: 'unsupported' }));
+    expect(() => folder.open(5, BASE.size)).toThrow(
+      expect.objectContaining({ kind: 'unsupported' }),
+    );
   });
 
   it('of another base than the file has is corrupt', () => {
@@ -119,14 +121,40 @@ describe('a page map', () => {
     expect(Buffer.from(bytes).equals(BASE.bytes)).toBe(true);
     file.close();
   });
+
+  it('whose name never reached the disk before a power cut is begun anew', async () => {
+    folder.createOver(5, LOOK).close();
+    rmSync(`${folder.pathOf(5)}.pages`);
+    expect(folder.isThere(5, true)).toBe(false);
+    const file = folder.open(5, BASE.size);
+    const bytes = await file.read(0, BASE.size, BASE, SIGNAL);
+    expect(Buffer.from(bytes).equals(BASE.bytes)).toBe(true);
+    expect(folder.isThere(5, true)).toBe(true);
+    file.close();
+  });
+
+  it('that a power cut brought back says nothing of a file that became whole', async () => {
+    const made = folder.createOver(5, LOOK);
+    const map = readFileSync(`${folder.pathOf(5)}.pages`);
+    made.truncate(0);
+    made.becomeWhole();
+    await made.write(0, noise(5000, 1), undefined, SIGNAL);
+    made.close();
+    writeFileSync(`${folder.pathOf(5)}.pages`, map);
+    const file = folder.open(5);
+    expect(Buffer.from(await file.read(0, 9999, BASE, SIGNAL)).equals(noise(5000, 1))).toBe(true);
+    file.close();
+    expect(folder.isThere(5, true)).toBe(false);
+  });
 });
 
 describe('a partial file', () => {
-  it('forgets its base once it is cut to nothing', async () => {
+  it('can do without its base once it is cut to nothing', async () => {
     const file = folder.createOver(6, LOOK);
-    expect(file.forgetBase()).toBe(false);
+    expect(file.isEmpty).toBe(false);
     file.truncate(0);
-    expect(file.forgetBase()).toBe(true);
+    expect(file.isEmpty).toBe(true);
+    file.becomeWhole();
     expect(file.isWhole).toBe(true);
     file.close();
     const again = folder.open(6);
@@ -150,6 +178,7 @@ describe('a partial file', () => {
     base.reads = [];
     await file.hydrate(base, SIGNAL);
     expect(base.reads.every(([start]) => start > 0)).toBe(true);
+    file.becomeWhole();
     file.close();
     const again = folder.open(6);
     expect(again.isWhole).toBe(true);
@@ -175,6 +204,7 @@ describe('a partial file', () => {
       },
     };
     await file.hydrate(writing, SIGNAL);
+    file.becomeWhole();
     expect(writes).toBeGreaterThan(2);
     expect(Buffer.from(await file.read(0, base.size, undefined, SIGNAL)).equals(want)).toBe(true);
     file.close();
@@ -193,6 +223,7 @@ describe('a partial file', () => {
       expect(file.isMostlyStaged()).toBe(isMost);
     }
     await file.hydrate(base, SIGNAL);
+    file.becomeWhole();
     expect(file.isMostlyStaged()).toBe(false);
     file.close();
   });

@@ -143,6 +143,23 @@ describe('storing staged files', () => {
     content.close();
   });
 
+  it('stores nothing of a copy that shares all bytes of its base, which it does not read', async () => {
+    const base = await storedEntry(noise(3 * BLOCK_BYTES + 5, 4));
+    const number = (lastNumber += 1);
+    const file = folder.create(number);
+    file.becomePartial(base.size);
+    expect(file.share(0, base.size)).toBe(base.size);
+    file.close();
+    for (const key of [wholeKey(base.content), manifestKey(base.content)]) {
+      rmSync(repository.objects.localPath?.(key) ?? '');
+    }
+    const before = await storedBytes();
+    const [outcome] = await store([{ number, base, isQuiet: true }]);
+    const { content, address } = base;
+    expect(stored(outcome)).toMatchObject({ size: base.size, content, address });
+    expect(await storedBytes()).toBe(before);
+  });
+
   it('keeps a base whose bytes were only written again', async () => {
     const bytes = noise(3 * BLOCK_BYTES, 2);
     const base = await storedEntry(bytes);

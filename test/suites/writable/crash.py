@@ -33,6 +33,15 @@ def synced(path, data, flags=os.O_WRONLY | os.O_CREAT | os.O_TRUNC):
         os.close(fd)
 
 
+def copied(source, path, data, at):
+    """As cp does, and then a page of the copy is changed."""
+    with open(source, "rb") as old, open(path, "xb", buffering=0) as new:
+        while os.copy_file_range(old.fileno(), new.fileno(), 1_100_000) > 0:
+            pass
+        os.pwrite(new.fileno(), data, at * PAGE)
+        os.fsync(new.fileno())
+
+
 def do(directory, step):
     kind, name, seed, length = step
     path = os.path.join(directory, name)
@@ -54,6 +63,8 @@ def do(directory, step):
             os.fsync(fd)
         finally:
             os.close(fd)
+    elif kind == "copy":
+        copied(os.path.join(directory, "frozen.mcap"), path, page(seed), length)
     elif kind == "unlink":
         os.unlink(path)
     elif kind == "move":
@@ -71,7 +82,7 @@ def write(directory, log_path, seed):
         while True:
             number += 1
             name = f"{seed}-{number}"
-            kind = chance.choice(["new", "synced", "replace", "append", "page", "mkdir", "unlink", "move"])
+            kind = chance.choice(["new", "synced", "copy", "replace", "append", "page", "mkdir", "unlink", "move"])
             length = chance.choice([0, 10, 5000, 70_000, 1_500_000 if number % 7 == 0 else 300])
             if kind == "replace":
                 name = f"labels-{chance.randrange(5)}.json"
@@ -79,6 +90,8 @@ def write(directory, log_path, seed):
                 name = f"events-{seed}.csv"
             elif kind == "page":
                 name, length = "log.mcap", chance.randrange(PAGES)
+            elif kind == "copy":
+                length = chance.randrange(PAGES)
             elif kind in ("unlink", "move"):
                 if not names:
                     continue
@@ -87,7 +100,7 @@ def write(directory, log_path, seed):
             log.write(json.dumps(["begin", *step]) + "\n")
             do(directory, step)
             log.write(json.dumps(["done", *step]) + "\n")
-            if kind in ("new", "synced"):
+            if kind in ("new", "synced", "copy"):
                 names.append(name)
             print(number, flush=True)
 
@@ -99,6 +112,8 @@ def read_log(path):
 
 def check(directory, log_path):
     """Plays the log on what should be there; names that a step was cut off at may be anything."""
+    with open(os.path.join(directory, "frozen.mcap"), "rb") as file:
+        frozen = file.read()
     files = {}
     unsure = set()
     pages = {}
@@ -114,6 +129,9 @@ def check(directory, log_path):
         unsure -= touched - before
         if kind in ("new", "synced", "replace"):
             files[name] = body(seed, length)
+            unsure.discard(name)
+        elif kind == "copy":
+            files[name] = frozen[: length * PAGE] + page(seed) + frozen[(length + 1) * PAGE :]
             unsure.discard(name)
         elif kind == "append":
             if name not in unsure:

@@ -43,14 +43,16 @@ export async function checkCrashes(
   }
 }
 
-/** A log that was committed: its pages are changed in place. */
+/** Logs that were committed: pages of one are changed in place, the other is copied. */
 async function makeBase(scratch: string): Promise<string> {
   const base = join(scratch, 'base');
   await mkdir(base);
   const caller = new Caller(base);
   for (let writer = 0; writer < WRITERS; writer += 1) {
     await caller.call('mkdir', `writer-${writer}`);
-    await caller.put(`writer-${writer}/log.mcap`, patterned(400 * 4096));
+    for (const name of ['log.mcap', 'frozen.mcap']) {
+      await caller.put(`writer-${writer}/${name}`, patterned(400 * 4096));
+    }
   }
   await caller.stop();
   return base;

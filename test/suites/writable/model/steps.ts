@@ -70,6 +70,7 @@ function drawCall(chance: Chance, folder: string, drawing: Drawing): readonly un
     [3, 'truncate', () => [path(), size()]],
     [3, 'fallocate', () => [file(), chance.of([0, 1, 3, 16]), offset(), length()]],
     [3, 'copyall', () => [file(), offset(), file(), offset(), length()]],
+    [3, 'copyfile', () => [path(), path(), chance.of([1_100_000, 1_228_800, LARGE_BYTES])]],
     [2, 'fsync', () => [file()]],
     [4, 'close', () => [file()]],
     [8, 'rename', () => [path(), path(), chance.of([0, 0, 0, 1, 2])]],

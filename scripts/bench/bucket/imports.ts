@@ -7,6 +7,7 @@ import type { Measurement } from '../report.js';
 
 const execute = promisify(execFile);
 const RAW_CLIENT = fileURLToPath(new URL('./raw-client.js', import.meta.url));
+const FILLED_STORE = fileURLToPath(new URL('./filled-store.js', import.meta.url));
 const BUCKET = 'fleet-logs';
 /** Listings that tarn has under way at a time. */
 const AT_ONCE = 16;
@@ -14,10 +15,7 @@ const AT_ONCE = 16;
 /** An import of many objects, beside listing them with the SDK alone. */
 export async function imports(lab: Lab, count: number): Promise<Measurement[]> {
   const server = await startStoreServer('moto', {
-    command: (port) => [
-      '.cache/venv/bin/python',
-      ...['scripts/bench/bucket/filled-moto.py', String(port), BUCKET, String(count)],
-    ],
+    command: (port) => [process.execPath, FILLED_STORE, String(port), String(count)],
   });
   try {
     Object.assign(lab.environment, server.environment);

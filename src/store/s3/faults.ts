@@ -1,11 +1,11 @@
 import type { S3ServiceException } from '@aws-sdk/client-s3';
-import type { TarnError } from '../../util/errors.js';
-import { asTarnError } from '../../util/errors.js';
+import { asTarnError, TarnError } from '../../util/errors.js';
 import type { Answer, Doing } from '../bucket/faults.js';
 import { bucketFault } from '../bucket/faults.js';
 
 /** Whatever the SDK throws, as an error of ours. */
 export function s3Fault(error: unknown, doing: Doing): TarnError {
+  if (error instanceof TarnError) return error;
   if (!(error instanceof Error) || error.name === 'AbortError') return asTarnError(error);
   return bucketFault(answerOf(error), doing, error);
 }

@@ -1,17 +1,21 @@
-import type { S3Client } from '@aws-sdk/client-s3';
+import { buffer } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
+import type {
+  ListObjectsV2CommandInput,
+  ListObjectsV2CommandOutput,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import type { DeserializeMiddleware } from '@smithy/types';
 import type { BucketObject, BucketPage, BucketQuery } from '../bucket/bucket.js';
 import { withoutQuotes } from '../bucket/read-body.js';
+import { TarnError } from '../../util/errors.js';
 import type { S3Payer } from './client.js';
+import type { Fields, ListingXml } from './listing-xml.js';
+import { readListingXml } from './listing-xml.js';
+import { sending } from './request.js';
 
-interface Item {
-  readonly Key?: string | undefined;
-  readonly Size?: number | undefined;
-  readonly ETag?: string | undefined;
-  readonly LastModified?: Date | undefined;
-  readonly StorageClass?: string | undefined;
-  readonly VersionId?: string | undefined;
-}
+const OK = 200;
 
 export async function listPage(
   client: S3Client,
@@ -30,12 +34,12 @@ export async function listPage(
     ...(limit === undefined ? {} : { MaxKeys: limit }),
     ...payer,
   });
-  const output = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
-  const read = output.EncodingType === 'url' ? urlDecoded : asItIs;
+  const { fields, items, prefixes } = await listing(client, command, signal);
+  const read = readerOf(fields);
   return {
-    objects: (output.Contents ?? []).map((item) => objectOf(item, read)),
-    prefixes: (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => read(Prefix)),
-    next: output.IsTruncated === true ? output.NextContinuationToken : undefined,
+    objects: items.map((item) => objectOf(item, read)),
+    prefixes: prefixes.map(read),
+    next: fields['IsTruncated'] === 'true' ? fields['NextContinuationToken'] : undefined,
   };
 }
 
@@ -58,15 +62,17 @@ export async function listVersions(
     ...(limit === undefined ? {} : { MaxKeys: limit }),
     ...payer,
   });
-  const output = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
-  const read = output.EncodingType === 'url' ? urlDecoded : asItIs;
-  const newest = (output.Versions ?? []).filter(({ IsLatest }) => IsLatest === true);
-  const { IsTruncated, NextKeyMarker = '', NextVersionIdMarker = '' } = output;
+  const { fields, items, prefixes } = await listing(client, command, signal);
+  const read = readerOf(fields);
+  const newest = items.filter(({ IsLatest }) => IsLatest === 'true');
+  const { IsTruncated, NextKeyMarker = '', NextVersionIdMarker = '' } = fields;
   return {
     objects: newest.map((item) => objectOf(item, read)),
-    prefixes: (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => read(Prefix)),
+    prefixes: prefixes.map(read),
     next:
-      IsTruncated === true ? JSON.stringify([read(NextKeyMarker), NextVersionIdMarker]) : undefined,
+      IsTruncated === 'true'
+        ? JSON.stringify([read(NextKeyMarker), NextVersionIdMarker])
+        : undefined,
   };
 }
 
@@ -84,27 +90,59 @@ export async function objectVersions(
     EncodingType: 'url',
     ...payer,
   });
-  const output = await client.send(command, signal === undefined ? {} : { abortSignal: signal });
-  const read = output.EncodingType === 'url' ? urlDecoded : asItIs;
-  return (output.Versions ?? [])
-    .map((item) => objectOf(item, read))
-    .filter((found) => found.key === key);
+  const { fields, items } = await listing(client, command, signal);
+  const read = readerOf(fields);
+  return items.map((item) => objectOf(item, read)).filter((found) => found.key === key);
+}
+
+/** What the SDK reads in place of what was read here. */
+const EMPTY_LISTING = Buffer.from('<ListBucketResult/>');
+
+async function listing(
+  client: S3Client,
+  asked: ListObjectsV2Command | ListObjectVersionsCommand,
+  signal: AbortSignal | undefined,
+): Promise<ListingXml> {
+  const item = asked instanceof ListObjectsV2Command ? 'Contents' : 'Version';
+  // What the SDK reads of the answer is not looked at, so the kind does not matter.
+  const command: ListObjectsV2Command = asked;
+  let found: ListingXml | undefined;
+  const reading: DeserializeMiddleware<ListObjectsV2CommandInput, ListObjectsV2CommandOutput> =
+    (next) => async (args) => {
+      const result = await next(args);
+      const response = result.response as { statusCode: number; body: Readable };
+      if (response.statusCode !== OK) return result;
+      found = readListingXml((await buffer(response.body)).toString(), item);
+      return { ...result, response: { ...response, body: EMPTY_LISTING } };
+    };
+  command.middlewareStack.addRelativeTo(reading, {
+    relation: 'after',
+    toMiddleware: 'deserializerMiddleware',
+    name: 'readListing',
+  });
+  await client.send(command, sending(signal));
+  if (found === undefined) throw new TarnError('internal', 'a listing was not read');
+  return found;
 }
 
 function markersOf(next: string): [string, string] {
   return JSON.parse(next) as [string, string];
 }
 
-function objectOf(item: Item, read: (text: string) => string): BucketObject {
-  const { Key = '', Size = 0, ETag = '', LastModified, StorageClass, VersionId } = item;
+function objectOf(item: Fields, read: (text: string) => string): BucketObject {
+  const { Key = '', Size = '0', ETag = '', LastModified, StorageClass, VersionId } = item;
   return {
     key: read(Key),
-    size: Size,
+    size: Number(Size),
     etag: withoutQuotes(ETag),
-    mtimeMs: LastModified?.getTime() ?? 0,
+    mtimeMs: LastModified === undefined ? 0 : Date.parse(LastModified),
     ...(StorageClass === undefined ? {} : { storageClass: StorageClass }),
     ...(VersionId === undefined || VersionId === 'null' ? {} : { version: VersionId }),
   };
+}
+
+function readerOf({ EncodingType }: Fields): (text: string) => string {
+  return EncodingType === 'url' ? urlDecoded : asItIs;
 }
 
 function asItIs(text: string): string {

@@ -1,4 +1,4 @@
-import type { FileEntry, KeyedEntry, ObjectPin } from '../../model/entry.js';
+import type { Address, FileEntry, KeyedEntry, ObjectPin } from '../../model/entry.js';
 import { EMPTY_CONTENT } from '../../model/ids.js';
 import { pinnedContentId } from '../../model/imported.js';
 import type { Key } from '../../model/path.js';
@@ -193,9 +193,13 @@ function entryOf(url: string, object: ForeignObject): FileEntry {
   const { size, etag, version, mtimeMs } = object;
   const mtimeSec = Math.floor(mtimeMs / 1000);
   const mtimeNsec = Math.round((mtimeMs - mtimeSec * 1000) * NANOSECONDS_A_MS);
-  const common = { kind: 'file', size, mtimeSec, mtimeNsec, mode: FILE_MODE } as const;
-  if (size === 0) return { ...common, content: EMPTY_CONTENT, address: { kind: 'none' } };
-  const pin: ObjectPin = { kind: 'object', etag, ...(version === undefined ? {} : { version }) };
-  const content = pinnedContentId(url, size, pin);
-  return { ...common, content, address: { kind: 'imported', url, pin } };
+  const address: Address =
+    size === 0 ? { kind: 'none' } : { kind: 'imported', url, pin: pinOf(etag, version) };
+  const content =
+    address.kind === 'imported' ? pinnedContentId(url, size, address.pin) : EMPTY_CONTENT;
+  return { kind: 'file', size, mtimeSec, mtimeNsec, mode: FILE_MODE, content, address };
+}
+
+function pinOf(etag: string, version: string | undefined): ObjectPin {
+  return version === undefined ? { kind: 'object', etag } : { kind: 'object', etag, version };
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StoreServer } from '../../scripts/lib/store-servers.js';
 import { startStoreServer } from '../../scripts/lib/store-servers.js';
+import { azureContainer } from '../../src/store/azure/client.js';
 import type { Bucket } from '../../src/store/bucket/bucket.js';
 import { BucketMetrics } from '../../src/store/bucket/metrics.js';
 import { connect } from '../../src/store/open-bucket.js';
@@ -118,4 +119,24 @@ describe.each(CLOUDS)('objects in %s, of a repository in a bucket of S3', (kind)
     },
     LONG_MS,
   );
+});
+
+describe('blobs of Azure in the tier Archive', () => {
+  it('are imported and counted by it, and reading one says that it must be restored', async () => {
+    const text = await made('azurite');
+    const place = parseStorageUrl(text) as BucketUrl;
+    const bucket = await connect(place, new BucketMetrics());
+    for (const name of ['cold', 'warm']) await bucket.put(`raw/${name}`, Buffer.from(name), {});
+    bucket.close();
+    const { container } = await azureContainer(place);
+    await container.getBlobClient('raw/cold').setAccessTier('Archive');
+    const ran = await first.tarn(['import', text.replace('?', '/raw/?'), 'drive/main/tiers']);
+    expect(ran.code).toBe(0);
+    expect(ran.stderr).toContain('1 object in the storage class Archive must be restored');
+    const read = await first.tarn(['cat', 'drive/main/tiers/cold']);
+    expect(read).toMatchObject({ code: 1, stdout: '' });
+    expect(read.stderr).toContain("object 'raw/cold'");
+    expect(read.stderr).toContain('archived (Archive) and must be restored before');
+    expect(await first.must('cat', 'drive/main/tiers/warm')).toBe('warm');
+  });
 });

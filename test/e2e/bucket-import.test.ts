@@ -4,7 +4,8 @@ import {
   PutBucketVersioningCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
-import { open, readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { open, readdir, readFile, utimes } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SlowProxy } from '../../scripts/lib/slow-proxy.js';
 import { startSlowProxy } from '../../scripts/lib/slow-proxy.js';
@@ -135,6 +136,31 @@ describe('objects of a bucket that are imported', () => {
     expect(await shell.must('cat', at('one.txt'))).toBe('a/1.txt');
     await shell.must('import', `s3://${bucket}/a`, at('folder'), ...options);
     expect(await shell.must('cat', at('folder/1.txt'))).toBe('a/1.txt');
+  });
+
+  it('are filtered by size and by when they were stored, and so are files of a folder', async () => {
+    for (const size of [0, 10, 100, 1_000]) await put(`${size}.bin`, Buffer.alloc(size));
+    const imported = async (...filters: string[]): Promise<string[]> => {
+      await shell.must('import', `s3://${bucket}/`, at('some'), ...options, ...filters);
+      const rows = await shell.jsonRows<{ path: string }>('ls', '-r', at('some'));
+      await shell.must('rm', '-r', at('some'), '--yes');
+      return rows.map(({ path }) => path.slice(`${bucket}/some/`.length));
+    };
+    expect(await imported('--min-size', '10', '--max-size', '0.1KB')).toEqual([
+      '10.bin',
+      '100.bin',
+    ]);
+    expect(await imported('--since', '1 hour ago', '--min-size', '1KB')).toEqual(['1000.bin']);
+    const none = await shell.tarn(importArgs('', '--until', '1 hour ago', '--dry-run'));
+    expect(none.stdout).toContain('would import 0 files');
+    for (const size of [10, 1_000]) await shell.file(`folder/${size}.bin`, Buffer.alloc(size));
+    await utimes(shell.path('folder/10.bin'), 1_000_000_000, 1_000_000_000);
+    const some = ['import', shell.path('folder'), at('folder'), '--until', '2001-09-10'];
+    expect(await shell.must(...some)).toContain('imported 1 file, 10 B');
+    expect(await shell.must(...some.slice(0, 3), '--min-size', '11')).toContain('1 file, 1000 B');
+    const wrong = await shell.tarn(importArgs('', '--min-size', 'huge'));
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+    expect(wrong.stderr).toContain("--min-size takes bytes, as 4KiB or 2GB, not 'huge'");
   });
 
   it(
@@ -333,6 +359,58 @@ describe('an import that does not come to its end', () => {
     },
     LONG_MS,
   );
+
+  it(
+    'stages nothing when it is interrupted by Ctrl-C, and goes on from there',
+    async () => {
+      let late: () => void = () => undefined;
+      const isLate = new Promise<void>((resolve) => (late = resolve));
+      proxy.rules = {
+        fault: (_, line) => {
+          // Asked for when the first was read: sixteen are under way beside it.
+          if (!/prefix=run-1[7-9]%2F/.test(line)) return undefined;
+          late();
+          return { kind: 'stall' };
+        },
+      };
+      const child = shell.start(importArgs());
+      let said = '';
+      child.stderr?.on('data', (text: Buffer) => (said += text.toString()));
+      await isLate;
+      child.kill('SIGINT');
+      const [code] = (await once(child, 'close')) as [number];
+      expect(code).toBe(130);
+      expect(said).toContain('nothing is staged yet; run the same command again');
+      expect((await shell.tarn(['ls', at('')])).code).toBe(1);
+      const isKept = async () =>
+        (await readdir(shell.home, { recursive: true })).some((path) =>
+          /imports\/\w+\.json$/.test(path),
+        );
+      await expect.poll(isKept, { timeout: LONG_MS }).toBe(true);
+      proxy.rules = {};
+      const again = await shell.tarn(importArgs());
+      expect(again.code).toBe(0);
+      expect(again.stdout).toContain(`imported ${RUNS} files`);
+      expect(again.stderr).toMatch(/went on after \d+ files that an interrupted import had listed/);
+      const rows = await shell.jsonRows<{ path: string }>('ls', '-r', at(''));
+      expect(rows).toHaveLength(RUNS);
+    },
+    LONG_MS,
+  );
+
+  it('says that there are no credentials, and how they are given', async () => {
+    const other = await Shell.open();
+    try {
+      const none = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', HOME: other.root };
+      await other.tarn(['repo', 'create', 'drive'], { env: none });
+      const ran = await other.tarn(importArgs(), { env: none });
+      expect(ran).toMatchObject({ code: 1, stdout: '' });
+      expect(ran.stderr).toContain(`no credentials for 's3://${bucket}' were found`);
+      expect(ran.stderr).toContain("hint: give them as the cloud's own tools take them");
+    } finally {
+      await other.dispose();
+    }
+  });
 
   it(
     'goes on where it was when it was killed',

@@ -1,12 +1,15 @@
 import { resolve } from 'node:path';
+import { parseSize } from '../../cache/cache-limits.js';
 import { TarnError } from '../../util/errors.js';
 import type { Arguments, Result } from '../../daemon/protocol.js';
+import type { FileLimits } from '../../workspace/jobs/import.js';
 import { ask } from '../ask.js';
 import type { Command, CommandContext, Input } from '../command.js';
 import { EXIT, UsageError } from '../command.js';
 import { humanBytes, plural, shortDate } from '../../util/format.js';
 import { branchPlaceOf } from '../places.js';
 import { BUCKET_OPTIONS, storageOf } from '../storage.js';
+import { timeOf } from '../times.js';
 
 const PATTERN = { value: 'PATTERN', many: true } as const;
 
@@ -28,6 +31,13 @@ const importCommand: Command = {
     ...BUCKET_OPTIONS,
     include: { ...PATTERN, what: 'only paths below the folder that match, as **/*.jpg' },
     exclude: { ...PATTERN, what: 'no paths below the folder that match, as tmp/**' },
+    'min-size': { value: 'SIZE', what: 'only files of so many bytes or more, as 4KiB' },
+    'max-size': { value: 'SIZE', what: 'only files of so many bytes or fewer, as 2GB' },
+    since: {
+      value: 'TIME',
+      what: "only files changed at or after it: '2025-06-14', '2025-06-14 17:30', '2 days ago'",
+    },
+    until: { value: 'TIME', what: 'only files changed at or before it; UTC without a zone' },
     'dry-run': { what: 'only count what there is' },
     anew: {
       what: 'list a bucket from the start, although an interrupted import could be gone on with',
@@ -52,6 +62,10 @@ const importCommand: Command = {
       what: 'read once, so that every later read is checked',
     },
     {
+      command: "tarn import s3://fleet-logs/raw/ drive/main/raw --since '2025-06-14' --min-size 1",
+      what: 'what came since that day and is not empty',
+    },
+    {
       command:
         'tarn import s3://fleet-logs/raw/2025-06-14/ drive/main/raw/2025-06-14 --region eu-central-1',
       what: 'a day of logs that stays in its bucket, however many objects that is',
@@ -68,6 +82,7 @@ const importCommand: Command = {
       dryRun: isDryRun,
       include: input.values('include'),
       exclude: input.values('exclude'),
+      ...limitsOf(input),
       anew: input.flag('anew'),
     };
     const result = await imported(context, args);
@@ -89,6 +104,25 @@ const importCommand: Command = {
     return EXIT.failed;
   },
 };
+
+/** @throws UsageError, TarnError invalid */
+function limitsOf(input: Input): FileLimits {
+  const size = (name: 'min-size' | 'max-size'): number | undefined => {
+    const given = input.value(name);
+    const bytes = given === undefined ? undefined : parseSize(given);
+    if (given === undefined || bytes !== undefined) return bytes;
+    throw new UsageError(`--${name} takes bytes, as 4KiB or 2GB, not '${given}'`);
+  };
+  const [bytesMin, bytesMax] = [size('min-size'), size('max-size')];
+  const nowMs = Date.now();
+  const [sinceMs, untilMs] = [timeOf(input, 'since', nowMs), timeOf(input, 'until', nowMs)];
+  return {
+    ...(bytesMin === undefined ? {} : { bytesMin }),
+    ...(bytesMax === undefined ? {} : { bytesMax }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+  };
+}
 
 async function imported(
   context: CommandContext,

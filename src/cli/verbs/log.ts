@@ -1,6 +1,5 @@
 import type { LogRow } from '../../daemon/protocol/history.js';
 import { commitLines } from '../../daemon/texts.js';
-import { parseTime, timeMs } from '../../model/time.js';
 import { ask } from '../ask.js';
 import type { Command, Input } from '../command.js';
 import { UsageError } from '../command.js';
@@ -8,6 +7,7 @@ import { shortId } from '../../util/format.js';
 import { PAGE_OPTIONS, pageOf } from '../paging.js';
 import { refPlaceOf } from '../places.js';
 import type { Terminal } from '../terminal.js';
+import { timeOf } from '../times.js';
 
 const log: Command = {
   name: 'log',
@@ -84,12 +84,8 @@ const log: Command = {
 
 function conditionsOf(input: Input) {
   const nowMs = Date.now();
-  const time = (name: 'since' | 'until'): number | undefined => {
-    const given = input.value(name);
-    return given === undefined ? undefined : timeMs(parseTime(given), nowMs);
-  };
   const [author, grep] = [input.value('author'), input.value('grep')];
-  const [sinceMs, untilMs] = [time('since'), time('until')];
+  const [sinceMs, untilMs] = [timeOf(input, 'since', nowMs), timeOf(input, 'until', nowMs)];
   const [isOnly, isNone] = [input.flag('merges'), input.flag('no-merges')];
   if (isOnly && isNone) throw new UsageError('--merges and --no-merges leave no commit');
   const metadata = input.values('meta');

@@ -1,11 +1,11 @@
-import type { ImportResult } from '../../workspace/jobs/import.js';
+import type { FileLimits, ImportResult } from '../../workspace/jobs/import.js';
 import type { Operation } from './terms.js';
 
 export interface ImportOperations {
   import: Operation<ImportArguments, never, ImportResult>;
 }
 
-export interface ImportArguments {
+export interface ImportArguments extends FileLimits {
   readonly repository: string;
   readonly branch: string;
   /** Where to; of a folder what is below it comes below this. */

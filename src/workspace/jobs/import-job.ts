@@ -11,7 +11,7 @@ import { giveWay } from '../../util/give-way.js';
 import { tarnMountsNow } from '../../util/mount-info.js';
 import type { Workspace } from '../workspace.js';
 import type { ImportInput, ImportResult } from './import.js';
-import { wantsOf } from './import.js';
+import { wantsFileOf, wantsOf } from './import.js';
 import { readImported } from './import-read.js';
 import { ImportCounts, ImportWalk } from './import-walk.js';
 import type { JobOutput, JobRun } from './job.js';
@@ -88,8 +88,9 @@ class Folder {
     for (const { directory } of tarnMountsNow()) {
       excluded.set(diskPath(directory), 'it is a mount of tarn');
     }
-    const wants = wantsOf(input);
-    this.#walk = new ImportWalk(target.key, { wants, excluded, counts: this.#counts });
+    const [wants, wantsFile] = [wantsOf(input), wantsFileOf(input)];
+    const counts = this.#counts;
+    this.#walk = new ImportWalk(target.key, { wants, wantsFile, excluded, counts });
   }
 
   async stage({ nodes, objects }: Repository, workspace: Workspace, out: Output): Promise<void> {

@@ -40,7 +40,10 @@ export class ListedFile {
 
   constructor(home: Home, input: ImportObjectsInput) {
     const { repository, branch, source, prefix, include, exclude, isVerified } = input;
-    const which = canonicalJson([branch, source, prefix, [...include], [...exclude], isVerified]);
+    const { bytesMin, bytesMax, sinceMs, untilMs } = input;
+    const limits = [bytesMin, bytesMax, sinceMs, untilMs].map((limit) => limit ?? 'any');
+    const patterns = [[...include], [...exclude]];
+    const which = canonicalJson([branch, source, prefix, ...patterns, limits, isVerified]);
     const name = `${hashOnce('sha256', which).slice(0, 32)}.json`;
     this.#path = join(home.importsFolder(repository), name);
   }

@@ -11,7 +11,7 @@ import type { BucketUrl } from '../../store/storage-url.js';
 import { shortStorageUrl } from '../../store/storage-url.js';
 import { TarnError } from '../../util/errors.js';
 import type { ImportObjectsInput } from './import.js';
-import { wantsOf } from './import.js';
+import { wantsFileOf, wantsOf } from './import.js';
 import { contentOfObject } from './import-read.js';
 import type { ObjectTarget } from './import-target.js';
 import type { Note } from './notes.js';
@@ -49,6 +49,7 @@ export class ObjectEntries {
   readonly #objects: ObjectStore;
   readonly #reads: boolean;
   readonly #wants: ((path: string) => boolean) | undefined;
+  readonly #wantsFile: ((size: number, mtimeMs: number) => boolean) | undefined;
   readonly #own: readonly string[];
   readonly #base: string;
   #files = 0;
@@ -69,6 +70,7 @@ export class ObjectEntries {
     this.#objects = objects;
     this.#reads = input.isVerified && !input.isDryRun;
     this.#wants = wantsOf(input);
+    this.#wantsFile = wantsFileOf(input);
     this.#own = own;
     this.#base = foreignUrl({ bucket: from.place, key: '' });
   }
@@ -127,6 +129,7 @@ export class ObjectEntries {
     const relative = object.key.slice(from.length);
     const path = relative.endsWith('/') ? relative.slice(0, -1) : relative;
     if (only === undefined && this.#wants?.(path) === false) return undefined;
+    if (this.#wantsFile?.(object.size, object.mtimeMs) === false) return undefined;
     for (const prefix of this.#own) {
       if (object.key.startsWith(prefix)) return this.#skipOwn(prefix);
     }

@@ -38,6 +38,8 @@ export class ImportCounts {
 export interface WalkOptions {
   /** Whether a path below the folder is wanted, as text; all are without it. */
   readonly wants?: ((path: string) => boolean) | undefined;
+  /** Whether a file that looks like this is wanted: bytes, milliseconds since 1970 UTC. */
+  readonly wantsFile?: ((size: number, mtimeMs: number) => boolean) | undefined;
   /** Directories that are not entered, and why. */
   readonly excluded: ReadonlyMap<DiskPath, string>;
   readonly counts: ImportCounts;
@@ -104,6 +106,8 @@ export class ImportWalk {
     try {
       const stats = lstatSync(forSystem(path), { bigint: true });
       if (stats.isFile()) {
+        const { wantsFile } = this.#options;
+        if (wantsFile?.(Number(stats.size), Number(stats.mtimeMs)) === false) return undefined;
         counts.files += 1;
         counts.bytes += Number(stats.size);
         counts.current = path;

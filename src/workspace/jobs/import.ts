@@ -3,7 +3,16 @@ import { parseGlob } from '../../util/glob.js';
 import type { JobTarget } from './job.js';
 import type { Note } from './notes.js';
 
-export interface ImportInput extends JobTarget {
+/** Which files are wanted, by their size in bytes and when they were changed last; both ends are. */
+export interface FileLimits {
+  readonly bytesMin?: number;
+  readonly bytesMax?: number;
+  /** Milliseconds since 1970 UTC, as the other. */
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+}
+
+export interface ImportInput extends JobTarget, FileLimits {
   readonly branch: string;
   /**
    * Absolute path of a folder or a file, where symbolic links are followed; or for the job
@@ -64,4 +73,17 @@ export function wantsOf({
     if (wanted.length > 0 && !wanted.some((matches) => matches(path))) return false;
     return !unwanted.some((matches) => matches(path));
   };
+}
+
+/** Undefined when files of any size and time are wanted. */
+export function wantsFileOf({
+  bytesMin = 0,
+  bytesMax = Infinity,
+  sinceMs = -Infinity,
+  untilMs = Infinity,
+}: FileLimits): ((size: number, mtimeMs: number) => boolean) | undefined {
+  const isAny = bytesMin === 0 && bytesMax === Infinity;
+  if (isAny && sinceMs === -Infinity && untilMs === Infinity) return undefined;
+  return (size, mtimeMs) =>
+    size >= bytesMin && size <= bytesMax && mtimeMs >= sinceMs && mtimeMs <= untilMs;
 }

@@ -109,8 +109,8 @@ class Session {
   }
   // What was restored was never open, or cannot be opened.
   void Unrestore(uint64_t handle);
-  // Of a resumed session, after Start: has the kernel deliver again what was not answered. Zero or
-  // an errno.
+  // Of a resumed session, before Start: has the kernel deliver again what was read and not answered.
+  // Zero or an errno.
   int Resend() { return notifier_->Resend(); }
   void Grant(uint64_t handle, uint64_t start, uint64_t end);
   // From now on the directory may be opened without asking JavaScript, which is told.

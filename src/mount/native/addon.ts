@@ -133,7 +133,7 @@ export interface NativeSession {
   ): number;
   /** What was restored was never open. */
   unrestore(handle: number): void;
-  /** Of a resumed session, after start: the kernel delivers again what was not answered. */
+  /** Of a resumed session, before start: the kernel delivers again what was read and not answered. */
   resend(): number;
   /** Another process goes on with the mount: its end by `abandon` leaves all as it is. */
   setKept(kept: boolean): void;

@@ -17,7 +17,7 @@ import { isWritable } from '../../vfs/writable.js';
 import { errnoName, errnoNumber } from '../errno.js';
 import type { Addon, NativeCounters, NativeSession } from './addon.js';
 import { Answers, NEVER } from './answers.js';
-import { presentation, ReplyEncoder } from './encode.js';
+import { joinedNames, presentation, ReplyEncoder } from './encode.js';
 import { Handles } from './handles.js';
 import { Holding } from './holding.js';
 import type { Agreed, LedgerContents, MountLedger } from './ledger.js';
@@ -189,16 +189,19 @@ export class Connection {
     }
   }
 
-  /** After start, of a resumed connection: what was under way goes on. */
+  /** Before start, of a resumed connection: what was under way goes on then. */
   resend(): void {
     this.#ledger?.allTold();
-    if (this.#untold !== undefined) {
-      for (const inode of this.#untold) this.#native.nodeChanged(inode, true);
-      this.#native.everythingChanged();
-    }
     const error = this.#native.resend();
     if (error === 0) return;
     throw new TarnError('io', `what was under way cannot be had again: ${errnoName(error)}`);
+  }
+
+  /** After start, of a resumed connection. */
+  tellUntold(): void {
+    if (this.#untold === undefined) return;
+    for (const inode of this.#untold) this.#native.nodeChanged(inode, true);
+    this.#native.everythingChanged();
   }
 
   setKept(kept: boolean): void {
@@ -304,7 +307,7 @@ export class Connection {
       case OP.listxattr: {
         const names = fs.listxattr(inode, signal);
         return answers.when(unique, pid, names, (to, found) =>
-          this.#replyXattr(to, typeof found === 'string' ? found : joined(found), size),
+          this.#replyXattr(to, typeof found === 'string' ? found : joinedNames(found), size),
         );
       }
       case OP.interrupt:
@@ -492,9 +495,4 @@ function deferred<T>(): Deferred<T> {
   const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }));
   // The executor above has run by now.
   return { promise, ...(settle as Omit<Deferred<T>, 'promise'>) };
-}
-
-/** The names of extended attributes as listxattr(2) gives them, each ended by NUL. */
-function joined(names: readonly Key[]): Uint8Array {
-  return Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1');
 }

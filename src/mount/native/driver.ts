@@ -99,8 +99,11 @@ export class NativeDriver implements Driver {
     try {
       ledger.putMount({ ...contents.mount, generation: next });
       await connection.resume(filesystem, contents, resumed.firstHandle);
-      connection.start(directory, helper);
+      // While nothing is read: the kernel delivers again all that has been, and what this process is doing
+      // already would be done twice.
       connection.resend();
+      connection.start(directory, helper);
+      connection.tellUntold();
       await mounted.ready();
       await mounted.keep({ connection, device, id, ledger }, options, true);
       return mounted;

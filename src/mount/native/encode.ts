@@ -389,3 +389,8 @@ function putOwn(words: Uint32Array, at: number, { own }: Attributes): void {
   words[at + 18] = own.gid;
   words[at + 19] = own.device;
 }
+
+/** The names of extended attributes as listxattr(2) gives them, each ended by NUL. */
+export function joinedNames(names: readonly Key[]): Uint8Array {
+  return Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1');
+}

@@ -170,6 +170,7 @@ bool DecodeFile(Body body, Request* out) {
       wire::FsyncIn in;
       if (!body.Take(&in)) return false;
       out->fh = in.fh;
+      out->flags = in.fsync_flags;
       return in.fh <= kNumberMax;
     }
   }

@@ -243,6 +243,9 @@ StagedFile::Result StagedFile::Write(uint64_t offset, const uint8_t* bytes, size
   if (done < size && cut % kPageBytes != 0 && !map_->has(PageOf(cut))) {
     const uint64_t page_start = PageOf(cut) * kPageBytes;
     done = page_start > offset ? page_start - offset : 0;
+    // Nor may it make the file longer.
+    const uint64_t whole_end = done > 0 ? std::max(file_end, offset + done) : file_end;
+    if (cut > whole_end && ftruncate(fd_, static_cast<off_t>(whole_end)) != 0) error = errno;
   }
   if (done == 0) return Failed(error);
   map_->Set(first, PageOf(offset + done - 1) + 1);

@@ -67,7 +67,7 @@ export class AttributeOperations {
     try {
       const refused = await files.stage(open, size === 0, signal);
       if (refused !== undefined) return refused;
-      open.staged?.truncate(size);
+      await open.staged?.truncate(size);
       this.#overlay.tell(by.mount, (listener) => listener.nodeChanged(node.inode, true));
       return undefined;
     } catch (error) {

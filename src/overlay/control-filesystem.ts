@@ -145,8 +145,8 @@ export class ControlFilesystem extends WorkspaceFilesystem {
     this.#read.delete(handle);
   }
 
-  override fsync(handle: Handle): MaybePromise<undefined | Errno> {
-    return this.#open.has(handle) ? undefined : super.fsync(handle);
+  override fsync(handle: Handle, what: 'all' | 'data'): MaybePromise<undefined | Errno> {
+    return this.#open.has(handle) ? undefined : super.fsync(handle, what);
   }
 
   override opendir(inode: Inode, signal: AbortSignal): MaybePromise<{ handle: Handle } | Errno> {

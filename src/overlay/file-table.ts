@@ -181,10 +181,7 @@ export class FileTable {
    */
   stage(open: OpenNode, truncates: boolean, signal: AbortSignal): MaybePromise<Errno | undefined> {
     if (open.staging !== undefined) return this.#afterOther(open, truncates, signal);
-    if (open.staged !== undefined) {
-      if (truncates) this.#truncate(open, open.staged);
-      return undefined;
-    }
+    if (open.staged !== undefined) return truncates ? this.#truncate(open, open.staged) : undefined;
     const { node } = open;
     if (node.state?.isStaged === true) return this.#reopen(open, truncates, signal);
     return andThen(this.#overlay.entryOf(node, signal), (entry) => {
@@ -333,15 +330,16 @@ export class FileTable {
     return this.stage(open, truncates, signal);
   }
 
-  #truncate(open: OpenNode, staged: StagedFile): void {
-    staged.truncate(0);
-    // Others may have the page map.
-    if (open.handles === 1 && !staged.isWhole && staged.isEmpty) {
+  #truncate(open: OpenNode, staged: StagedFile): MaybePromise<undefined> {
+    return andThen(staged.truncate(0), () => {
+      // Others may have the page map.
+      if (open.handles > 1 || staged.isWhole || !staged.isEmpty) return undefined;
       takeFromBeneath(this.#overlay, open.node);
       staged.becomeWhole();
       open.base?.content.close();
       open.base = undefined;
-    }
+      return undefined;
+    });
   }
 
   #reopen(
@@ -372,13 +370,14 @@ export class FileTable {
     staged: StagedFile,
     base: SharedBase | undefined,
     truncates: boolean,
-  ): undefined {
+  ): MaybePromise<undefined> {
     open.staged = staged;
     open.base = base;
     this.#stats.delete(open.node.inode);
-    if (truncates) staged.truncate(0);
+    const cut = truncates ? staged.truncate(0) : undefined;
     this.#tellWatchers(open);
     if (base !== undefined) this.onPartial(open);
+    return andThen(cut, () => undefined);
   }
 
   #make(

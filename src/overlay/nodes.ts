@@ -161,6 +161,11 @@ export function parentOf(node: Node): Node | undefined {
   return node.place?.parent ?? node.names[0]?.directory;
 }
 
+/** Whether programs gave it attributes that it still has. */
+export function hasXattrs(state: NodeState | undefined): boolean {
+  return (state?.xattrs?.size ?? 0) > 0;
+}
+
 /** True where the name only leads to changes below it and says nothing that the base does not. */
 export function isPassing({ directory, name, node }: OwnName): boolean {
   const state = node?.state;

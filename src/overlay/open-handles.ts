@@ -147,10 +147,16 @@ export class OpenHandles implements FileWatcher {
     });
   }
 
-  async fsync(handle: Handle): Promise<undefined | Errno> {
+  async fsync(handle: Handle, what: 'all' | 'data'): Promise<undefined | Errno> {
     const found = this.#handles.get(handle);
     if (found === undefined) return 'EBADF';
-    await found.open.staged?.sync();
+    const { node, staged } = found.open;
+    if (what === 'data' && node.stored !== undefined) {
+      // After a power cut other bytes could have the times of those that are stored.
+      this.#overlay.journal.write({ dropStored: [node.inode] });
+      node.stored = undefined;
+    }
+    await staged?.sync(what);
     await this.#overlay.journal.sync();
     return undefined;
   }

@@ -6,7 +6,14 @@ import type { FileTable } from './file-table.js';
 import type { JournalChange } from './journal/change.js';
 import type { NodeRow, NumberRow } from './journal/rows.js';
 import type { NodeMemory } from './node-memory.js';
-import { isPassing, type Node, type NodeState, type OwnName, type StagedStamp } from './nodes.js';
+import {
+  hasXattrs,
+  isPassing,
+  type Node,
+  type NodeState,
+  type OwnName,
+  type StagedStamp,
+} from './nodes.js';
 import type { Absorbed } from './snapshot.js';
 
 /** Where less than one node in so many stays, the journal is written anew. */
@@ -57,7 +64,7 @@ class Rebase {
     const leavingOfRoot = this.#leavingNames.filter(({ own: { directory } }) => directory === root);
     const isRootAsBefore =
       root.state !== undefined && root.state === this.#absorbed.snapshot.stateOf(root);
-    const dropsRoot = isRootAsBefore && leavingOfRoot.length === own;
+    const dropsRoot = isRootAsBefore && leavingOfRoot.length === own && !hasXattrs(root.state);
     this.#memory.journal.write(this.#journalChange(dropsRoot ? root : undefined));
     if (dropsRoot) {
       root.state = undefined;
@@ -95,7 +102,8 @@ class Rebase {
     const passes = isPassing(own);
     const below = passes && prefix !== undefined ? (`${prefix}${name}/` as Key) : undefined;
     const key = below ?? this.#keys.get(node) ?? node.state?.prefix;
-    const isAsBefore = node.state === this.#absorbed.snapshot.stateOf(node);
+    const isAsBefore =
+      node.state === this.#absorbed.snapshot.stateOf(node) && !hasXattrs(node.state);
     const isEmptied = this.#visit(node, key);
     if (isEmptied && isAsBefore && (passes || isAbsorbed)) {
       this.#leave(own, key);

@@ -219,8 +219,8 @@ export class WorkspaceFilesystem extends MountedOverlay implements WritableFiles
     if (changed !== undefined) this.tellOthers(changed);
   }
 
-  fsync(handle: Handle): MaybePromise<undefined | Errno> {
-    return this.#files.fsync(handle);
+  fsync(handle: Handle, what: 'all' | 'data'): MaybePromise<undefined | Errno> {
+    return this.#files.fsync(handle, what);
   }
 
   fsyncdir(handle: Handle): MaybePromise<undefined | Errno> {

@@ -57,8 +57,11 @@ export interface WritableFilesystem extends LivingFilesystem {
     bytes: Uint8Array,
     signal: AbortSignal,
   ): MaybePromise<number | Errno>;
-  /** Resolves when what was written through any handle of the file would survive a power cut. */
-  fsync(handle: Handle, signal: AbortSignal): MaybePromise<undefined | Errno>;
+  /**
+   * Resolves when what was written through any handle of the file would survive a power cut.
+   * @param what 'data': its times may be older then
+   */
+  fsync(handle: Handle, what: 'all' | 'data', signal: AbortSignal): MaybePromise<undefined | Errno>;
   /** The names in the directory, and all that was done before. */
   fsyncdir(handle: Handle, signal: AbortSignal): MaybePromise<undefined | Errno>;
   /** @param mode FALLOC_FL_* of fallocate(2); others than KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE are ENOTSUP */

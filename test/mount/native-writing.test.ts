@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { removeDeadMount } from '../../src/mount/mounts.js';
 import { NativeDriver } from '../../src/mount/native/driver.js';
@@ -103,6 +104,23 @@ describe.skipIf(missing !== undefined || !isRoot)('how a native mount writes', (
       await two.call('truncate', LOG_PATH, 4);
       expect((await one.bytes('old', 0, 100)).length).toBe(4);
     }
+  });
+
+  it('takes whole pages of what is committed, where the disk takes no more, and ends there', async () => {
+    const child = await mount();
+    const one = caller(child);
+    await one.call('truncate', LOG_PATH, 1000);
+    await one.call('open', 'a', LOG_PATH, 'O_RDWR');
+    // No file of the process may be longer: what is written up to there is taken, within a page.
+    execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=5000:']);
+    expect(await one.call('pwrite', 'a', 2000, base64(patterned(8192)))).toBe(2096);
+    expect((await one.attributes(LOG_PATH)).size).toBe(4096);
+    expect(await one.errno('pwrite', 'a', 4097, base64(patterned(8192)))).toBe('EFBIG');
+    expect((await one.attributes(LOG_PATH)).size).toBe(4096);
+    const wanted = Buffer.alloc(4096);
+    wanted.set(LOG.subarray(0, 1000));
+    wanted.set(patterned(8192).subarray(0, 2096), 2000);
+    expect(await one.bytes('a', 0, 9000)).toEqual(wanted);
   });
 
   it('tells the times that stores through a map have changed', async () => {

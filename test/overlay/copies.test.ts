@@ -97,7 +97,7 @@ describe('a committed file that is copied within the mount', () => {
       expect(told).toMatchObject([{ inode: to.inode, staged: { partial: {} } }]);
       expect(await mounted.at('copy.mcap')).toMatchObject({ size: LOG.length });
       expect((await bytesOf(to.inode)).equals(LOG)).toBe(true);
-      expect(await mounted.fs.fsync(to.handle)).toBeUndefined();
+      expect(await mounted.fs.fsync(to.handle, 'all')).toBeUndefined();
       for (const { handle } of [from, to]) mounted.fs.release(handle);
       await mounted.reopen();
       expect((await bytesOf(await mounted.inode('copy.mcap'))).equals(LOG)).toBe(true);

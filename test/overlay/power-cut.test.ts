@@ -1,7 +1,11 @@
 import { rmSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { COPY_BYTES_MAX } from '../../src/overlay/bytes/staged-folder.js';
-import { Mounted, NEVER, READ, WRITE } from './mount-model.js';
+import type { FileEntry } from '../../src/model/entry.js';
+import { EMPTY_CONTENT } from '../../src/model/ids.js';
+import type { Node } from '../../src/overlay/nodes.js';
+import type { Inode } from '../../src/vfs/filesystem.js';
+import { Mounted, NEVER, READ, ROOT, WRITE } from './mount-model.js';
 
 it.each([
   ['its staged file', ''],
@@ -28,3 +32,41 @@ it.each([
     await mounted.dispose();
   }
 });
+
+it('does not take bytes for stored that were synced without their times', async () => {
+  const mounted = new Mounted([]);
+  try {
+    const made = await mounted.create(ROOT, 'labels.db', 'one');
+    if (typeof made === 'string') throw new Error(made);
+    const { inode } = made;
+    const stored = { stamp: mounted.overlay.files.stat(node(mounted, inode)), entry: ENTRY };
+    mounted.overlay.journal.write({ putStored: [{ inode, stored }] });
+    await mounted.reopen();
+    expect(node(mounted, inode).stored?.entry).toEqual(ENTRY);
+    const opened = await mounted.fs.openFor(inode, WRITE, NEVER);
+    if (typeof opened === 'string') throw new Error(opened);
+    await mounted.fs.write(opened.handle, 0, Buffer.from('two'), NEVER);
+    expect(await mounted.fs.fsync(opened.handle, 'data')).toBeUndefined();
+    mounted.fs.release(opened.handle);
+    await mounted.reopen();
+    expect(node(mounted, inode).stored).toBeUndefined();
+  } finally {
+    await mounted.dispose();
+  }
+});
+
+const ENTRY: FileEntry = {
+  kind: 'file',
+  size: 3,
+  content: EMPTY_CONTENT,
+  address: { kind: 'none' },
+  mtimeSec: 0,
+  mtimeNsec: 0,
+  mode: 0,
+};
+
+function node(mounted: Mounted, inode: Inode): Node {
+  const found = mounted.overlay.node(inode);
+  if (found === undefined) throw new Error(`no node ${inode}`);
+  return found;
+}

@@ -143,9 +143,10 @@ export class WritableOperations extends FilesystemOperations implements WritingO
     this.#change(path, file === undefined ? { size } : { size, handle: file.handle }, answer);
   }
 
-  fsync(_path: string, _dataOnly: number, handle: number, answer: Answer): void {
+  fsync(_path: string, dataOnly: number, handle: number, answer: Answer): void {
+    const what = dataOnly === 0 ? 'all' : 'data';
     this.#withFile(handle, answer, async (file) =>
-      this.#done(this.#filesystem.fsync(file.handle, this.#signal)),
+      this.#done(this.#filesystem.fsync(file.handle, what, this.#signal)),
     );
   }
 

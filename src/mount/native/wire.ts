@@ -84,6 +84,9 @@ export function accessOf(flags: number, thread = 0): OpenAccess {
   };
 }
 
+/** FUSE_FSYNC_FDATASYNC. */
+export const FSYNC_DATA = 1 << 0;
+
 /** FUSE_OPEN_KILL_SUIDGID, as SET.killPrivileges. */
 export const OPEN_KILLS_PRIVILEGES = 1 << 0;
 

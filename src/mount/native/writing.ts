@@ -24,7 +24,7 @@ import type { Holding } from './holding.js';
 import { kindOf, renameHow, withoutPrivileges } from './linux.js';
 import type { Opens } from './opens.js';
 import type { Requests } from './requests.js';
-import { accessOf, O_EXCL, OP, OPEN_KILLS_PRIVILEGES, SET } from './wire.js';
+import { accessOf, FSYNC_DATA, O_EXCL, OP, OPEN_KILLS_PRIVILEGES, SET } from './wire.js';
 
 /** lseek(2). */
 const SEEK_DATA = 3;
@@ -195,7 +195,7 @@ export class Writing {
         this.#fill();
         return true;
       case OP.fsync:
-        this.#synced(handle, this.#opens, fs.fsync(handle, signal));
+        this.#sync(handle);
         return true;
       case OP.fsyncdir: {
         const done = fs.fsyncdir(handle, signal);
@@ -396,9 +396,11 @@ export class Writing {
     this.#answers.whenDone(unique, done, this.#replyDone);
   }
 
-  #synced(handle: Handle, opens: Opens, done: MaybePromise<undefined | Errno>): void {
-    const { unique, pid } = this.#requests;
-    opens.hold(handle, done);
+  #sync(handle: Handle): void {
+    const { unique, pid, flags } = this.#requests;
+    const what = (flags & FSYNC_DATA) === 0 ? 'all' : 'data';
+    const done = this.#fs.fsync(handle, what, this.#answers.signal);
+    this.#opens.hold(handle, done);
     this.#answers.when(unique, pid, done, this.#replyDone);
   }
 

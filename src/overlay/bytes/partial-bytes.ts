@@ -211,7 +211,7 @@ export class PartialBytes {
     const reached = start + written;
     const kept = reached >= pageUp(this.map.baseBytes) ? reached : pageDown(reached);
     const taken = Math.min(kept, end) - offset;
-    if (reached > size) ftruncateSync(this.#fd, Math.max(size, offset + Math.max(0, taken)));
+    if (reached > size) ftruncateSync(this.#fd, taken > 0 ? Math.max(size, offset + taken) : size);
     if (taken <= 0) throw error;
     this.map.setStaged(pageDown(offset), kept);
     return taken;

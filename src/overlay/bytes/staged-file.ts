@@ -1,6 +1,7 @@
 import {
   close,
   closeSync,
+  fdatasync,
   fstatSync,
   fsync,
   ftruncateSync,
@@ -28,10 +29,13 @@ import { SECTOR_BYTES, statOf, type StagedStat } from './staged-stat.js';
 const openFile = promisify(open);
 const closeFile = promisify(close);
 const syncFile = promisify(fsync);
+const syncData = promisify(fdatasync);
 
 export const MAP_SUFFIX = '.pages';
 /** Bytes that one call copies at most; who wants more asks again. */
 const COPY_RANGE_BYTES_MAX = 4 * BLOCK_BYTES;
+/** Bytes cut off between two turns of the event loop: giving back the space of a GiB takes a second. */
+const CUT_BYTES_MAX = 16 * BLOCK_BYTES;
 /** Bytes zeroed between two turns of the event loop. */
 const ZERO_BYTES_MAX = 16 * BLOCK_BYTES;
 const CANNOT_COPY: ReadonlySet<string> = new Set(['EXDEV', 'EINVAL', 'ENOSYS', 'ENOTSUP']);
@@ -116,10 +120,11 @@ export class StagedFile {
     return writeSync(this.fd, bytes, 0, bytes.length, offset);
   }
 
-  /** To `size` bytes; those that are new are zeros. */
-  truncate(size: number): void {
-    if (this.#partial === undefined) ftruncateSync(this.fd, size);
-    else this.#partial.truncate(size);
+  /** To `size` bytes; those that are new are zeros. At once where that takes no time to speak of. */
+  truncate(size: number): MaybePromise<void> {
+    const { size: before, blocks } = fstatSync(this.fd);
+    const cut = Math.min(before - size, blocks * SECTOR_BYTES);
+    return cut > CUT_BYTES_MAX ? this.#cut(size) : this.#setSize(size);
   }
 
   /**
@@ -143,7 +148,7 @@ export class StagedFile {
     else if (this.#partial !== undefined) await this.#partial.zero(offset, end, base, signal);
     else await this.#zeroWhole(mode, offset, end, signal);
     if ((mode & FALLOCATE_KEEP_SIZE) !== 0) return;
-    if (offset + length > this.#size) this.truncate(offset + length);
+    if (offset + length > this.#size) this.#setSize(offset + length);
   }
 
   /** Where the next data or hole from `offset` on begins; ENXIO behind the last data. */
@@ -156,11 +161,14 @@ export class StagedFile {
     this.#calls.setTimes(this.fd, atime, mtime);
   }
 
-  /** Resolves when all that was done before would survive a power cut. */
-  async sync(): Promise<void> {
+  /**
+   * Resolves when all that was done before would survive a power cut; with 'data', all but times.
+   * Where a file is written over, that spares the disk's file system a commit of its own.
+   */
+  async sync(what: 'all' | 'data' = 'all'): Promise<void> {
     const mapFd = this.mapFd;
-    await syncFile(this.fd);
-    if (mapFd !== undefined) await syncFile(mapFd);
+    await (what === 'data' ? syncData : syncFile)(this.fd);
+    if (mapFd !== undefined) await syncData(mapFd);
     if (this.#isNameSynced) return;
     await this.#syncName();
     this.#isNameSynced = true;
@@ -279,6 +287,18 @@ export class StagedFile {
       // Between two file systems, or two kinds of them.
       if (!CANNOT_COPY.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
       return 0;
+    }
+  }
+
+  #setSize(size: number): void {
+    if (this.#partial === undefined) ftruncateSync(this.fd, size);
+    else this.#partial.truncate(size);
+  }
+
+  async #cut(size: number): Promise<void> {
+    for (let left = this.#size; left > size; left = this.#size) {
+      this.#setSize(Math.max(size, left - CUT_BYTES_MAX));
+      await giveWay();
     }
   }
 

@@ -100,6 +100,10 @@ class Maker {
       this.#ignored.add(path);
       return;
     }
+    if (directory.hasXattrs) {
+      const named = path === '' ? ('/' as Key) : path;
+      this.#keep(named, 'unfit', 'no commit has attributes of a directory; all else of it is');
+    }
     if (!isMoved || this.#bare.has(path)) return;
     const graft = { tree: this.#tree, source: prefix, target: path };
     this.#prefixes.set(path, prefix === undefined ? undefined : (graft as Graft));

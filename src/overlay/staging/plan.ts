@@ -5,6 +5,7 @@ import { giveWay } from '../../util/give-way.js';
 import type { Inode, SpecialKind } from '../../vfs/filesystem.js';
 import type { FileTable } from '../file-table.js';
 import type { Node, NodeState, Origin, OwnName, StoredBytes } from '../nodes.js';
+import { hasXattrs } from '../nodes.js';
 import type { OverlaySnapshot } from '../snapshot.js';
 
 /**
@@ -23,6 +24,8 @@ export interface PlanDirectory {
   readonly isMoved: boolean;
   /** It is staged as a marker whatever is in it. */
   readonly isMarked: boolean;
+  /** A program gave it attributes, which are not staged. */
+  readonly hasXattrs: boolean;
   readonly look: PlanLook;
 }
 
@@ -132,6 +135,7 @@ function directoryItem(
     ...(prefix === undefined ? {} : { prefix }),
     isMoved: prefix !== shown,
     isMarked: state?.isMarked === true,
+    hasXattrs: hasXattrs(state),
     look: lookOf(state),
   };
 }

@@ -179,7 +179,7 @@ export class Pair {
         return edges(step.at, step.at + step.length);
       }
       case 'truncate':
-        this.#file.truncate(step.size);
+        await this.#file.truncate(step.size);
         return [];
       case 'allocate':
         await this.#file.allocate(step.mode, step.at, step.length, base, SIGNAL);

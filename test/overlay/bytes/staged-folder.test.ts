@@ -68,7 +68,7 @@ describe('a folder of staged files', () => {
     const base = new NotedBase(BASE.size, 3);
     const file = folder.createOver(4, LOOK);
     await file.write(2 * PAGE, noise(3 * PAGE, 8), base, SIGNAL);
-    file.truncate(6 * PAGE + 1);
+    await file.truncate(6 * PAGE + 1);
     await file.sync();
     file.close();
     expect(base.reads).toEqual([]);
@@ -136,7 +136,7 @@ describe('a page map', () => {
   it('that a power cut brought back says nothing of a file that became whole', async () => {
     const made = folder.createOver(5, LOOK);
     const map = readFileSync(`${folder.pathOf(5)}.pages`);
-    made.truncate(0);
+    await made.truncate(0);
     made.becomeWhole();
     await made.write(0, noise(5000, 1), undefined, SIGNAL);
     made.close();
@@ -152,7 +152,7 @@ describe('a partial file', () => {
   it('can do without its base once it is cut to nothing', async () => {
     const file = folder.createOver(6, LOOK);
     expect(file.isEmpty).toBe(false);
-    file.truncate(0);
+    await file.truncate(0);
     expect(file.isEmpty).toBe(true);
     file.becomeWhole();
     expect(file.isWhole).toBe(true);
@@ -228,9 +228,24 @@ describe('a partial file', () => {
     file.close();
   });
 
-  it('gives the name of a large file free at once', () => {
+  it('lets others have their turn while much is cut off', async () => {
     const file = folder.create(6);
-    file.truncate(64 * 1_048_576);
+    await file.write(0, noise(40 * 1_048_576, 3), undefined, SIGNAL);
+    const sizes: number[] = [];
+    const look = (): void => {
+      sizes.push(file.stat().size);
+      if (sizes.at(-1) !== 5) setImmediate(look);
+    };
+    setImmediate(look);
+    await file.truncate(5);
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(Buffer.from(await file.read(0, 9, undefined, SIGNAL)).equals(noise(5, 3))).toBe(true);
+    file.close();
+  });
+
+  it('gives the name of a large file free at once', async () => {
+    const file = folder.create(6);
+    await file.truncate(64 * 1_048_576);
     folder.remove(6);
     expect([...folder.numbers()]).toEqual([]);
     const again = folder.create(6);
@@ -257,7 +272,7 @@ describe('a partial file', () => {
     const file = new StagedFolder(join(directory, 'alone'), calls).createOver(1, LOOK);
     await file.write(1, Buffer.from('x'), BASE, SIGNAL);
     await file.allocate(3, 5000, 3 * PAGE, BASE, SIGNAL);
-    file.truncate(9000);
+    await file.truncate(9000);
     await file.hydrate(BASE, SIGNAL);
     expect(times).toBeGreaterThan(4);
     file.close();

@@ -187,6 +187,23 @@ export class Live {
     });
   }
 
+  removeXattr(path: string, name: string): Promise<string> {
+    return this.#at(path, async (parent, as) => {
+      const found = await this.#lookup(parent, as);
+      if (typeof found === 'string') return found;
+      return (await this.filesystem.removexattr(found.inode, key(name), SIGNAL)) ?? 'ok';
+    });
+  }
+
+  xattr(path: string, name: string): Promise<string> {
+    return this.#at(path, async (parent, as) => {
+      const found = await this.#lookup(parent, as);
+      if (typeof found === 'string') return found;
+      const value = await this.filesystem.getxattr(found.inode, key(name), SIGNAL);
+      return typeof value === 'string' ? value : Buffer.from(value).toString();
+    });
+  }
+
   /** All there is, by paths; directories end with `/`. */
   async tree(): Promise<Record<string, string>> {
     const found: Record<string, string> = {};

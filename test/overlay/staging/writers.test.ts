@@ -20,3 +20,20 @@ it('keeps a file that a program had open for writing while its bytes were stored
   expect(live.live.overlay.isEmpty).toBe(true);
   expect(await live.staged()).toEqual(await live.tree());
 });
+
+it('keeps attributes of a directory, which no commit has, in the mount', async () => {
+  expect(await live.mkdir('labels')).toBe('ok');
+  expect(await live.setXattr('labels', 'user.rig', 'front')).toBe('ok');
+  for (let round = 0; round < 2; round += 1) {
+    expect(await live.live.stage({ takesOpen: true })).toEqual([
+      expect.objectContaining({ path: 'labels/', reason: 'unfit' }),
+    ]);
+    await live.stop();
+    await live.start();
+    expect(await live.xattr('labels', 'user.rig')).toBe('front');
+  }
+  expect(await live.staged()).toEqual({ 'labels/': 'directory' });
+  expect(await live.removeXattr('labels', 'user.rig')).toBe('ok');
+  expect(await live.live.stage({ takesOpen: true })).toEqual([]);
+  expect(live.live.overlay.isEmpty).toBe(true);
+});

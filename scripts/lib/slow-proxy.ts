@@ -54,15 +54,30 @@ export async function startSlowProxy(target: string, rules: ProxyRules = {}): Pr
   const { hostname, port } = new URL(target);
   const state: State = { rules, requests: 0, connections: 0, bytesAnswered: 0 };
   const open = new Set<Socket>();
+  const rooms = new Rooms();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    const upstream = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+    let answered = (_chunk: Buffer): void => undefined;
+    const upstream = connect({
+      port: Number(port),
+      host: hostname,
+      allowHalfOpen: true,
+      // Answers are most of what goes through: so many buffers as chunks would cost more than the rest.
+      onread: {
+        buffer: () => rooms.take(),
+        callback: (length, room) => {
+          answered(Buffer.from(room.buffer, room.byteOffset, length));
+          return true;
+        },
+      },
+    });
     upstream.setNoDelay(true);
     for (const socket of [client, upstream]) {
       open.add(socket);
       socket.on('close', () => open.delete(socket));
       socket.on('error', () => undefined);
     }
-    new Connection(client, upstream, state);
+    const connection = new Connection(client, upstream, state, rooms);
+    answered = (chunk) => connection.answer(chunk);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -99,6 +114,21 @@ interface State {
   bytesAnswered: number;
 }
 
+/** Buffers that hold what comes from the server until it has gone on. */
+class Rooms {
+  readonly #free: Buffer[] = [];
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(ROOM_BYTES);
+  }
+
+  /** @param chunk from the start of a buffer that was taken */
+  giveBack(chunk: Buffer): void {
+    if (chunk.buffer.byteLength !== ROOM_BYTES || this.#free.length >= FREE_ROOMS_MAX) return;
+    this.#free.push(Buffer.from(chunk.buffer));
+  }
+}
+
 class Connection {
   readonly #client: Socket;
   readonly #upstream: Socket;
@@ -110,15 +140,18 @@ class Connection {
   /** Bytes of the answer so far. */
   #answered = 0;
 
-  constructor(client: Socket, upstream: Socket, state: State) {
+  readonly #answers: Lane;
+
+  constructor(client: Socket, upstream: Socket, state: State, rooms: Rooms) {
     this.#client = client;
     this.#upstream = upstream;
     this.#state = state;
     state.connections += 1;
     const requests = new Lane(client, upstream, () => state.rules.bytesPerSecond);
-    const answers = new Lane(upstream, client, () => state.rules.bytesPerSecond);
+    const rate = (): number | undefined => state.rules.bytesPerSecond;
+    const answers = new Lane(upstream, client, rate, (chunk) => rooms.giveBack(chunk));
+    this.#answers = answers;
     client.on('data', (chunk: Buffer) => requests.push(chunk, this.#beforeChunk(chunk)));
-    upstream.on('data', (chunk: Buffer) => this.#answer(chunk, answers));
     client.on('end', () => requests.end());
     upstream.on('end', () => answers.end());
     client.on('close', () => upstream.destroy());
@@ -146,7 +179,8 @@ class Connection {
     return fault?.kind === 'stall' || (fault?.kind === 'error' && fault.isDone !== true);
   }
 
-  #answer(chunk: Buffer, answers: Lane): void {
+  answer(chunk: Buffer): void {
+    const answers = this.#answers;
     this.#state.bytesAnswered += chunk.length;
     const fault = this.#fault;
     // Only that the body may come: the answer follows.
@@ -192,15 +226,23 @@ class Lane {
   readonly #from: Socket;
   readonly #to: Socket;
   readonly #bytesPerSecond: () => number | undefined;
+  readonly #onGone: (chunk: Buffer) => void;
   #tail: Promise<void> = Promise.resolve();
   /** When the last chunk has gone on, by the limit: milliseconds. */
   #freeAtMs = 0;
   #waiting = 0;
 
-  constructor(from: Socket, to: Socket, bytesPerSecond: () => number | undefined) {
+  /** @param onGone told when a chunk is nobody's any more */
+  constructor(
+    from: Socket,
+    to: Socket,
+    bytesPerSecond: () => number | undefined,
+    onGone: (chunk: Buffer) => void = () => undefined,
+  ) {
     this.#from = from;
     this.#to = to;
     this.#bytesPerSecond = bytesPerSecond;
+    this.#onGone = onGone;
   }
 
   push(chunk: Buffer, waitMs: number | undefined): void {
@@ -218,6 +260,7 @@ class Lane {
         this.#freeAtMs = startMs + (chunk.length / rate) * 1000;
       }
       await written(this.#to, chunk);
+      this.#onGone(chunk);
       this.#waiting -= chunk.length;
       if (this.#waiting <= WAITING_BYTES_MAX) this.#from.resume();
     });
@@ -236,13 +279,15 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 const CONTINUE = Buffer.from('HTTP/1.1 100 ');
 
 const WAITING_BYTES_MAX = 1_048_576;
+const ROOM_BYTES = 262_144;
+const FREE_ROOMS_MAX = 64;
 const LATE_MS_MAX = 2;
 
+/** Resolves when the kernel has it, or the connection is gone. */
 async function written(socket: Socket, chunk: Buffer): Promise<void> {
-  if (socket.destroyed || socket.write(chunk)) return;
+  if (socket.destroyed) return;
   await new Promise<void>((resolve) => {
-    socket.once('drain', resolve);
-    socket.once('close', resolve);
+    socket.write(chunk, () => resolve());
   });
 }
 

@@ -15,8 +15,8 @@ import { wholeKey } from './layout.js';
 import { blockCount } from './manifest.js';
 import { RunBuffers } from './run-buffers.js';
 
-/** Blocks of one request, at most: long enough that the answer takes longer than the way there. */
-const REQUEST_BLOCKS_MAX = 4;
+/** Blocks of one request, at most: the SDK takes as long for a request as for a block's bytes. */
+const REQUEST_BLOCKS_MAX = 8;
 /** A reader who waits for no more than a block waits for halves of it that come at once. */
 const WHOLE_BYTES_MAX = BLOCK_BYTES / 2;
 /** Bits of closed files: 128 MiB of file for each byte. */

@@ -11,7 +11,7 @@ import { ReadAhead } from './read-ahead.js';
 const AHEAD_BYTES = 4 * BLOCK_BYTES;
 
 /** Blocks that are granted together, at most: the reader waits for no more than these. */
-const FETCH_BLOCKS_MAX = 4;
+const FETCH_BLOCKS_MAX = 8;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -96,7 +96,7 @@ export class OpenFile {
   #fetchAhead(start: number, end: number): void {
     for (const ahead of this.#readAhead?.note(start, end) ?? []) {
       const blocks = (ahead.end - ahead.start) / BLOCK_BYTES;
-      const step = BLOCK_BYTES * Math.max(1, Math.min(FETCH_BLOCKS_MAX, Math.ceil(blocks / 8)));
+      const step = BLOCK_BYTES * Math.min(FETCH_BLOCKS_MAX, Math.ceil(blocks / ahead.requests));
       for (let from = ahead.start; from < ahead.end; from += step) {
         const to = Math.min(ahead.end, from + step);
         // The first block is not granted.

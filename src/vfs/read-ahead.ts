@@ -11,6 +11,13 @@ const ALIKE_PART = 1 / 4;
 const STRIDES_MAX = 8;
 /** Ahead of whoever goes on from the start of a file, at least: what the first answers tell is too late. */
 const REPLAY_BYTES_MIN = 4 * BLOCK_BYTES;
+/**
+ * Parts of the window, each fetched when the reader comes to the start of another, and requests for each
+ * part. Together so many requests are under way: a replay is long, and few large ones cost less; of a
+ * chunk more bring it sooner.
+ */
+const REPLAY = { parts: 4, requests: 2 };
+const CHUNKS = { parts: 2, requests: 8 };
 
 /** Blocks to be fetched before they are asked for; bytes, whole blocks but at the file's end. */
 export interface Ahead {
@@ -21,6 +28,8 @@ export interface Ahead {
    * for us to see how far the reader has come.
    */
   readonly isRun: boolean;
+  /** In how many requests it is to be fetched, at most. */
+  readonly requests: number;
 }
 
 /**
@@ -95,18 +104,19 @@ export class ReadAhead {
     const { bytes, isEnd } = this.#expected(run);
     const window = Math.min(WINDOW_BYTES_MAX, bytes);
     const target = Math.min(this.#size, this.#runEnd + window);
-    // The reader is heard of at the start of each half: while it reads one, the other is fetched.
-    const half = Math.max(BLOCK_BYTES, wholeBlocks(window / 2));
+    // The reader is heard of at the start of each part: while it reads one, the others are fetched.
+    const { parts, requests } = this.#isReplay ? REPLAY : CHUNKS;
+    const part = Math.max(BLOCK_BYTES, wholeBlocks(window / parts));
     const isLast = isEnd || target === this.#size;
     const found: Ahead[] = [];
-    while (target - this.#frontier >= half || (isLast && target > this.#frontier)) {
+    while (target - this.#frontier >= part || (isLast && target > this.#frontier)) {
       const start = this.#frontier;
-      let end = Math.min(target, start + half);
+      let end = Math.min(target, start + part);
       // That the reader comes to the very end of a chunk is heard, too.
       if (isEnd && end === target && end - start > BLOCK_BYTES) end = blockBefore(target);
       this.#frontier = end;
       this.#heads.push(start);
-      found.push({ start, end, isRun: true });
+      found.push({ start, end, isRun: true, requests });
     }
     return found;
   }
@@ -153,7 +163,8 @@ export class ReadAhead {
     for (; this.#stridesAhead < wanted; this.#stridesAhead += 1) {
       const from = start + (this.#stridesAhead + 1) * this.#delta;
       if (from < 0 || from >= this.#size) break;
-      found.push({ start: from, end: Math.min(this.#size, from + length), isRun: false });
+      const end = Math.min(this.#size, from + length);
+      found.push({ start: from, end, isRun: false, requests: CHUNKS.requests });
     }
     return found;
   }

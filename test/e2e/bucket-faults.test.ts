@@ -84,7 +84,7 @@ const ROWS: readonly Row[] = [
   {
     name: 'expired credentials',
     rules: { fault: always({ kind: 'error', status: 403, code: 'ExpiredToken' }) },
-    says: /the store refuses.*ExpiredToken/,
+    says: /credentials have expired.*ExpiredToken/,
   },
   {
     name: 'a wrong clock',

@@ -52,7 +52,7 @@ export const HANDLERS: Handlers = {
   rm: onBranch(rm),
   mv: onBranch(mv),
   cp: onBranch(cp),
-  reset: onBranch(reset),
+  reset,
   'branch.reset': onBranch(branchReset),
   status,
   conflicts: onBranch(conflicts),

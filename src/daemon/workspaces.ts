@@ -211,13 +211,18 @@ export class Workspaces {
     }
     for (const held of [...this.#held.values()]) {
       if (held.repository !== repository || (branch ?? held.branch) !== held.branch) continue;
-      if (held.mounts > 0) {
-        throw new TarnError('busy', `'${repository}/${held.branch}' is mounted for writing`, {
-          hint: "see 'tarn mounts', and unmount it first",
-        });
-      }
-      await this.#close(held);
+      await this.#closeUnmounted(held);
     }
+  }
+
+  /**
+   * Ends a private workspace whatever is in it.
+   * @throws TarnError busy when it is mounted
+   */
+  async giveUp(repository: string, workspace: string): Promise<void> {
+    const held = this.#held.get(keyOf(repository, workspace));
+    if (held !== undefined) await this.#closeUnmounted(held);
+    this.remove(repository, workspace);
   }
 
   /** What programs changed and nobody staged goes with the branch; it must be closed. */
@@ -275,6 +280,15 @@ export class Workspaces {
       onFault: (error: unknown) => log.fault('storing changes', error, { repository, branch }),
     };
     return LiveWorkspace.open(options, signal);
+  }
+
+  async #closeUnmounted(held: Held): Promise<void> {
+    if (held.mounts > 0) {
+      throw new TarnError('busy', `'${held.repository}/${held.branch}' is mounted for writing`, {
+        hint: "see 'tarn mounts', and unmount it first",
+      });
+    }
+    await this.#close(held);
   }
 
   async #close(held: Held): Promise<void> {

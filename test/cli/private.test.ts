@@ -100,6 +100,29 @@ describe('a mount with a workspace of its own', () => {
     }
   });
 
+  it('can be given up when its branch was deleted elsewhere, once it is unmounted', async () => {
+    await shell.must('branch', 'create', 'drive/side', '--from', 'main');
+    const own = await mounted('own', 'drive/side', '--private');
+    await writeFile(join(own, 'new'), 'new');
+    const other = await Shell.open();
+    try {
+      await other.must('repo', 'add', shell.path('storage'));
+      await other.must('branch', 'delete', 'storage/side', '--yes');
+    } finally {
+      await other.dispose();
+    }
+    const refused = await shell.tarn(['reset', 'drive/side+1', '--yes']);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('is mounted')]);
+    await shell.must('umount', own);
+    expect((await workspaces()).map(({ workspace }) => workspace)).toEqual(['side+1']);
+    await shell.must('reset', 'drive/side+1', '--yes');
+    expect(await workspaces()).toEqual([]);
+    // A branch made under that name begins with nothing.
+    await shell.must('branch', 'create', 'drive/side', '--from', 'main');
+    expect(await readdir(await mounted('again', 'drive/side', '--private'))).toEqual(['labels']);
+    expect(await status('drive/side+1')).toEqual([]);
+  });
+
   it('keeps what is staged when it is unmounted, to be mounted, committed or given up', async () => {
     const own = await mounted('own', BRANCH, '--private');
     await writeFile(join(own, 'new'), 'new');

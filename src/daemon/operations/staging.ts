@@ -1,13 +1,14 @@
 import type { Key } from '../../model/path.js';
 import { keyFromText, keyToText, parseKey, parsePrefix } from '../../model/path.js';
 import { parseBranchName } from '../../model/refs.js';
-import { parseWorkspaceName } from '../../model/workspace-name.js';
+import { branchOfWorkspace, parseWorkspaceName } from '../../model/workspace-name.js';
 import type { LiveWorkspace } from '../../overlay/live-workspace.js';
 import type { Kept } from '../../overlay/staging/edits.js';
 import type { Change } from '../../workspace/changes.js';
 import { count, fields, flag, listOf, text } from '../arguments.js';
 import type { OperationHandler } from '../operation.js';
 import type { ChangeRow, StatusResult } from '../protocol/staging.js';
+import { onBranch } from '../on-branch.js';
 import { resolveRef } from '../resolve.js';
 import { leftRows } from '../rows.js';
 import { streamJob } from '../stream-job.js';
@@ -52,12 +53,32 @@ export const cp: OperationHandler<'cp'> = {
   },
 };
 
-export const reset: OperationHandler<'reset'> = {
+const resetOnBranch = onBranch<'reset'>({
   read: fields({ repository: text, branch: text, paths: listOf(text) }),
   run: async ({ threads }, args, _output, signal) => {
     const branch = parseWorkspaceName(args.branch);
     const paths = args.paths.map(parseKey);
     return threads.run('reset', { ...args, branch, paths }, { signal });
+  },
+});
+
+/** All of a private workspace can be given up though its branch was deleted, elsewhere, meanwhile. */
+export const reset: OperationHandler<'reset'> = {
+  read: resetOnBranch.read,
+  run: async (context, args, output, signal) => {
+    const { home, repositories, workspaces, threads } = context;
+    const { repository, branch } = args;
+    const isOwn = home.privateWorkspaces(repository).includes(branch);
+    if (isOwn && args.paths.length === 0) {
+      const { refs } = await repositories.open(repository);
+      if ((await refs.get('branch', branchOfWorkspace(branch), signal)) === undefined) {
+        const { version: versionMax } = await repositories.workspace(repository, branch);
+        await workspaces.giveUp(repository, branch);
+        await threads.run('discard', { repository, branch, versionMax });
+        return { reset: true };
+      }
+    }
+    return resetOnBranch.run(context, args, output, signal);
   },
 };
 

@@ -83,7 +83,8 @@ async function connect(path: string, signal: AbortSignal | undefined): Promise<S
   } catch (error) {
     socket.destroy();
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+    // Reset: it ended before it could accept.
+    if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET') return undefined;
     throw error;
   }
 }

@@ -70,8 +70,10 @@ export const O_EXCL = 0o200;
 /** Of the kernel's own flags (include/linux/fs.h): opened by execve(2). */
 const FMODE_EXEC = 0x20;
 
-/** What flags of open(2) ask for. */
-/** @param thread that opens it; 0 where the kernel does not tell */
+/**
+ * What flags of open(2) ask for.
+ * @param thread that opens it; 0 where the kernel does not tell
+ */
 export function accessOf(flags: number, thread = 0): OpenAccess {
   const mode = flags & O_ACCMODE;
   return {

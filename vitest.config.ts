@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // A busy machine is no fault.
+    expect: { poll: { timeout: 20_000 } },
   },
 });

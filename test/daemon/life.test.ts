@@ -277,7 +277,7 @@ describe('ending', () => {
     const pid = await shell.daemonPid();
     await rm(shell.home, { recursive: true });
     try {
-      await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false);
+      await expect.poll(() => isAlive(pid)).toBe(false);
     } finally {
       // Its log, by which others are found and ended, went with the home.
       if (isAlive(pid)) await killAndWait(pid);

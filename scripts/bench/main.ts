@@ -31,6 +31,7 @@ const { values } = parseArgs({
     dir: { type: 'string' },
     seconds: { type: 'string' },
     peer: { type: 'string', multiple: true, default: [] },
+    aws: { type: 'string' },
   },
 });
 
@@ -51,7 +52,7 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
   'bucket:log': (lab) => largeFile(lab, Math.round(1024 * scale)),
   'bucket:import': (lab) => imports(lab, 1_000_000 * scale),
   'bucket:commits': (lab) => racingCommits(lab, Number(values.seconds ?? 20 * scale)),
-  'bucket:small': (lab) => smallObjects(lab, 10_000 * scale, peers()),
+  'bucket:small': (lab) => smallObjects(lab, 10_000 * scale, peers(), values.aws),
   'bucket:many': (lab) => oneOfMany(lab, 10_000_000 * scale),
 };
 

@@ -105,13 +105,18 @@ export class FarBucket {
     return this.#raw([...args, String(bytes), String(atOnce)]);
   }
 
+  /** Its name; it is empty. */
+  async newBucket(): Promise<string> {
+    return bucketOf(await this.#server.makeBucket());
+  }
+
   /** Seconds in which it puts each file of a folder into a new bucket, which is named. */
   async rawPut(
     reach: Reach,
     folder: string,
     atOnce: number,
   ): Promise<{ bucket: string; seconds: number }> {
-    const bucket = bucketOf(await this.#server.makeBucket());
+    const bucket = await this.newBucket();
     const args = ['put', this.#endpoint(reach), bucket, folder, String(atOnce)];
     return { bucket, seconds: await this.#raw(args) };
   }

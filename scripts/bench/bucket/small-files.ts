@@ -17,7 +17,12 @@ const PEER_MS_MAX = 120_000;
 export type Peers = Readonly<Record<string, string>>;
 
 /** Many small files: committed to a bucket far away, read from it cold; then one of them changed. */
-export async function smallFiles(lab: Lab, count: number, peers: Peers): Promise<Measurement[]> {
+export async function smallFiles(
+  lab: Lab,
+  count: number,
+  peers: Peers,
+  aws: string | undefined,
+): Promise<Measurement[]> {
   const bucket = await FarBucket.open(lab);
   try {
     const plain = lab.path('labels');
@@ -29,9 +34,11 @@ export async function smallFiles(lab: Lab, count: number, peers: Peers): Promise
       await lab.tarn('put', '-r', plain, 'far/main');
       await lab.tarn('commit', 'far/main', '-m', 'labels');
     });
-    const puts = `put -r and commit of ${what}, far; beside a PUT each, ${PUTS_AT_ONCE} at once`;
+    const task = `put -r and commit of ${what}, far`;
+    const each = `${task}; beside a PUT each, ${PUTS_AT_ONCE} at once`;
     return [
-      await bucket.line(puts, 's', { disk: raw.seconds, tarn }, 0.05),
+      await bucket.line(each, 's', { disk: raw.seconds, tarn }, 0.05),
+      ...(await besideAws(bucket, plain, task, tarn, aws)),
       ...(await coldReads(bucket, what, raw.bucket, peers)),
       ...(await oneChange(bucket, count, (round) => {
         return join('frames-0000', `${String(round * 7).padStart(7, '0')}.json`);
@@ -40,6 +47,22 @@ export async function smallFiles(lab: Lab, count: number, peers: Peers): Promise
   } finally {
     await bucket.close();
   }
+}
+
+/** The same files sent by Amazon's own program, where it is given. */
+async function besideAws(
+  bucket: FarBucket,
+  plain: string,
+  task: string,
+  tarn: number,
+  aws: string | undefined,
+): Promise<Measurement[]> {
+  if (aws === undefined) return [];
+  const target = `s3://${await bucket.newBucket()}/labels`;
+  const upload = ['s3', 'cp', '--recursive', '--only-show-errors', plain, target];
+  const { lab, proxy } = bucket;
+  const disk = await lab.time(() => lab.run(aws, ...upload, '--endpoint-url', proxy.endpoint));
+  return [await bucket.line(`${task}; beside aws s3 cp --recursive`, 's', { disk, tarn }, 0.05)];
 }
 
 async function coldReads(

@@ -3,7 +3,8 @@ import type { Agent, ClientRequest } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { OnReadOpts, Socket } from 'node:net';
-import { rootCertificates } from 'node:tls';
+import type { SecureContext } from 'node:tls';
+import { createSecureContext, rootCertificates } from 'node:tls';
 import { Agent as ConnectingAgent } from 'agent-base';
 import { HttpProxyAgent } from 'http-proxy-agent';
 import { HttpsProxyAgent } from 'https-proxy-agent';
@@ -42,7 +43,7 @@ type Pair = Omit<Agents, 'anyAgent'>;
  */
 export function agentsFor({ caFile, proxy }: BucketOptions): Agents {
   const shared = { keepAlive: true, maxSockets: SOCKETS_MAX };
-  const secure = caFile === undefined ? shared : { ...shared, ca: certificates(caFile) };
+  const secure = caFile === undefined ? shared : { ...shared, secureContext: trusting(caFile) };
   const direct = {
     httpAgent: new HttpAgent({ ...shared, onread: INTO_ONE_BUFFER }),
     httpsAgent: new HttpsAgent({ ...secure, onread: INTO_ONE_BUFFER }),
@@ -83,8 +84,9 @@ class RoutingAgent extends ConnectingAgent {
     const { httpAgent, httpsAgent } = proxy === '' ? this.#direct : this.#agentsOf(proxy);
     const agent = (secureEndpoint ? httpsAgent : httpAgent) as Taking;
     // A tunnel takes the certificates from its request.
-    const { ca } = this.#options;
-    agent.addRequest(request, { ...options, secureEndpoint, ...(ca === undefined ? {} : { ca }) });
+    const { secureContext } = this.#options;
+    const trusted = secureContext === undefined ? {} : { secureContext };
+    agent.addRequest(request, { ...options, secureEndpoint, ...trusted });
   }
 
   override connect(): never {
@@ -125,12 +127,20 @@ interface Taking extends Agent {
 interface ProxyOptions {
   readonly keepAlive: boolean;
   readonly maxSockets: number;
-  readonly ca?: string[];
+  readonly secureContext?: SecureContext;
 }
 
-function certificates(file: string): string[] {
+/**
+ * Beside what Node trusts by itself. Made once: reading all certificates for each connection takes longer
+ * than connecting.
+ */
+function trusting(file: string): SecureContext {
+  const { NODE_EXTRA_CA_CERTS: extra = '' } = process.env;
   try {
-    return [...rootCertificates, readFileSync(file, 'utf8')];
+    const given = [file, ...(extra === '' ? [] : [extra])].map((name) =>
+      readFileSync(name, 'utf8'),
+    );
+    return createSecureContext({ ca: [...rootCertificates, ...given] });
   } catch (error) {
     throw asTarnError(error, 'reading the certificates to trust');
   }

@@ -42,6 +42,8 @@ export interface Answer {
   readonly message: string;
   /** Seconds, or a date: the header Retry-After. */
   readonly retryAfter?: string | undefined;
+  /** Where the bucket is, if it tells. */
+  readonly region?: string | undefined;
 }
 
 /** What was being done. */
@@ -125,8 +127,10 @@ export function bucketFault(answer: Answer, doing: Doing, cause: unknown): TarnE
     });
   }
   if (ELSEWHERE.test(code) || status === 301 || status === 307) {
+    const { region } = answer;
+    const own = region === undefined ? '' : `, ${printable(region)},`;
     return new TarnError('invalid', `the bucket is in another region; ${said}`, {
-      hint: "name the bucket's own region and endpoint",
+      hint: `name the bucket's own region${own} and endpoint`,
       cause,
     });
   }
@@ -168,6 +172,10 @@ function faultOfStatus(answer: Answer, doing: Doing, said: string, cause: unknow
       if (CERTIFICATE.test(code)) {
         const hint = "name the file of its authority's certificate with the option ca-file";
         return new TarnError('unavailable', `not a trusted server; ${said}`, { hint, cause });
+      }
+      if (code === 'EPROTO') {
+        const hint = 'is the endpoint http:// instead of https://?';
+        return new TarnError('unavailable', `the server speaks no TLS; ${said}`, { hint, cause });
       }
       if (SYSTEM.test(code)) return new TransientFault(`no answer; ${said}`, { cause });
       return new TarnError('io', said, { cause });

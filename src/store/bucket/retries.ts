@@ -222,7 +222,9 @@ class Retries {
 
 function gaveUp(fault: TransientFault, tried: number): TarnError {
   return new TarnError('unavailable', `${fault.message} (tried ${tried} times)`, {
-    hint: fault.hint ?? 'see whether the network and the store are up, and run the command again',
+    hint:
+      fault.hint ??
+      'see whether the endpoint is right and the network and the store are up, and run the command again',
     cause: fault,
   });
 }

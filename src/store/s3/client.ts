@@ -30,7 +30,7 @@ export function s3Client(options: BucketOptions, attemptMs: number): S3Client {
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 1,
     requestHandler: new NodeHttpHandler({
-      ...agentsFor(options),
+      ...agentsFor({ ...options, ...bundleOf(options) }),
       connectionTimeout: attemptMs,
       socketTimeout: attemptMs,
     }),
@@ -48,6 +48,13 @@ export function s3Client(options: BucketOptions, attemptMs: number): S3Client {
   });
   renewCredentials(client);
   return client;
+}
+
+/** The file of certificates that Amazon's own tools trust; without TLS it need not be read. */
+function bundleOf({ caFile, endpoint }: BucketOptions): Pick<BucketOptions, 'caFile'> {
+  const { AWS_CA_BUNDLE: bundle = '' } = process.env;
+  const isPlain = endpoint?.startsWith('http:') === true;
+  return caFile !== undefined || bundle === '' || isPlain ? {} : { caFile: bundle };
 }
 
 /** What each request carries beside its own parameters. */

@@ -23,6 +23,7 @@ function answerOf(error: Error): Answer {
       isAnswered && status < 300 ? 'ECONNRESET' : isAnswered ? error.name : (code ?? error.name),
     message: error.message,
     retryAfter: headers?.['retry-after'],
+    region: headers?.['x-amz-bucket-region'],
   };
 }
 

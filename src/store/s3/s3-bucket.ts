@@ -123,8 +123,26 @@ export class S3Bucket implements Bucket {
       };
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
-      throw s3Fault(error, doing);
+      throw await this.#inWords(error, key, options, doing);
     }
+  }
+
+  /** The answer to a HEAD does not say why: a GET is refused for the same reason. */
+  async #inWords(
+    error: unknown,
+    key: string,
+    options: BucketHead,
+    doing: Doing,
+  ): Promise<TarnError> {
+    const status = statusOf(error) ?? SERVER_ERROR;
+    if (status < SERVER_ERROR) {
+      try {
+        await this.get(key, { ...options, range: { offset: 0, length: 1 } });
+      } catch (refusal) {
+        if (refusal instanceof TarnError && refusal.kind !== 'not-found') return refusal;
+      }
+    }
+    return s3Fault(error, doing);
   }
 
   async list(query: BucketQuery): Promise<BucketPage> {

@@ -157,9 +157,8 @@ describe.each(KINDS)('%s without TLS', (kind) => {
 describe('S3 without an endpoint', () => {
   it('is asked at the host of the bucket in its region, through the proxy', async () => {
     const { server, secure, proxy, place } = await lineTo('moto');
-    const caFile = authority.file;
-    const options = { region: 'eu-central-1', caFile, proxy: proxy.endpoint };
-    setEnvironment(server.environment);
+    const options = { region: 'eu-central-1', proxy: proxy.endpoint };
+    setEnvironment({ ...server.environment, AWS_CA_BUNDLE: authority.file });
     await roundTrip({ ...place, options: {} }, options);
     const host = `${place.bucket}.s3.eu-central-1.amazonaws.com`;
     expect(new Set(proxy.asked)).toEqual(new Set([`CONNECT ${host}:443`]));

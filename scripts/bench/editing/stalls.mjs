@@ -7,7 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 
 const file = process.env.TARN_BENCH_STALLS;
-if (isMainThread && file !== undefined && process.argv[1]?.endsWith('daemon/main.js')) {
+if (isMainThread && file !== undefined && process.argv[1]?.endsWith('/daemon.js')) {
   // Each delay that it records has the resolution in it.
   const resolution = 1;
   const delays = monitorEventLoopDelay({ resolution });

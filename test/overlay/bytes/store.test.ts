@@ -260,7 +260,7 @@ async function changed(
     wanted = Buffer.concat([wanted, Buffer.alloc(Math.max(0, at + length - wanted.length))]);
     part.copy(wanted, at);
     if (size === null) continue;
-    file.truncate(size);
+    await file.truncate(size);
     wanted = Buffer.concat([wanted, Buffer.alloc(Math.max(0, size - wanted.length))]);
     wanted = wanted.subarray(0, size);
   }

@@ -138,7 +138,6 @@ class Session {
   // False when the connection has ended.
   bool ReadOne(ReadBuffer* request, ReadBuffer* data, int* why);
   void Handle(const Request& request, ReadBuffer* data);
-  void HandleFrozen(const Request& request);
   void HandleWriting(const Request& request);
   void HandleOpen(const Request& request);
   void HandleOpendir(const Request& request);

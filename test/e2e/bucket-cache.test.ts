@@ -1,38 +1,27 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, openSync, readSync, rmSync, statSync, writeSync, closeSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { StoreServer } from '../../scripts/lib/store-servers.js';
-import { startStoreServer } from '../../scripts/lib/store-servers.js';
 import type { CacheState } from '../../src/daemon/protocol/cache.js';
 import type { StatsRow } from '../../src/daemon/protocol/stats.js';
 import { run, Shell } from '../cli/shell.js';
 import { ensureBuilt } from '../workspace/built.js';
+import { BucketLog } from './bucket-log.js';
 
 const LONG_MS = 120_000;
 const MIB = 1_048_576;
 const LOG_BYTES = 12 * MIB;
 
-let server: StoreServer;
-let storage: string;
-let first: Shell;
+let stored: BucketLog;
 const shells: Shell[] = [];
 /** A directory of its own for each test. */
 let scratch: string;
 
 beforeAll(ensureBuilt);
 beforeAll(async () => {
-  server = await startStoreServer('moto');
-  Object.assign(process.env, server.environment);
-  storage = (await server.makeBucket()).replace('?', '/drive?');
-  first = await Shell.open();
-  await first.must('repo', 'create', 'drive', '--storage', storage);
-  await first.must('put', await first.file('run.mcap', randomBytes(LOG_BYTES)), 'drive/main/');
-  await first.must('commit', 'drive/main', '-m', 'a log');
-  await first.must('daemon', 'stop');
+  stored = await BucketLog.create(LOG_BYTES);
 }, LONG_MS);
 beforeEach(() => {
   scratch = mkdtempSync(join(tmpdir(), 'tarn-cache-'));
@@ -44,16 +33,13 @@ afterEach(async () => {
   execFileSync('sh', ['-c', 'mountpoint -q "$0" && umount "$0" || true', scratch]);
   rmSync(scratch, { recursive: true, force: true });
 }, LONG_MS);
-afterAll(async () => {
-  await first.dispose();
-  await server.stop();
-}, LONG_MS);
+afterAll(() => stored.dispose(), LONG_MS);
 
 /** Another home that knows the repository, with a mount of it. */
 async function machine(): Promise<{ shell: Shell; log: string }> {
   const shell = await Shell.open();
   shells.push(shell);
-  await shell.must('repo', 'add', storage);
+  await shell.must('repo', 'add', stored.storage);
   return { shell, log: await mounted(shell) };
 }
 
@@ -64,7 +50,10 @@ async function mounted(shell: Shell): Promise<string> {
 }
 
 async function expectRight(log: string): Promise<void> {
-  expect(await run('cmp', [log, first.path('run.mcap')])).toMatchObject({ code: 0, stdout: '' });
+  expect(await run('cmp', [log, stored.first.path('run.mcap')])).toMatchObject({
+    code: 0,
+    stdout: '',
+  });
 }
 
 async function repositoryStats(shell: Shell): Promise<StatsRow & { kind: 'repository' }> {

@@ -1,12 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { StoreServer } from '../../scripts/lib/store-servers.js';
-import { startStoreServer } from '../../scripts/lib/store-servers.js';
 import type { StatsRow } from '../../src/daemon/protocol/stats.js';
 import { killAndWait, run, Shell } from '../cli/shell.js';
 import { ensureBuilt } from '../workspace/built.js';
+import { BucketLog } from './bucket-log.js';
 
 const LONG_MS = 120_000;
 const MIB = 1_048_576;
@@ -24,35 +22,23 @@ while os.copy_file_range(source, target, piece) > 0:
 os.fsync(target)
 `;
 
-let server: StoreServer;
-let storage: string;
-let first: Shell;
+let stored: BucketLog;
 const shells: Shell[] = [];
 
 beforeAll(ensureBuilt);
 beforeAll(async () => {
-  server = await startStoreServer('moto');
-  Object.assign(process.env, server.environment);
-  storage = (await server.makeBucket()).replace('?', '/drive?');
-  first = await Shell.open();
-  await first.must('repo', 'create', 'drive', '--storage', storage);
-  await first.must('put', await first.file('run.mcap', randomBytes(LOG_BYTES)), 'drive/main/');
-  await first.must('commit', 'drive/main', '-m', 'a log');
-  await first.must('daemon', 'stop');
+  stored = await BucketLog.create(LOG_BYTES);
 }, LONG_MS);
 afterEach(async () => {
   for (const shell of shells.splice(0)) await shell.dispose();
 }, LONG_MS);
-afterAll(async () => {
-  await first.dispose();
-  await server.stop();
-}, LONG_MS);
+afterAll(() => stored.dispose(), LONG_MS);
 
 /** A home that knows the repository, and nothing of its contents, with a branch of its own mounted. */
 async function mounted(branch: string, ...more: string[]): Promise<[Shell, string]> {
   const shell = await Shell.open();
   shells.push(shell);
-  await shell.must('repo', 'add', storage);
+  await shell.must('repo', 'add', stored.storage);
   await shell.must('branch', 'create', `drive/${branch}`, '--from', 'main');
   const directory = await shell.mountPoint('m');
   await shell.must('mount', '--write', `drive/${branch}`, directory, ...more);
@@ -76,7 +62,7 @@ async function mustRun(program: string, args: string[]): Promise<void> {
 }
 
 async function expectRight(path: string): Promise<void> {
-  await mustRun('cmp', [path, first.path('run.mcap')]);
+  await mustRun('cmp', [path, stored.first.path('run.mcap')]);
 }
 
 describe('a committed file that is copied within a mount', () => {
@@ -119,7 +105,7 @@ describe('a committed file that is copied within a mount', () => {
       await killAndWait(await shell.daemonPid());
       await file.write(Buffer.alloc(5, 'x'), 0, 5, 9 * MIB);
       await file.close();
-      const found = await run('cmp', ['-l', copy, first.path('run.mcap')]);
+      const found = await run('cmp', ['-l', copy, stored.first.path('run.mcap')]);
       expect(found.stdout.trim().split('\n')).toHaveLength(10);
       await expectRight(log);
     },

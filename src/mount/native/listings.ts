@@ -46,13 +46,8 @@ export class Listings {
   opened(handle: Handle, opening: MaybePromise<undefined | Errno>): void {
     if (opening === undefined) return;
     this.#opened.set(handle, opening);
-    if (!isPromise(opening)) return;
-    const settled = (refused: undefined | Errno): void => {
-      if (refused === undefined && this.#opened.get(handle) === opening)
-        this.#opened.delete(handle);
-    };
     // A fault shows when the directory is listed.
-    opening.then(settled, () => undefined);
+    if (isPromise(opening)) opening.catch(() => undefined);
   }
 
   /** Begins to fill a reply, or takes the one that was made ahead. */

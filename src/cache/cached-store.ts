@@ -145,6 +145,10 @@ export class CachedStore implements ObjectStore {
     }
   }
 
+  bring(key: string, bytes: Uint8Array): void {
+    this.#cache.later(() => this.#keepWhole(key, bytes, 'unless-kept'));
+  }
+
   /** @returns whether anything was kept of it, so that reading it again may give other bytes */
   forget(key: string): boolean {
     if (!this.#drop(key)) return false;
@@ -344,9 +348,10 @@ export class CachedStore implements ObjectStore {
     if (OWN.test(key)) this.#cache.tell();
   }
 
-  async #keepWhole(key: string, bytes: Uint8Array): Promise<void> {
+  async #keepWhole(key: string, bytes: Uint8Array, when?: 'unless-kept'): Promise<void> {
     const object = this.#cache.acquire(this.#nameOf(key) ?? key);
     try {
+      if (when !== undefined && object.gaps(0, bytes.length).length === 0) return;
       object.drop(0, Infinity);
       object.setSize(bytes.length);
       await object.write(0, bytes);

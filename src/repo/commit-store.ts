@@ -9,6 +9,7 @@ import {
 import type { CommitId } from '../model/ids.js';
 import { parseCommitId } from '../model/ids.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { Attachments } from '../store/ref-store.js';
 import { TarnError } from '../util/errors.js';
 import { commitKey, commitPrefix } from './layout.js';
 import { putNamed, readChecked } from './objects.js';
@@ -19,6 +20,16 @@ const CACHED_COMMITS_MAX = 1_024;
 export class CommitStore {
   readonly #objects: ObjectStore;
   readonly #cache = new LRUCache<CommitId, Commit>({ max: CACHED_COMMITS_MAX });
+  /** A ref has the commit that it points to with it. */
+  readonly attachments: Attachments = {
+    of: (kind, target) => {
+      const commit = kind === 'settings' ? undefined : this.#cache.get(target as CommitId);
+      return commit && encodeCommit(commit).toString();
+    },
+    found: (kind, target, attached) => {
+      if (kind !== 'settings') this.#accept(target as CommitId, Buffer.from(attached));
+    },
+  };
 
   constructor(objects: ObjectStore) {
     this.#objects = objects;
@@ -46,6 +57,17 @@ export class CommitStore {
     await putNamed(this.#objects, commitKey(id), bytes, signal);
     this.#cache.set(id, decodeCommit(id, bytes));
     return id;
+  }
+
+  /** Bytes that are not the commit are of no use: who wants it reads its own object, and hears of faults. */
+  #accept(id: CommitId, bytes: Buffer): void {
+    if (this.#cache.has(id)) return;
+    try {
+      this.#cache.set(id, decodeCommit(id, bytes));
+    } catch {
+      return;
+    }
+    this.#objects.bring?.(commitKey(id), bytes);
   }
 
   /** Whether it is there, as far as can be told without judging it. @throws as read, but not-found */

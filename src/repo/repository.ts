@@ -57,6 +57,7 @@ export class Repository {
     const cache = options.nodeCache ?? new NodeCache(OWN_CACHE_BYTES);
     this.nodes = new Nodes(new TreePackStore(this.objects), cache);
     this.commits = new CommitStore(this.objects);
+    this.refs.attach?.(this.commits.attachments);
     this.settings = new SettingsStore(this.objects, this.refs);
     this.guards = new Guards(name, this.settings);
     const { offline: isOffline = false, traffic } = options;

@@ -66,6 +66,12 @@ export interface ObjectStore {
   fetch?(key: string, offset: number, length: number, options?: ReadOptions): Promise<void>;
 
   /**
+   * The bytes of an immutable object that came with another one are kept on this machine as if they had
+   * been read. Only in a store that has a cache.
+   */
+  bring?(key: string, bytes: Uint8Array): void;
+
+  /**
    * The object's bytes turned out wrong: what is kept of it on this machine goes. Returns whether
    * reading it again may give others. Only in a store that has a cache.
    */

@@ -1,4 +1,4 @@
-import type { CommitId, SettingsId } from '../model/ids.js';
+import type { CommitId, Hash, SettingsId } from '../model/ids.js';
 
 /**
  * Refs: the only mutable thing in a repository. They change by compare-and-swap alone, and each
@@ -50,7 +50,17 @@ export interface RefStore {
     atMs: number,
     signal?: AbortSignal,
   ): Promise<RefMoment<K>>;
+  /** Only in a store where a ref is read by a request of its own. */
+  attach?(attachments: Attachments): void;
   close(): Promise<void>;
+}
+
+/** What is kept with a ref of what it points to, so that who reads the one need not ask for the other. */
+export interface Attachments {
+  /** For a ref that is moved there, if anything; what is longer than ATTACHED_BYTES_MAX is left out. */
+  of(kind: RecordKind, target: Hash): string | undefined;
+  /** What a ref that was read has; the store has not judged it. */
+  found(kind: RecordKind, target: Hash, attached: string): void;
 }
 
 export type RefKind = 'branch' | 'tag';

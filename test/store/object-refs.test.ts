@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StoreServer } from '../../scripts/lib/store-servers.js';
 import { startStoreServer } from '../../scripts/lib/store-servers.js';
-import type { CommitId } from '../../src/model/ids.js';
+import type { CommitId, Hash } from '../../src/model/ids.js';
 import { sha256 } from '../../src/model/ids.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
 import { ObjectRefStore } from '../../src/store/object-refs/object-ref-store.js';
 import type { Past, PastLink, RefObject } from '../../src/store/object-refs/ref-object.js';
 import {
+  ATTACHED_BYTES_MAX,
   decodePast,
   decodeRef,
   encodePast,
@@ -16,7 +17,7 @@ import {
 } from '../../src/store/object-refs/ref-object.js';
 import type { ObjectInfo, ObjectStore, PutOptions } from '../../src/store/object-store.js';
 import { openBucket } from '../../src/store/open-bucket.js';
-import type { RefChange, RefStore } from '../../src/store/ref-store.js';
+import type { RecordKind, RefChange, RefStore } from '../../src/store/ref-store.js';
 import type { BucketUrl } from '../../src/store/storage-url.js';
 import { parseStorageUrl } from '../../src/store/storage-url.js';
 import { TarnError } from '../../src/util/errors.js';
@@ -83,6 +84,64 @@ class LostAnswers extends WatchedStore {
     return info;
   }
 }
+
+/** What is attached to a target, and what was found to be. */
+function attachments(of: (target: string) => string | undefined) {
+  const found: string[] = [];
+  return {
+    found,
+    of: (_kind: RecordKind, target: Hash) => of(target),
+    note: (kind: RecordKind, target: Hash, attached: string) =>
+      void found.push(`${kind} ${target === id(1) ? 'one' : target} ${attached}`),
+  };
+}
+
+describe('what is attached to refs in objects', () => {
+  function opened(objects: ObjectStore, of: (target: string) => string | undefined) {
+    const store = new ObjectRefStore(objects);
+    const { found, note, ...rest } = attachments(of);
+    store.attach({ ...rest, found: note });
+    return { store, found };
+  }
+
+  it('comes with the ref, by all of its names', async () => {
+    const memory = new MemoryStore();
+    const { store } = opened(memory, (target) => (target === id(1) ? 'a "commit"\n' : undefined));
+    await store.compareAndSwap(change({ next: id(0) }));
+    const before = opened(memory, () => undefined);
+    expect(await before.store.get('branch', 'main')).toBe(id(0));
+    expect(before.found).toEqual([]);
+    await store.compareAndSwap(change({ expected: id(0), next: id(1) }));
+    expect(await before.store.get('branch', 'main')).toBe(id(1));
+    expect(before.found).toEqual(['branch one a "commit"\n']);
+
+    await store.rename({ from: 'main', to: 'prod', commit: id(1), by: 'rosa', atMs: 2 });
+    const after = opened(memory, () => undefined);
+    expect(await after.store.find('prod')).toMatchObject({ commit: id(1) });
+    expect(await after.store.find('main')).toBeUndefined();
+    expect(after.found).toEqual(['branch one a "commit"\n']);
+    // Who has nothing to attach, as one that reads older objects, leaves nothing of what was there.
+    await after.store.compareAndSwap(change({ name: 'prod', expected: id(1), next: id(2) }));
+    const last = opened(memory, () => undefined);
+    expect(await last.store.get('branch', 'prod')).toBe(id(2));
+    expect(last.found).toEqual([]);
+  });
+
+  it('is left out where it is too long', async () => {
+    const memory = new MemoryStore();
+    for (const [name, letters] of [
+      ['fits', ATTACHED_BYTES_MAX / 2],
+      ['not', ATTACHED_BYTES_MAX / 2 + 1],
+    ] as const) {
+      const { store } = opened(memory, () => 'ü'.repeat(letters));
+      await store.compareAndSwap(change({ name, next: id(1) }));
+    }
+    const { store, found } = opened(memory, () => undefined);
+    await store.get('branch', 'fits');
+    await store.get('branch', 'not');
+    expect(found).toEqual([`branch one ${'ü'.repeat(ATTACHED_BYTES_MAX / 2)}`]);
+  });
+});
 
 describe('refs in objects', () => {
   it('change by one put and one get before it, at any length of history', async () => {
@@ -308,17 +367,26 @@ describe('the objects of refs', () => {
     },
     fence: 'ffffffffffffffffffffffffffffffff',
   };
+  const attached: RefObject = {
+    name: 'main',
+    changes: ref.changes.map(({ renamed: _, ...newest }) => ({ ...newest, next: id(1) })),
+    older: ref.older,
+    attached: 'tarn-commit 1\nmessage 9\n“label”',
+  };
 
   it('are encoded to the bytes of the golden files, and decoded from them', () => {
     expect(encodeRef(ref).toString()).toBe(golden('ref-v1').toString());
     expect(encodePast(past).toString()).toBe(golden('past-v1').toString());
     expect(decodeRef(golden('ref-v1'), 'main', 'it')).toEqual(ref);
+    expect(encodeRef(attached).toString()).toBe(golden('ref-v2').toString());
+    expect(decodeRef(golden('ref-v2'), 'main', 'it')).toEqual(attached);
     expect(decodePast(golden('past-v1'), 'main', link, 'it')).toEqual(past);
   });
 
   it('are corrupt, and named, whichever byte is changed or wherever they are cut', () => {
     for (const [bytes, decode] of [
       [golden('ref-v1'), (given: Buffer) => decodeRef(given, 'main', 'the ref')],
+      [golden('ref-v2'), (given: Buffer) => decodeRef(given, 'main', 'the ref')],
       [golden('past-v1'), (given: Buffer) => decodePast(given, 'main', link, 'the ref')],
     ] as const) {
       for (let at = 0; at < bytes.length; at += 1) {
@@ -333,8 +401,8 @@ describe('the objects of refs', () => {
 
   it('are refused under another name, from a newer tarn, and with what contradicts itself', () => {
     expect(() => decodeRef(golden('ref-v1'), 'prod', 'it')).toThrow(/belongs to another name/);
-    const newer = Buffer.from(golden('ref-v1').toString().replace('tarn-ref 1', 'tarn-ref 2'));
-    expect(() => decodeRef(newer, 'main', 'it')).toThrow(/format version 2/);
+    const newer = Buffer.from(golden('ref-v1').toString().replace('tarn-ref 1', 'tarn-ref 3'));
+    expect(() => decodeRef(newer, 'main', 'it')).toThrow(/format version 3/);
     const [newest] = ref.changes;
     if (newest === undefined) throw new Error('no change');
     const hostile: Partial<RefObject>[] = [
@@ -347,6 +415,8 @@ describe('the objects of refs', () => {
       { older: [{ ...link, first: 2 }] },
       { older: [{ ...link, level: 99 }] },
       { older: [link, link] },
+      { changes: [{ ...newest, next: undefined as never }], attached: 'to nothing' },
+      { attached: 'x'.repeat(ATTACHED_BYTES_MAX + 1) },
     ];
     for (const values of hostile) {
       const bytes = encodeRef({ ...ref, ...values });

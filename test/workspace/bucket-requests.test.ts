@@ -8,6 +8,7 @@ import { keyFromText } from '../../src/model/path.js';
 import { ContentWriter } from '../../src/repo/content-writer.js';
 import { Repository } from '../../src/repo/repository.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
+import { ObjectRefStore } from '../../src/store/object-refs/object-ref-store.js';
 import { Staging } from '../../src/workspace/staging.js';
 import { Workspace } from '../../src/workspace/workspace.js';
 import { WatchedStore } from '../store/watched-store.js';
@@ -113,7 +114,7 @@ describe('what work on a bucket asks of it', () => {
     await other.close();
   });
 
-  it('a repository that is open is mounted by 3', async () => {
+  it('a repository that is open is mounted by 2, as the branch has its commit with it', async () => {
     await put('labels/0.json', Buffer.from('zero'));
     await workspace.commit({ message: 'first', author: 'rosa' });
     const other = await Repository.open('drive', STORAGE, { openBucket });
@@ -121,10 +122,36 @@ describe('what work on a bucket asks of it', () => {
     const { commitId } = await other.resolve('main@');
     const view = await other.commitView('main', commitId);
     expect(await view.get(keyFromText('labels/0.json'))).toMatchObject({ size: 4 });
-    expect(calls).toEqual(['get refs', 'get commits', 'get trees']);
+    expect(calls).toEqual(['get refs', 'get trees']);
     calls.length = 0;
     expect((await other.resolve(commitId)).commitId).toBe(commitId);
     expect(calls).toEqual([]);
+  });
+
+  it('a commit that a branch does not have with it, or a wrong one, is read where it lies', async () => {
+    const first = await repository.resolve('main@');
+    const forger = new ObjectRefStore(memory);
+    forger.attach({ of: () => 'tarn-commit 1\nsomething else', found: () => undefined });
+    const change = {
+      kind: 'branch',
+      next: first.commitId,
+      by: 'rosa',
+      atMs: 1,
+      why: 'test',
+    } as const;
+    await forger.compareAndSwap({ ...change, name: 'forged', expected: undefined });
+    await new ObjectRefStore(memory).compareAndSwap({
+      ...change,
+      name: 'bare',
+      expected: undefined,
+    });
+    for (const name of ['forged', 'bare']) {
+      calls.length = 0;
+      const fresh = await Repository.open('drive', STORAGE, { openBucket });
+      expect((await fresh.resolve(name)).commit).toEqual(first.commit);
+      expect(calls).toEqual(['get tarn.json', 'get refs', 'get commits']);
+      await fresh.close();
+    }
   });
 
   it('4 KiB of a large file are read by 2', async () => {

@@ -6,6 +6,7 @@ import { inGroups } from '../../util/async.js';
 import { isKey } from '../keys.js';
 import type { ObjectInfo, ObjectStore } from '../object-store.js';
 import type {
+  Attachments,
   BranchRenaming,
   RecordedChange,
   RecordKind,
@@ -18,7 +19,7 @@ import type {
 } from '../ref-store.js';
 import { RENAME } from '../ref-store.js';
 import type { RefObject, StoredChange } from './ref-object.js';
-import { decodeRef, encodeRef } from './ref-object.js';
+import { ATTACHED_BYTES_MAX, decodeRef, encodeRef } from './ref-object.js';
 import { RefPast, withChange } from './ref-past.js';
 
 const PREFIX = 'refs/';
@@ -50,6 +51,7 @@ export class ObjectRefStore implements RefStore {
   readonly #past: RefPast;
   readonly #held = new LRUCache<string, Held>({ max: HELD_MAX });
   readonly #onMissing: ((signal?: AbortSignal) => Promise<void>) | undefined;
+  #attachments: Attachments | undefined;
 
   /** @param onMissing called before a name of users' is said to be unused; what it throws is said instead */
   constructor(objects: ObjectStore, onMissing?: (signal?: AbortSignal) => Promise<void>) {
@@ -176,6 +178,10 @@ export class ObjectRefStore implements RefStore {
     }
   }
 
+  attach(attachments: Attachments): void {
+    this.#attachments = attachments;
+  }
+
   /** Nothing is held but what may be forgotten; the objects are the repository's to close. */
   async close(): Promise<void> {
     this.#held.clear();
@@ -214,9 +220,23 @@ export class ObjectRefStore implements RefStore {
     const known = this.#held.get(name);
     if (known?.etag === found.etag) return known;
     const what = `'${key}' in '${this.#objects.url}'`;
-    const held = { object: decodeRef(found.bytes, name, what), etag: found.etag };
+    const object = decodeRef(found.bytes, name, what);
+    const held = { object, etag: found.etag };
     this.#held.set(name, held);
+    const { changes, attached } = object;
+    if (attached !== undefined && changes[0]?.next !== undefined) {
+      this.#attachments?.found(changes[0].kind, changes[0].next, attached);
+    }
     return held;
+  }
+
+  /** With what there is to be attached to where its newest change points. */
+  #withAttached({ attached: _, ...object }: RefObject): RefObject {
+    const [newest] = object.changes;
+    if (newest?.next === undefined) return object;
+    const attached = this.#attachments?.of(newest.kind, newest.next);
+    if (attached === undefined || Buffer.byteLength(attached) > ATTACHED_BYTES_MAX) return object;
+    return { ...object, attached };
   }
 
   /** Reads a name that is to be written, and ends what others began on it. */
@@ -302,10 +322,11 @@ export class ObjectRefStore implements RefStore {
    */
   async #put(
     { etag: expected, object: { name } }: Held,
-    object: RefObject,
+    next: RefObject,
     signal: AbortSignal | undefined,
     change?: StoredChange,
   ): Promise<Held | undefined> {
+    const object = this.#withAttached(next);
     const bytes = encodeRef(object);
     const condition =
       expected === undefined ? ({ ifNoneMatch: '*' } as const) : { ifMatch: expected };

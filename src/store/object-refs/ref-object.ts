@@ -17,6 +17,8 @@ export interface RefObject {
   readonly pending?: PendingRename;
   /** Sets the bytes apart from those before, where nothing else does. */
   readonly fence?: string;
+  /** Of what the newest change points to; see Attachments. */
+  readonly attached?: string;
 }
 
 export interface StoredChange {
@@ -57,6 +59,8 @@ export type Past =
   | { readonly name: string; readonly changes: readonly StoredChange[] }
   | { readonly name: string; readonly links: readonly PastLink[] };
 
+/** Of UTF-8. */
+export const ATTACHED_BYTES_MAX = 16_384;
 /** Changes in an object. */
 export const CHANGES_MAX = 32;
 /** Links of one level in an object; one more makes a link of the next level of them. */
@@ -66,10 +70,12 @@ const LEVEL_MAX = 12;
 const REF_MAGIC = 'tarn-ref';
 const PAST_MAGIC = 'tarn-past';
 const VERSION = 1;
+/** Of a ref with what version 1 does not know. */
+const ATTACHED_VERSION = 2;
 const HINT =
   'restore this object from an earlier version or a copy of the bucket; the commits themselves are not in it';
 
-export function encodeRef({ name, changes, older, pending, fence }: RefObject): Buffer {
+export function encodeRef({ name, changes, older, pending, fence, attached }: RefObject): Buffer {
   const body = {
     name,
     changes: changes.map(changeJson),
@@ -78,8 +84,10 @@ export function encodeRef({ name, changes, older, pending, fence }: RefObject): 
       ? {}
       : { pending: { come: changeJson(pending.come), etag: pending.etag } }),
     ...(fence === undefined ? {} : { fence }),
+    ...(attached === undefined ? {} : { attached }),
   };
-  const text = `${REF_MAGIC} ${VERSION}\n${canonicalJson(body)}\n`;
+  const version = attached === undefined ? VERSION : ATTACHED_VERSION;
+  const text = `${REF_MAGIC} ${version}\n${canonicalJson(body)}\n`;
   return Buffer.from(`${text}${sha256(Buffer.from(text))}\n`);
 }
 
@@ -88,8 +96,9 @@ export function encodeRef({ name, changes, older, pending, fence }: RefObject): 
  * @throws TarnError corrupt, unsupported when a newer tarn wrote it
  */
 export function decodeRef(bytes: Uint8Array, name: string, what: string): RefObject {
-  return decode(bytes, what, REF_MAGIC, encodeRef, (value) => {
-    const optional = ['pending', 'fence'];
+  const form = { magic: REF_MAGIC, versionMax: ATTACHED_VERSION, encode: encodeRef };
+  return decode(bytes, what, form, (value) => {
+    const optional = ['pending', 'fence', 'attached'];
     const members = read.members(value, ['name', 'changes', 'older'], optional);
     const changes = readChanges(members['changes'], 0);
     const older = readLinks(members['older']);
@@ -97,13 +106,17 @@ export function decodeRef(bytes: Uint8Array, name: string, what: string): RefObj
     if (oldest === undefined ? older.length > 0 : oldest.number !== (older[0]?.last ?? 0) + 1) {
       throw new Error('changes are missing in it');
     }
-    const { pending, fence } = members;
+    const { pending, fence, attached } = members;
+    if (attached !== undefined && changes[0]?.next === undefined) {
+      throw new Error('something is attached to nothing');
+    }
     return {
       name: read.same(members['name'], name),
       changes,
       older,
       ...(pending === undefined ? {} : { pending: readPending(pending) }),
       ...(fence === undefined ? {} : { fence: read.id(fence) }),
+      ...(attached === undefined ? {} : { attached: read.text(attached, ATTACHED_BYTES_MAX) }),
     };
   });
 }
@@ -118,7 +131,8 @@ export function encodePast(past: Past): Buffer {
 
 /** @throws TarnError corrupt when it is not what the link says, unsupported */
 export function decodePast(bytes: Uint8Array, name: string, link: PastLink, what: string): Past {
-  const past = decode<Past>(bytes, what, PAST_MAGIC, encodePast, (value) => {
+  const form = { magic: PAST_MAGIC, versionMax: VERSION, encode: encodePast };
+  const past = decode<Past>(bytes, what, form, (value) => {
     if (sha256(bytes) !== link.hash) throw new Error('its bytes do not have the hash in its name');
     if (link.level === 0) {
       const members = read.members(value, ['name', 'changes'], []);
@@ -151,19 +165,26 @@ export function spanOf(past: Past): Pick<PastLink, 'first' | 'last' | 'firstMs' 
   return { first, last, firstMs, lastMs };
 }
 
+/** How values of a type are written. */
+interface Form<T> {
+  readonly magic: string;
+  /** The newest that is known; the value tells which one it is written in. */
+  readonly versionMax: number;
+  readonly encode: (value: T) => Buffer;
+}
+
 /** The text after the first line as JSON, in its one canonical form. */
 function decode<T>(
   bytes: Uint8Array,
   what: string,
-  magic: string,
-  encode: (value: T) => Buffer,
+  { magic, versionMax, encode }: Form<T>,
   parse: (value: Json) => T,
 ): T {
   const text = Buffer.from(bytes).toString('utf8');
   const [head = '', body = ''] = text.split('\n', 2);
   const version = new RegExp(`^${magic} ([1-9][0-9]{0,8})$`).exec(head)?.[1];
   if (version === undefined) throw damaged(what, `it does not begin with '${magic}'`);
-  if (version !== String(VERSION)) {
+  if (Number(version) > versionMax) {
     throw new TarnError('unsupported', `${what} has the format version ${version}`, {
       hint: 'update tarn on this machine',
     });

@@ -51,9 +51,11 @@ export function time(value: Json | undefined): number {
   return count(value, -TIME_MS_MAX, TIME_MS_MAX);
 }
 
-export function text(value: Json | undefined): string {
-  if (typeof value === 'string') return value;
-  throw new Error('it has something else in place of a text');
+/** @param bytesMax of UTF-8 */
+export function text(value: Json | undefined, bytesMax = Infinity): string {
+  if (typeof value !== 'string') throw new Error('it has something else in place of a text');
+  if (Buffer.byteLength(value) <= bytesMax) return value;
+  throw new Error(`it has a text of more than ${bytesMax} bytes`);
 }
 
 export function same(value: Json | undefined, expected: string): string {

@@ -31,6 +31,8 @@ const NOTE_USE_MS = 60_000;
 const DISK_CHECK_MS = 1_000;
 /** How long nothing is kept after the disk was full and nothing could be evicted. */
 const FULL_MS = 1_000;
+/** How long a disk that stays full is not told of again. */
+const TOLD_MS = 60_000;
 /** Evicted at once, so that not every write has to evict: a part of the limit. */
 const EVICT_PART = 1 / 20;
 /** Memory for what is fetched ahead, of all readers together. */
@@ -62,10 +64,18 @@ export class ObjectCache {
   #total: number;
   #free = { bytes: Infinity, atMs: -Infinity };
   #fullUntilMs = -Infinity;
+  #toldFullMs = -Infinity;
   #isClosed = false;
+  readonly #onFull: (why: string) => void;
 
-  private constructor(directory: string, limits: CacheLimits, index: KeptIndex) {
+  private constructor(
+    directory: string,
+    limits: CacheLimits,
+    index: KeptIndex,
+    onFull: (why: string) => void,
+  ) {
     this.directory = directory;
+    this.#onFull = onFull;
     this.#limits = limits;
     this.#index = index;
     this.#total = index.total().bytes;
@@ -79,7 +89,7 @@ export class ObjectCache {
         this.#total += bytes;
         this.#saveLater(object);
       },
-      refused: () => this.#noteFull(),
+      refused: (error) => this.#noteFull(asTarnError(error).message),
       dropped: ({ name, file }, start, end) => {
         if (file !== undefined) index.drop(name, file, start, end, Date.now());
       },
@@ -92,12 +102,19 @@ export class ObjectCache {
     };
   }
 
-  /** @throws TarnError denied, no-space, io */
-  static open(directory: string, limits: CacheLimits): ObjectCache {
+  /**
+   * @param onFull told, now and then, why bytes are used and not kept
+   * @throws TarnError denied, no-space, io
+   */
+  static open(
+    directory: string,
+    limits: CacheLimits,
+    onFull: (why: string) => void = () => undefined,
+  ): ObjectCache {
     try {
       mkdirSync(join(directory, 'data'), { recursive: true, mode: 0o700 });
       const index = new KeptIndex(join(directory, 'index.db'));
-      return new ObjectCache(directory, limits, index);
+      return new ObjectCache(directory, limits, index, onFull);
     } catch (error) {
       throw asTarnError(error, `opening the cache in '${directory}'`);
     }
@@ -269,7 +286,7 @@ export class ObjectCache {
     if (wanted <= 0) return true;
     this.#evict(wanted + this.#limits.bytesMax * EVICT_PART);
     if (this.#excess(bytes, nowMs) <= 0) return true;
-    this.#noteFull();
+    this.#noteFull('its limits leave no room, and all that is kept is in use');
     return false;
   }
 
@@ -282,9 +299,13 @@ export class ObjectCache {
     return Math.max(this.#total + bytes - bytesMax, freeBytesMin + bytes - this.#free.bytes);
   }
 
-  #noteFull(): void {
+  #noteFull(why: string): void {
     this.counts.refused += 1;
-    this.#fullUntilMs = performance.now() + FULL_MS;
+    const nowMs = performance.now();
+    this.#fullUntilMs = nowMs + FULL_MS;
+    if (nowMs - this.#toldFullMs < TOLD_MS) return;
+    this.#toldFullMs = nowMs;
+    this.#onFull(why);
   }
 
   #evict(bytes: number): void {

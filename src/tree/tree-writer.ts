@@ -43,7 +43,7 @@ export class TreeWriter {
 
   constructor(nodes: Nodes, signal: AbortSignal | undefined) {
     this.#nodes = nodes;
-    this.#batch = nodes.store.batch(signal);
+    this.#batch = nodes.batch(signal);
     this.#signal = signal;
     this.#leaves = { encoder: new LeafEncoder(), rule: this.#rule(0), hasOutput: false };
   }

@@ -19,7 +19,8 @@ export interface WrittenTree {
 export type Batches<T> = Iterable<readonly T[]> | AsyncIterable<readonly T[]>;
 
 /**
- * Writes the tree of `batches`. Every node is saved when it resolves. Memory: a batch, a node for
+ * Writes the tree of `batches`. Every node is saved when it resolves, or when the saves of `nodes` are
+ * durable. Memory: a batch, a node for
  * each level, and the nodes on their way to the store.
  * @throws TarnError invalid (an entry breaks a rule, keys do not ascend), aborted, and what the
  * store throws

@@ -7,8 +7,8 @@
  * Staging: `staging-folded` (a tree of what is staged is durable, the rows are still there),
  * `edits-staged` (so is a tree with the edits of a mount, which is not staged yet).
  * Import from a bucket: `import-listed` (a part of the listing is kept, to go on from).
- * Commit, in order: `commit-start`, `commit-tree-saved`, `commit-saved`, `commit-ref-moved`,
- * `commit-staging-cleared`.
+ * Commit, in order: `commit-start`, `commit-prepared` (its tree is durable, or on its way),
+ * `commit-saved` (all that it names is durable), `commit-ref-moved`, `commit-staging-cleared`.
  */
 export type FaultPoint =
   | 'put-content-stored'
@@ -17,7 +17,7 @@ export type FaultPoint =
   | 'edits-staged'
   | 'import-listed'
   | 'commit-start'
-  | 'commit-tree-saved'
+  | 'commit-prepared'
   | 'commit-saved'
   | 'commit-ref-moved'
   | 'commit-staging-cleared';

@@ -4,6 +4,7 @@ import { spansOfPaths, WHOLE_SPAN } from '../model/span.js';
 import { branchOfWorkspace } from '../model/workspace-name.js';
 import type { Head, Prepared } from '../repo/publish.js';
 import { TarnError } from '../util/errors.js';
+import type { Saves } from '../util/saves.js';
 import type { LiveHead } from './live-head.js';
 import type { SettleHead, Settled, StagedBranch } from './settle.js';
 import { leftOf, settle } from './settle.js';
@@ -42,9 +43,9 @@ export async function commitStaged(
     staging.clear(name, spans, version, { left, ...(moved ? { moved } : {}) });
     if (id !== undefined) live.noteAt(id, clearings + 1);
   };
-  const prepare = async (onto: Head): Promise<Prepared<never>> => {
+  const prepare = async (onto: Head, saves: Saves): Promise<Prepared<never>> => {
     const head = { id: onto.id, tree: onto.commit.tree };
-    const settled = await settle(repository, staging, name, head, { spans, signal });
+    const settled = await settle(repository, staging, name, head, { spans, saves, signal });
     last = { head, settled };
     const { tree } = settled;
     if (tree === head.tree) {

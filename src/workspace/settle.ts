@@ -13,6 +13,7 @@ import { editTree } from '../tree/write.js';
 import { throwIfAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
 import { TarnError } from '../util/errors.js';
+import type { Saves } from '../util/saves.js';
 import type { StagedRow, StagedTree, Staging, StagingState } from './staging.js';
 
 /** Conflicting paths that are named. */
@@ -32,6 +33,8 @@ export interface SettleOptions {
   readonly spans?: readonly Span[];
   /** Paths that the caller is about to decide anew: nothing conflicts there. */
   readonly decided?: readonly Span[];
+  /** Without them the tree is durable when it is settled. */
+  readonly saves?: Saves;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -63,7 +66,8 @@ export async function settle(
   head: SettleHead,
   options: SettleOptions = {},
 ): Promise<Settled> {
-  const { spans = [WHOLE_SPAN], decided = [], signal } = options;
+  const { spans = [WHOLE_SPAN], decided = [], saves, signal } = options;
+  const nodes = saves === undefined ? repository.nodes : repository.nodes.savedBy(saves);
   const bases = new Bases(repository, signal);
   for (;;) {
     const state = staging.state(branch);
@@ -72,7 +76,7 @@ export async function settle(
     const underTree = await under.onto(head, state.tree, spans);
     const rows = new RowEdits(head, bases, isDecided, branch, signal);
     const edits = rows.edits(rowsOf(staging, branch, spans, state.version));
-    const { id } = await editTree(repository.nodes, underTree, edits, signal);
+    const { id } = await editTree(nodes, underTree, edits, signal);
     const hasChanges = state.tree !== undefined || rows.count > 0;
     // Rows that left while they were read are in a tree or a commit that this one lacks.
     if (staging.state(branch).clearings === state.clearings) return { tree: id, state, hasChanges };

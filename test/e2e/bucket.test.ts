@@ -120,7 +120,7 @@ describe('a repository in a bucket, by the command line', () => {
     LONG_MS,
   );
 
-  it.each(['commit-tree-saved', 'commit-saved', 'commit-ref-moved'])(
+  it.each(['commit-prepared', 'commit-saved', 'commit-ref-moved'])(
     'loses nothing when it is killed in a commit, at %s',
     async (point) => {
       const shell = await machine();

@@ -61,7 +61,7 @@ async function put(path: string, bytes: Buffer): Promise<void> {
 }
 
 describe('what work on a bucket asks of it', () => {
-  it('a small file is put by 3 requests and committed by 4, of which 3 are one after the other', async () => {
+  it('a small file is put by 3 requests and committed by 4, of which 2 are one after the other', async () => {
     await put('labels/0.json', Buffer.from('zero'));
     await workspace.commit({ message: 'first', author: 'rosa' });
     calls.length = 0;
@@ -70,7 +70,7 @@ describe('what work on a bucket asks of it', () => {
     expect(calls).toEqual(['put packs', 'get refs', 'get trees']);
     calls.length = 0;
     await workspace.commit({ message: 'second', author: 'rosa' });
-    // The settings are asked for while the commit is put.
+    // The settings are asked for while the tree and the commit are put.
     expect(calls).toEqual(['put trees', 'put commits', 'get refs', 'put refs']);
   });
 

@@ -107,7 +107,7 @@ async function look(): Promise<{ head: CommitId; committed: number; seen: number
 const PUT_POINTS: FaultPoint[] = ['put-content-stored', 'put-rows-staged'];
 const COMMIT_POINTS: [FaultPoint, 'old' | 'new'][] = [
   ['commit-start', 'old'],
-  ['commit-tree-saved', 'old'],
+  ['commit-prepared', 'old'],
   ['commit-saved', 'old'],
   ['commit-ref-moved', 'new'],
   ['commit-staging-cleared', 'new'],

@@ -54,6 +54,10 @@ describe('a store behind a bad line', () => {
     expect((await store.getTagged('k'))?.bytes.length).toBe(BYTES.length);
     failNext(fault);
     expect(await store.head('k')).toMatchObject({ size: BYTES.length });
+    const into = Buffer.alloc(BYTES.length);
+    failNext(fault, 2);
+    const bytes = await store.get('k', { range: { offset: 0, length: BYTES.length }, into });
+    expect(Buffer.compare(bytes, BYTES)).toBe(0);
   });
 
   test.each(FAULTS)('$kind: a conditional put succeeds once, and knows its own', async (fault) => {

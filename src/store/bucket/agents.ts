@@ -3,8 +3,9 @@ import type { Agent, ClientRequest } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { OnReadOpts, Socket } from 'node:net';
+import { connect, isIP } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { createSecureContext, rootCertificates } from 'node:tls';
+import { connect as connectSecure, createSecureContext, rootCertificates } from 'node:tls';
 import { Agent as ConnectingAgent } from 'agent-base';
 import { HttpProxyAgent } from 'http-proxy-agent';
 import { HttpsProxyAgent } from 'https-proxy-agent';
@@ -32,9 +33,21 @@ export interface Agents {
   readonly httpAgent: Agent;
   readonly httpsAgent: Agent;
   readonly anyAgent: Agent;
+  /** Undefined where a proxy may lie between. */
+  readonly connectTo: ConnectTo | undefined;
 }
 
-type Pair = Omit<Agents, 'anyAgent'>;
+type Pair = Pick<Agents, 'httpAgent' | 'httpsAgent'>;
+
+export interface Place {
+  readonly isSecure: boolean;
+  /** A name or an address, which of IPv6 has no brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Opens a connection outside of the agents, which trusts what they trust. */
+export type ConnectTo = (place: Place, onread: OnReadOpts) => Socket;
 
 /**
  * Keep connections open, through the proxy that the options or the environment name. Where credentials
@@ -43,14 +56,31 @@ type Pair = Omit<Agents, 'anyAgent'>;
  */
 export function agentsFor({ caFile, proxy }: BucketOptions): Agents {
   const shared = { keepAlive: true, maxSockets: SOCKETS_MAX };
-  const secure = caFile === undefined ? shared : { ...shared, secureContext: trusting(caFile) };
+  const secure: ProxyOptions =
+    caFile === undefined ? shared : { ...shared, secureContext: trusting(caFile) };
   const direct = {
     httpAgent: new HttpAgent({ ...shared, onread: INTO_ONE_BUFFER }),
     httpsAgent: new HttpsAgent({ ...secure, onread: INTO_ONE_BUFFER }),
   };
   const anyAgent = new RoutingAgent(direct, secure, proxy);
-  if (proxy === undefined && !isProxyInEnvironment()) return { ...direct, anyAgent };
-  return { httpAgent: anyAgent, httpsAgent: anyAgent, anyAgent };
+  if (proxy !== undefined || isProxyInEnvironment()) {
+    return { httpAgent: anyAgent, httpsAgent: anyAgent, anyAgent, connectTo: undefined };
+  }
+  return { ...direct, anyAgent, connectTo: connecting(secure) };
+}
+
+function connecting({ secureContext }: ProxyOptions): ConnectTo {
+  return ({ isSecure, host, port }, onread) => {
+    const to = { host, port, onread };
+    if (!isSecure) return connect(to);
+    return connectSecure({
+      ...to,
+      // An address is no name that a server could go by.
+      servername: isIP(host) === 0 ? host : '',
+      ALPNProtocols: ['http/1.1'],
+      ...(secureContext === undefined ? {} : { secureContext }),
+    });
+  };
 }
 
 function isProxyInEnvironment(): boolean {

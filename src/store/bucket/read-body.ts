@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { BucketGet } from './bucket.js';
 import { progressed } from './deadline.js';
+import { FilledBody } from './direct/filled-body.js';
 import type { Doing } from './faults.js';
 import { truncatedFault } from './faults.js';
 
@@ -14,6 +15,7 @@ export async function readBody(
   doing: Doing,
   { into, signal }: Pick<BucketGet, 'into' | 'signal'>,
 ): Promise<Uint8Array> {
+  if (body instanceof FilledBody) return wholeOf(body.bytes, length, doing);
   const hasRoom = into !== undefined && into.length >= length;
   const bytes = hasRoom ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
   let filled = 0;
@@ -30,6 +32,11 @@ export async function readBody(
     body.on('close', resolve);
   });
   if (filled !== length) throw truncatedFault(doing, filled, length);
+  return bytes;
+}
+
+function wholeOf(bytes: Uint8Array, length: number, doing: Doing): Uint8Array {
+  if (bytes.length !== length) throw truncatedFault(doing, bytes.length, length);
   return bytes;
 }
 

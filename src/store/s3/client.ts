@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { DefaultProviderInit } from '@aws-sdk/credential-provider-node';
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { asTarnError, TarnError } from '../../util/errors.js';
 import type { BucketOptions } from '../storage-url.js';
 import { agentsFor } from '../bucket/agents.js';
+import { S3Handler } from './handler.js';
 import { renewCredentials } from './renewal.js';
 
 // The SDK's versions are held by the lock file: what its later ones need is no news to users.
@@ -29,11 +29,7 @@ export function s3Client(options: BucketOptions, attemptMs: number): S3Client {
     requestChecksumCalculation: 'WHEN_SUPPORTED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 1,
-    requestHandler: new NodeHttpHandler({
-      ...agentsFor({ ...options, ...bundleOf(options) }),
-      connectionTimeout: attemptMs,
-      socketTimeout: attemptMs,
-    }),
+    requestHandler: new S3Handler(agentsFor({ ...options, ...bundleOf(options) }), attemptMs),
     // What is asked again is read again: files of credentials are renewed while the daemon runs.
     credentialDefaultProvider: (init: DefaultProviderInit) =>
       defaultProvider({ ...init, ignoreCache: true }),

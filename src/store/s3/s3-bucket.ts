@@ -28,6 +28,7 @@ import type { BucketUrl } from '../storage-url.js';
 import type { S3Settings } from './client.js';
 import { s3Client, s3Settings } from './client.js';
 import { s3Fault, statusOf } from './faults.js';
+import type { SendOptions } from './handler.js';
 import { listPage, listVersions, objectVersions } from './listing.js';
 import { startS3Parts } from './parts.js';
 import { conditions, etagOf, quoted, sending, writerMetadata } from './request.js';
@@ -66,7 +67,9 @@ export class S3Bucket implements Bucket {
       ...(version === undefined ? {} : { VersionId: version }),
     });
     try {
-      const output = await this.#client.send(command, sending(options.signal));
+      const { into, signal } = options;
+      const send: SendOptions = { ...sending(signal), into };
+      const output = await this.#client.send(command, send);
       return await bytesOf(output, doing, options);
     } catch (error) {
       if (statusOf(error) === NOT_SATISFIABLE) return 'behind-end';

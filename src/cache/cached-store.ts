@@ -21,9 +21,9 @@ import { RangeSet } from './range-set.js';
 
 /**
  * The same bytes under the same key wherever it is found, so that all repositories share them: the
- * key names all of them by their hash.
+ * key names all of them by their hash, or by what pins them.
  */
-const SHARED = /^(packs|files|manifests|commits|settings)\//;
+const SHARED = /^(packs|files|manifests|commits|settings|imported|imported-sums)\//;
 /** Immutable too, but what lies beside the named node differs from repository to repository. */
 const OWN = /^trees\//;
 /** What is small and read again after it is written. */

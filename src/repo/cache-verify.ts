@@ -1,10 +1,12 @@
 import type { CachedObject } from '../cache/cached-object.js';
 import type { ObjectCache } from '../cache/object-cache.js';
 import { BLOCK_BYTES, sha256 } from '../model/ids.js';
+import { HASH_BYTES } from '../model/ids.js';
 import type { Hash, PackId } from '../model/ids.js';
 import { throwIfAborted } from '../util/abort.js';
 import { asTarnError } from '../util/errors.js';
 import { hashBytes } from './content-verify.js';
+import { UNIT_BYTES } from './content-pinned.js';
 import { blockCount, blockHash, decodeManifest } from './manifest.js';
 import { decodePackIndex, decodeTrailer, PACK_TRAILER_BYTES } from './pack.js';
 
@@ -37,6 +39,8 @@ export async function verifyCache(
   const counts: CacheVerified = { objects: 0, bytes: 0, unchecked: 0, damaged: 0 };
   for (const { name } of [...cache.rows()]) {
     throwIfAborted(signal);
+    // They are checked with what they are the hashes of.
+    if (name.startsWith('imported-sums/')) continue;
     const object = cache.acquire(name);
     try {
       await verifyObject(cache, object, counts, signal);
@@ -83,6 +87,8 @@ async function spansOf(cache: ObjectCache, object: CachedObject): Promise<Span[]
       return [{ start: 0, end: size, hash }];
     case 'files':
       return blocksOf(cache, hash, size);
+    case 'imported':
+      return unitsOf(cache, hash, size);
     case 'packs':
       return contentsOf(object, hash as string as PackId, size);
     default:
@@ -103,6 +109,24 @@ async function blocksOf(cache: ObjectCache, hash: Hash, size: number): Promise<S
       end: Math.min(size, (i + 1) * BLOCK_BYTES),
       hash: blockHash(manifest, i),
     }));
+  } finally {
+    cache.release(kept);
+  }
+}
+
+/** What was imported is checked by the hashes that were taken when it was fetched. */
+async function unitsOf(cache: ObjectCache, hash: Hash, size: number): Promise<Span[]> {
+  const kept = cache.acquire(`imported-sums/${hash.slice(0, 2)}/${hash}`);
+  try {
+    const spans: Span[] = [];
+    for (let start = 0; start < size; start += UNIT_BYTES) {
+      const at = (start / UNIT_BYTES) * HASH_BYTES;
+      const sum = await kept.read(at, at + HASH_BYTES);
+      if (sum === undefined) continue;
+      const end = Math.min(size, start + UNIT_BYTES);
+      spans.push({ start, end, hash: Buffer.from(sum).toString('hex') as Hash });
+    }
+    return spans;
   } finally {
     cache.release(kept);
   }

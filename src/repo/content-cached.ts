@@ -46,7 +46,7 @@ interface Loading {
 /** Files of a store that lies elsewhere, as far as they are kept here; opened once for all readers. */
 export class CachedFiles {
   readonly blocks: VerifiedBlocks;
-  readonly #objects: ObjectStore;
+  readonly #keeper: Pick<ObjectStore, 'keep'>;
   readonly #open = new Map<string, CachedFile>();
   readonly #buffers = new RunBuffers(REQUEST_BLOCKS_MAX * BLOCK_BYTES);
   readonly #remembered = new LRUCache<string, Remembered>({
@@ -54,8 +54,8 @@ export class CachedFiles {
     sizeCalculation: ({ bits }) => bits.length + 128,
   });
 
-  constructor(objects: ObjectStore, blocks: VerifiedBlocks) {
-    this.#objects = objects;
+  constructor(keeper: Pick<ObjectStore, 'keep'>, blocks: VerifiedBlocks) {
+    this.#keeper = keeper;
     this.blocks = blocks;
   }
 
@@ -67,7 +67,7 @@ export class CachedFiles {
       found.retain();
       return found;
     }
-    const kept = this.#objects.keep?.(wholeKey(source.id), source.size);
+    const kept = this.#keeper.keep?.(wholeKey(source.id), source.size);
     if (kept === undefined) return undefined;
     const { blocks } = this;
     const shared = { blocks, buffers: this.#buffers };

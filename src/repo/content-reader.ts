@@ -19,6 +19,8 @@ import type { CachedFile } from './content-cached.js';
 import { LocalFiles, PARALLEL_BLOCKS } from './content-file.js';
 import type { LocalFile } from './content-file.js';
 import { checkPieces, piecesOf } from './content-pieces.js';
+import type { PinnedFile } from './content-pinned.js';
+import { PinnedFiles } from './content-pinned.js';
 import type { VerifiedStamps } from './content-stamps.js';
 import type { ImportedBytes } from './imported-bytes.js';
 import { importedBytes } from './open-imported.js';
@@ -33,19 +35,27 @@ export class ContentReader {
   readonly #blocks: VerifiedBlocks;
   readonly #files: LocalFiles;
   readonly #cached: CachedFiles;
+  readonly #pinned: PinnedFiles;
   readonly #foreign: ForeignBuckets;
   readonly #ahead = aheadBudget();
 
   /**
    * @param stamps of this machine's object files; without them each process verifies anew
    * @param foreign the buckets that imported objects lie in; closed by the caller
+   * @param keeper keeps what was read of them
    */
-  constructor(objects: ObjectStore, stamps?: VerifiedStamps, foreign = new ForeignBuckets()) {
+  constructor(
+    objects: ObjectStore,
+    stamps?: VerifiedStamps,
+    foreign = new ForeignBuckets(),
+    keeper: Pick<ObjectStore, 'keep'> = objects,
+  ) {
     this.#objects = objects;
     this.#foreign = foreign;
     this.#blocks = new VerifiedBlocks(objects);
     this.#files = new LocalFiles(this.#blocks, stamps);
-    this.#cached = new CachedFiles(objects, this.#blocks);
+    this.#cached = new CachedFiles(keeper, this.#blocks);
+    this.#pinned = new PinnedFiles(keeper);
   }
 
   /**
@@ -57,8 +67,10 @@ export class ContentReader {
     const { content: id, size } = entry;
     const imported = importedBytes(entry, this.#foreign);
     if (imported !== undefined && isPinned(id)) {
-      if (imported.isFar) return new FarPinnedContent(id, size, imported, this.#ahead, tally);
-      return new PinnedContent(id, size, imported);
+      if (!imported.isFar) return new PinnedContent(id, size, imported);
+      const file = size === 0 ? undefined : this.#pinned.acquire(id, size, imported);
+      if (file !== undefined) return new CachedContent({ id, size }, file, tally);
+      return new FarPinnedContent(id, size, imported, this.#ahead, tally);
     }
     const pieces = piecesOf(entry);
     if (imported === undefined) checkPieces(pieces, size);
@@ -108,7 +120,7 @@ class PinnedContent implements Content {
   close(): void {}
 }
 
-/** The same of an object in a bucket: its pin is named in every request. */
+/** The same of an object in a bucket of which nothing can be kept here. */
 class FarPinnedContent implements Content {
   readonly id: ContentId;
   readonly size: number;
@@ -187,14 +199,21 @@ class FileContent implements Content {
   }
 }
 
+/** What this machine has of one that lies on another. */
+type KeptFile = Pick<CachedFile | PinnedFile, 'read' | 'fetch' | 'backing' | 'release'>;
+
 /** A content that is an object on another machine, of which a file of this one has what was read. */
 class CachedContent implements Content {
   readonly id: ContentId;
   readonly size: number;
   readonly #tally: ReadTally | undefined;
-  #file: CachedFile | undefined;
+  #file: KeptFile | undefined;
 
-  constructor({ id, size }: BlockSource, file: CachedFile, tally: ReadTally | undefined) {
+  constructor(
+    { id, size }: Pick<BlockSource, 'id' | 'size'>,
+    file: KeptFile,
+    tally: ReadTally | undefined,
+  ) {
     this.id = id;
     this.size = size;
     this.#file = file;
@@ -223,7 +242,7 @@ class CachedContent implements Content {
     this.#file = undefined;
   }
 
-  #opened(): CachedFile {
+  #opened(): KeptFile {
     if (this.#file !== undefined) return this.#file;
     throw new TarnError('internal', `content ${this.id} is closed`);
   }

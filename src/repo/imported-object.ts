@@ -58,6 +58,7 @@ export class ImportedObject implements ImportedBytes {
   }
 
   #bucket(): Promise<ForeignBucket> {
-    return this.#foreign.bucket(this.#place.bucket);
+    const { bucket, key } = this.#place;
+    return this.#foreign.bucket(bucket, key);
   }
 }

@@ -14,6 +14,10 @@ export const manifestKey = (id: ContentId): string => sharded('manifests', conte
 /** The object that holds all bytes of one content. */
 export const wholeKey = (id: ContentId): string => sharded('files', contentHash(id));
 
+/** What a cache has of imported objects, and its hashes of that; of no repository. */
+export const pinnedKey = (id: ContentId): string => sharded('imported', contentHash(id));
+export const pinnedSumsKey = (id: ContentId): string => sharded('imported-sums', contentHash(id));
+
 /** The prefix of keys of commits whose id starts with `digits`. */
 export function commitPrefix(digits: string): string {
   return digits.length <= 2 ? `commits/${digits}` : `commits/${digits.slice(0, 2)}/${digits}`;

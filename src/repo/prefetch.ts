@@ -1,5 +1,5 @@
 import type { Entry, FileEntry } from '../model/entry.js';
-import { isPinned } from '../model/imported.js';
+import { importedUrl, pathOfUrl } from '../model/imported.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { throwIfAborted } from '../util/abort.js';
 import { BLOCK_BYTES } from '../model/ids.js';
@@ -44,8 +44,7 @@ export class Prefetch {
       this.done.files += 1;
       return;
     }
-    // What nobody has read cannot be verified later, and is not kept.
-    if (isPinned(entry.content)) return;
+    if (this.#isHere(entry)) return;
     const [piece] = piecesOf(entry);
     if (entry.size > BLOCK_BYTES || piece === undefined) return this.#addLarge(entry);
     const run = this.#run;
@@ -81,6 +80,12 @@ export class Prefetch {
         signal: this.#signal,
       });
     });
+  }
+
+  /** Whether it lies on this machine. */
+  #isHere(entry: FileEntry): boolean {
+    const url = importedUrl(entry);
+    return url === undefined ? this.#objects.fetch === undefined : pathOfUrl(url) !== undefined;
   }
 
   #addLarge(entry: FileEntry): Promise<void> {

@@ -3,6 +3,7 @@ import type { FileEntry } from '../model/entry.js';
 import type { CommitId, NodeId } from '../model/ids.js';
 import type { RefExpression } from '../model/refs.js';
 import { parseRefExpression } from '../model/refs.js';
+import { CachedStore } from '../cache/cached-store.js';
 import { ForeignBuckets } from '../store/foreign-buckets.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReadTally } from '../store/traffic.js';
@@ -63,7 +64,8 @@ export class Repository {
     const { offline: isOffline = false, traffic } = options;
     const counted = traffic === undefined ? {} : { metrics: traffic.bucket };
     this.foreign = new ForeignBuckets({ isOffline, ...counted });
-    this.#contents = new ContentReader(this.objects, options.stamps, this.foreign);
+    const keeper = keeperOf(this.objects, options);
+    this.#contents = new ContentReader(this.objects, options.stamps, this.foreign, keeper);
   }
 
   /**
@@ -224,4 +226,13 @@ export class Repository {
     await this.refs.close();
     await this.objects.close();
   }
+}
+
+/** What is read of imported objects is kept also where the repository itself lies on this machine. */
+function keeperOf(
+  objects: ObjectStore,
+  { objectCache, traffic }: RepositoryOptions,
+): Pick<ObjectStore, 'keep'> {
+  if (objects.keep !== undefined || objectCache === undefined) return objects;
+  return new CachedStore(objectCache, objects, traffic && { tally: traffic.reads });
 }

@@ -46,12 +46,16 @@ export class ForeignBuckets {
     this.#options = options;
   }
 
-  /** @throws TarnError invalid, not-found, denied (a file that an option names); unavailable offline */
-  async bucket(url: BucketUrl): Promise<ForeignBucket> {
+  /**
+   * @param key of the object that is wanted
+   * @throws TarnError invalid, not-found, denied (a file that an option names); unavailable offline
+   */
+  async bucket(url: BucketUrl, key?: string): Promise<ForeignBucket> {
     if (this.#isOffline) {
       const place = shortStorageUrl({ ...url, prefix: '' });
-      throw new TarnError('unavailable', `'${place}' is not asked: the mount is offline`, {
-        hint: 'mount without --offline to read imported objects',
+      const what = key === undefined ? '' : `object '${key}' in `;
+      throw new TarnError('unavailable', `the imported ${what}'${place}' is not in the cache`, {
+        hint: "this works offline: get what is missing with 'tarn prefetch' while there is a network, or mount without --offline",
       });
     }
     const name = formatStorageUrl({ ...url, prefix: '' });

@@ -234,8 +234,10 @@ describe('objects of a bucket that are imported', () => {
     await put('log.mcap', 'overwritten');
     expect(await shell.must('cat', at('log.mcap'))).toBe('as it was');
     await remove('log.mcap');
+    await shell.must('cache', 'prune');
     expect(await shell.must('cat', at('log.mcap'))).toBe('as it was');
     await remove('log.mcap', version);
+    await shell.must('cache', 'prune');
     const gone = await shell.tarn(['cat', at('log.mcap')]);
     expect(gone).toMatchObject({ code: 1, stdout: '' });
     expect(gone.stderr).toContain("'log.mcap'");
@@ -271,6 +273,11 @@ describe('objects of a bucket that are imported', () => {
     );
     expect((await shell.must('cat', at('log.mcap'))).length).toBe(log.length);
     expect(await shell.must('cat', at('small'))).toBe('small');
+    await shell.must('commit', 'drive/main', '-m', 'verified');
+    await put('log.mcap', 'other');
+    expect((await shell.must('cat', at('log.mcap'))).length).toBe(log.length);
+    const checked = await shell.tarn(['fsck', 'drive']);
+    expect(checked.stdout).toContain(`object 'log.mcap' in 's3://${bucket}' has changed`);
   });
 });
 

@@ -47,15 +47,6 @@ export const prefetch: OperationHandler<'prefetch'> = {
   run: async (context, args, output, signal) => {
     const { repository, view, key } = await openMoment(context, args, signal);
     const { objects } = repository;
-    if (objects.fetch === undefined) {
-      throw new TarnError(
-        'invalid',
-        `'${args.repository}' lies in '${objects.url}', on this machine`,
-        {
-          hint: 'only what lies in a bucket can be fetched ahead',
-        },
-      );
-    }
     const matches = args.pattern === undefined ? () => true : parseGlob(args.pattern);
     const work = new Prefetch(objects, (entry) => repository.openContent(entry), signal);
     const entry = await entryAt(view, key, signal);
@@ -70,6 +61,12 @@ export const prefetch: OperationHandler<'prefetch'> = {
       output.progress(work.done);
     }
     if (!any && key !== '') throw nothingThere(args);
-    return work.finish();
+    const done = await work.finish();
+    if (objects.fetch !== undefined || done.bytes > 0) return done;
+    throw new TarnError(
+      'invalid',
+      `'${args.repository}' lies in '${objects.url}', on this machine, and so does all that was asked for`,
+      { hint: 'only what lies in a bucket can be fetched ahead' },
+    );
   },
 };

@@ -67,9 +67,13 @@ export class ContentCheck {
     if (address.kind === 'packed') return this.#packed(entry, address.pack, address.offset, where);
     const name = `${entry.content} ${entry.size} ${JSON.stringify(address)}`;
     if (!this.#first(name)) return;
-    await this.#findings.hold(where(), () => {
-      const imported = isPinned(entry.content) ? importedBytes(entry, this.#foreign) : undefined;
-      if (imported?.isFar === true) return this.#lookUp(imported, where());
+    await this.#findings.hold(where(), async () => {
+      const imported = importedBytes(entry, this.#foreign);
+      if (imported?.isFar === true) {
+        if (isPinned(entry.content)) return this.#lookUp(imported, where());
+        // What is kept of it on this machine is right long after it has changed.
+        if (this.#readsBytes) await imported.check(this.#signal);
+      }
       return this.#readsBytes ? this.#readAll(entry) : this.#isThere(entry);
     });
   }

@@ -23,8 +23,8 @@ export type ProxyFault =
   | { readonly kind: 'reset' }
   /** The request goes on, and the connection is reset instead of an answer. */
   | { readonly kind: 'lost-answer' }
-  /** Nothing goes on any more, and the connection stays open. */
-  | { readonly kind: 'stall' }
+  /** Nothing goes on any more, and the connection stays open until the client gives it up. */
+  | { readonly kind: 'stall'; readonly onGivenUp?: () => void }
   /** The connection ends, or is reset, after so many bytes of the answer. */
   | { readonly kind: 'truncate'; readonly afterBytes: number; readonly isReset?: boolean }
   /** A byte of the answer's body is another. */
@@ -169,6 +169,9 @@ class Connection {
     this.#fault = fault;
     this.#state.requests += 1;
     if (fault?.kind === 'reset') this.#reset();
+    if (fault?.kind === 'stall' && fault.onGivenUp !== undefined) {
+      this.#client.once('end', fault.onGivenUp).once('close', fault.onGivenUp);
+    }
     if (fault?.kind === 'error' && fault.isDone !== true) this.#answerError(fault);
     return this.#isHeldUp ? undefined : (rules.latencyMs ?? 0);
   }

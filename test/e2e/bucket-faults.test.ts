@@ -271,6 +271,50 @@ describe('a bucket behind a bad line', () => {
     LONG_MS,
   );
 
+  it.each(['--timeout', 'Ctrl-C'])(
+    'what a command had begun is given up with it, by %s, and nothing is lost',
+    async (how) => {
+      const other = await Shell.open();
+      try {
+        // No limit of the daemon's own ends what is waited for here.
+        const { storage } = await shell.json<{ storage: string }>('repo', 'show', 'drive');
+        await other.tarn(['repo', 'add', storage], { env: { TARN_TIMEOUT: '600' } });
+        const branch = how === 'Ctrl-C' ? 'stopped' : 'late';
+        await other.must('branch', 'create', `drive/${branch}`);
+        const file = await other.file('new', `by ${how}`);
+        const steps = [
+          { at: 'GET ', args: ['branch', 'list', 'drive'] },
+          { at: '/packs/', args: ['put', file, `drive/${branch}/new`] },
+          { at: `/refs/`, args: ['commit', `drive/${branch}`, '-m', 'new'] },
+        ];
+        for (const { at, args } of steps) {
+          let isAsked = (): void => undefined;
+          const asked = new Promise<void>((resolve) => (isAsked = resolve));
+          const givenUp = new Promise<void>((resolve) => {
+            const fault: Fault = (_request, line) => {
+              if (!line.includes(at)) return undefined;
+              isAsked();
+              return { kind: 'stall', onGivenUp: resolve };
+            };
+            proxy.rules = { fault };
+          });
+          const command = other.start(how === 'Ctrl-C' ? args : [...args, '--timeout', '1']);
+          const commandEnded = ended(command);
+          await asked;
+          if (how === 'Ctrl-C') command.kill('SIGINT');
+          expect((await commandEnded).code).toBe(how === 'Ctrl-C' ? 130 : 1);
+          await givenUp;
+          proxy.rules = {};
+          await other.must(...args);
+        }
+        expect(await other.must('cat', `drive/${branch}@/new`)).toBe(`by ${how}`);
+      } finally {
+        await other.dispose();
+      }
+    },
+    LONG_MS,
+  );
+
   it(
     'a store that is down is not hammered by many readers, and stats says that it is down',
     async () => {

@@ -7,13 +7,20 @@ interface RestError extends Error {
   readonly statusCode?: number;
   readonly code?: string;
   readonly details?: { readonly errorCode?: string };
+  /** Of who gives out tokens. */
+  readonly errorResponse?: { readonly errorDescription?: string };
   readonly response?: { readonly headers?: { get(name: string): string | undefined } };
 }
+
+/** In the middle of numbers that only its support asks for. */
+const REASON = /Description: (.+?) - Correlation ID/s;
 
 /** Whatever the SDK throws, as an error of ours. */
 export function azureFault(error: unknown, doing: Doing): TarnError {
   if (!(error instanceof Error) || error.name === 'AbortError') return asTarnError(error);
-  const { statusCode, code, details, response, message } = error as RestError;
+  const { statusCode, code, details, errorResponse, response } = error as RestError;
+  const { errorDescription = '' } = errorResponse ?? {};
+  const message = REASON.exec(errorDescription)?.[1] ?? error.message;
   const name = details?.errorCode ?? code ?? error.name;
   if (name === 'BlobAlreadyExists') return conflictFault(doing, error);
   const isCut = name === 'REQUEST_SEND_ERROR' || name === 'PARSE_ERROR';

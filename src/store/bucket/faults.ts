@@ -85,7 +85,9 @@ const ARCHIVED = /^(InvalidObjectState|BlobArchived|BlobBeingRehydrated)/;
 const SKEWED = /(TimeTooSkewed|RequestExpired)/;
 const NO_BUCKET = /^(NoSuchBucket|ContainerNotFound|ContainerBeingDeleted|AccountNotFound)/;
 const NO_CREDENTIALS =
-  /(CredentialsProviderError|CredentialUnavailable|Could not load credentials)/;
+  /(CredentialsProviderError|CredentialUnavailable|AggregateAuthentication|Could not load credentials)/;
+/** Who gives out tokens refuses, before the store is asked. */
+const NO_TOKEN = /^Authentication(Required)?Error$/;
 const EXPIRED = /^(ExpiredToken|TokenRefreshRequired)/;
 const ELSEWHERE =
   /^(PermanentRedirect|TemporaryRedirect|AuthorizationHeaderMalformed|IllegalLocation|Redirect)/;
@@ -117,6 +119,12 @@ export function bucketFault(answer: Answer, doing: Doing, cause: unknown): TarnE
   if (NO_CREDENTIALS.test(code)) {
     return new TarnError('denied', `no credentials for '${doing.url}' were found`, {
       hint: "give them as the cloud's own tools take them: environment, profile, or the machine's role",
+      cause,
+    });
+  }
+  if (NO_TOKEN.test(code)) {
+    return new TarnError('denied', `no token was given for '${doing.url}'; ${said}`, {
+      hint: 'check the tenant, the client and its secret or token that are found',
       cause,
     });
   }

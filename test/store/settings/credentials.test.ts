@@ -360,6 +360,87 @@ describe('credentials of Azure', () => {
   });
 });
 
+describe("tokens of Azure's directory", () => {
+  const LOGIN = 'login.microsoftonline.com';
+  const TENANT = '9c3f4a52-4d0c-4e6f-8e62-3f8b6a2d7c11';
+  const CLIENT = '0b7d1f7e-52a4-4c55-9d3e-6a1f2c9b8e40';
+  let authority: Authority;
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tarn-authority-'));
+    authority = await makeAuthority(folder, [LOGIN, 'fleet.blob.core.windows.net']);
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  /** What is sent for a token, and then to the store, both through a proxy: nothing else is reached. */
+  async function asked(given: Readonly<Record<string, string>>, refusal?: Answer) {
+    const forms: URLSearchParams[] = [];
+    const login = await recorder({
+      certificate: authority,
+      answer: ({ url }, body) => {
+        if (url.startsWith('/common/discovery/')) {
+          const issuer = `https://${LOGIN}/${TENANT}/v2.0`;
+          return json({ tenant_discovery_endpoint: issuer, metadata: [] });
+        }
+        if (!url.includes('/oauth2/v2.0/token')) {
+          const of = `https://${LOGIN}/${TENANT}`;
+          return json({
+            issuer: `${of}/v2.0`,
+            authorization_endpoint: `${of}/oauth2/v2.0/authorize`,
+            token_endpoint: `${of}/oauth2/v2.0/token`,
+            jwks_uri: `${of}/discovery/v2.0/keys`,
+          });
+        }
+        forms.push(new URLSearchParams(body));
+        if (refusal !== undefined) return refusal;
+        return json({ access_token: 'of-the-directory', token_type: 'Bearer', expires_in: 3_600 });
+      },
+    });
+    const store = await recorder({ certificate: authority, answer: () => ANY_OBJECT });
+    const proxy = await startForwardProxy((host) => (host === LOGIN ? login : store).port);
+    stops.push(() => proxy.stop());
+    setEnvironment({
+      ...{ AZURE_TENANT_ID: TENANT, AZURE_CLIENT_ID: CLIENT, AZURE_TOKEN_CREDENTIALS: 'prod' },
+      ...given,
+    });
+    const options = { account: 'fleet', proxy: proxy.endpoint, caFile: authority.file };
+    const bucket = await openBucket({ kind: 'az', bucket: 'logs', prefix: 'fleet', options });
+    stops.push(() => bucket.close());
+    expect(await bucket.head('log')).toMatchObject({ size: 6 });
+    expect(store.received.at(-1)?.headers.authorization).toBe('Bearer of-the-directory');
+    const [form = new URLSearchParams()] = forms;
+    expect(forms).toHaveLength(1);
+    expect(form.get('client_id')).toBe(CLIENT);
+    expect(form.get('scope')).toContain('https://storage.azure.com/.default');
+    return { form, login };
+  }
+
+  it('are given for the secret of a client', async () => {
+    const { form, login } = await asked({ AZURE_CLIENT_SECRET: 'of-the-client' });
+    expect(form.get('client_secret')).toBe('of-the-client');
+    expect(login.received.at(-1)?.url).toContain(`/${TENANT}/oauth2/v2.0/token`);
+  });
+
+  it('that are refused are told with the reason', async () => {
+    const error_description = 'AADSTS7000215: Invalid client secret provided.';
+    const body = JSON.stringify({ error: 'invalid_client', error_description });
+    const refusal = { status: 401, headers: JSON_TYPE, body };
+    await expect(asked({ AZURE_CLIENT_SECRET: 'another' }, refusal)).rejects.toMatchObject({
+      kind: 'denied',
+      message: expect.stringMatching(/^no token was given for 'az:.*AADSTS7000215/) as string,
+      hint: expect.stringContaining('secret') as string,
+    });
+  });
+
+  it('are given for the token of a workload, of a file', async () => {
+    const { form } = await asked({
+      AZURE_FEDERATED_TOKEN_FILE: await file('subject', 'of-the-pod'),
+    });
+    expect(form.get('client_assertion')).toBe('of-the-pod');
+    expect(form.get('client_assertion_type')).toContain('jwt-bearer');
+  });
+});
+
 /** For an hour, to all of the container. */
 async function sharedAccess(account: string, key: string, container: string): Promise<string> {
   const { ContainerSASPermissions, generateBlobSASQueryParameters, StorageSharedKeyCredential } =

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 const TARN = fileURLToPath(new URL('../../../scripts/tarn', import.meta.url));
-const BUILT = fileURLToPath(new URL('../../bin/main.js', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../bin/main.cjs', import.meta.url));
 
 /** A folder on the disk under test with a tarn home of its own; all that a workload needs. */
 export class Lab {

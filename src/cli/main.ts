@@ -13,7 +13,9 @@ import { findVerb, VERBS } from './verbs.js';
 /** A day. */
 const TIMEOUT_S_MAX = 86_400;
 
-process.exitCode = await main(process.argv.slice(2));
+// Until it says otherwise: nothing that ended in the middle was done.
+process.exitCode = EXIT.failed;
+void main(process.argv.slice(2)).then((code) => (process.exitCode = code));
 
 async function main(args: readonly string[]): Promise<number> {
   const terminal = new Terminal(args.includes('--json'));

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sha256 } from '../model/ids.js';
 import { SPOOL_DIRECTORY } from '../workspace/home-path.js';
 
 /** Where a home directory keeps what belongs to its daemon. */
@@ -42,7 +42,7 @@ export function daemonPaths(home: string): DaemonPaths {
 function socketPath(home: string, run: string): string {
   const direct = join(run, 'daemon.sock');
   if (Buffer.byteLength(direct) <= SOCKET_PATH_BYTES_MAX) return direct;
-  const name = createHash('sha256').update(home).digest('hex').slice(0, 16);
+  const name = sha256(home).slice(0, 16);
   const runtime = process.env['XDG_RUNTIME_DIR'];
   const uid = process.getuid?.() ?? 0;
   const base =

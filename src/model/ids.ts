@@ -1,4 +1,4 @@
-import { hash as hashOnce } from 'node:crypto';
+import type * as NodeCrypto from 'node:crypto';
 import { TarnError } from '../util/errors.js';
 
 /** A SHA-256 as 64 lower-case hex digits. Only the parsers and hash functions here mint one. */
@@ -28,8 +28,13 @@ export const HASH_BYTES = 32;
 
 const HEX64 = /^[0-9a-f]{64}$/;
 
-export function sha256(bytes: Uint8Array): Hash {
-  return hashOnce('sha256', bytes, 'hex') as Hash;
+/** Loaded by the first who needs it: that takes longer than most commands, which hash nothing. */
+let crypto: typeof NodeCrypto | undefined;
+
+/** @param bytes of a text those of its UTF-8 */
+export function sha256(bytes: Uint8Array | string): Hash {
+  crypto ??= process.getBuiltinModule('node:crypto');
+  return crypto.hash('sha256', bytes, 'hex') as Hash;
 }
 
 export function parseHash(text: string, what: string): Hash {
@@ -57,4 +62,6 @@ export function contentHash(id: ContentId): Hash {
   return id.slice(7) as Hash;
 }
 
-export const EMPTY_CONTENT = contentIdOf(0, sha256(new Uint8Array(0)));
+export const EMPTY_CONTENT = parseContentId(
+  'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+);

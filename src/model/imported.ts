@@ -1,6 +1,6 @@
-import { hash as hashOnce } from 'node:crypto';
 import type { FileEntry, Pin } from './entry.js';
 import type { ContentId } from './ids.js';
+import { sha256 } from './ids.js';
 
 /**
  * Imported files lie where they were found. Their URL is `file://` and the absolute path as it is:
@@ -25,7 +25,7 @@ export function pathOfUrl(url: string): string | undefined {
  * bytes as far as the pin tells. Never the id of bytes that were read, which have other prefixes.
  */
 export function pinnedContentId(url: string, size: number, pin: Pin): ContentId {
-  return `${PINNED}${hashOnce('sha256', `${pinText(pin)}\n${size}\n${url}`)}` as ContentId;
+  return `${PINNED}${sha256(`${pinText(pin)}\n${size}\n${url}`)}` as ContentId;
 }
 
 function pinText(pin: Pin): string {

@@ -5,7 +5,6 @@ import type { MountEntry } from '../util/mount-info.js';
 import { MOUNTS_FILE, parseMountInfo, TARN_MOUNT_TYPE } from '../util/mount-info.js';
 import { errnoName } from './errno.js';
 import { findAddon } from './native/addon.js';
-import { unmountByHelper } from './native/fusermount.js';
 
 /** Every mount this process sees, oldest first: of two on one directory the later one covers. */
 export async function listMounts(): Promise<readonly MountEntry[]> {
@@ -49,6 +48,7 @@ export async function removeDeadMount(directory: string): Promise<void> {
   const addon = findAddon();
   // A mount of the other driver may have to go on a machine where the addon is not built.
   if (addon?.hasAdminCapability() !== true) {
+    const { unmountByHelper } = await import('./native/fusermount.js');
     await unmountByHelper(directory, { detach: true });
     return;
   }

@@ -64,7 +64,7 @@ const KIND_OF_ERRNO: Readonly<Record<string, ErrorKind>> = {
 
 /** Turns anything thrown into a TarnError; `doing` completes "… while" for system errors. */
 export function asTarnError(error: unknown, doing?: string): TarnError {
-  if (error instanceof TarnError) return error;
+  if (isTarnError(error)) return error;
   if (!(error instanceof Error)) return new TarnError('internal', String(error), { cause: error });
   if (error.name === 'AbortError') {
     return new TarnError('aborted', 'interrupted before it was done', { cause: error });
@@ -80,6 +80,11 @@ export function asTarnError(error: unknown, doing?: string): TarnError {
     return new TarnError(kind, `${error.message}${suffix}`, details);
   }
   return new TarnError('internal', `${error.message}${suffix}`, { cause: error });
+}
+
+/** By its name: a daemon that a command runs itself comes from another bundle, with a class of its own. */
+function isTarnError(error: unknown): error is TarnError {
+  return error instanceof Error && error.name === 'TarnError';
 }
 
 /** A fault of the program or of what is stored, which whoever looks after it wants to read later. */

@@ -1,5 +1,6 @@
 import type { MountOwner, MountRow } from '../../daemon/protocol.js';
 import { parseRepositoryOrRef } from '../../model/address.js';
+import { checkMountPoint } from '../../mount/mount-point.js';
 import { asTarnError } from '../../util/errors.js';
 import { ask, author } from '../ask.js';
 import type { Command, Input } from '../command.js';
@@ -96,7 +97,6 @@ const mount: Command = {
     if (driver !== 'native' && driver !== 'fuse-native') {
       throw new UsageError(`there is no driver '${driver}'`, 'it is native or fuse-native');
     }
-    const { checkMountPoint } = await import('../../mount/mount-point.js');
     const directory = await checkMountPoint(given);
     const allowOther = input.flag('allow-other');
     const follow = input.flag('follow');

@@ -4,6 +4,7 @@ import { BLOCK_BYTES } from '../model/ids.js';
 import type { KeptObject } from '../store/kept-object.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReadTally } from '../store/traffic.js';
+import type { TarnError } from '../util/errors.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
@@ -270,7 +271,7 @@ export class CachedFile {
     for (let i = first; i <= last; i += 1) {
       const [from, to] = this.#spanOf(i, i);
       const cut = fetching.then((bytes) => bytes.subarray(from - start, to - start));
-      using.push(this.#start(i, this.#accept(i, cut)));
+      using.push(this.#start(i, this.#accept(i, cut, tally)));
     }
     if (buffer !== undefined) void this.#giveBack(buffer, using);
   }
@@ -295,7 +296,7 @@ export class CachedFile {
       this.#unset(index);
       this.#kept.drop(start, end);
     }
-    return this.#accept(index, this.#fetch(start, end, tally));
+    return this.#accept(index, this.#fetch(start, end, tally), tally);
   }
 
   /** A connection carries so much and no more: two bring a block sooner. */
@@ -325,23 +326,36 @@ export class CachedFile {
     return bytes;
   }
 
-  /** The block, once it is known to be the right one. */
-  async #accept(index: number, fetching: Promise<Uint8Array>): Promise<Uint8Array> {
+  /** The block, once it is known to be the right one; what comes wrong is fetched again, once. */
+  async #accept(
+    index: number,
+    fetching: Promise<Uint8Array>,
+    tally: ReadTally | undefined,
+    isAgain = false,
+  ): Promise<Uint8Array> {
+    const [start, end] = this.#spanOf(index, index);
+    // The manifest is fetched meanwhile.
+    this.#expected(index).catch(() => undefined);
+    const block = await fetching;
+    const fault = await this.#faultOf(index, block);
+    if (fault === undefined) return block;
+    if (!isAgain) {
+      (tally ?? this.#kept.tally).heal();
+      return this.#accept(index, this.#fetch(start, end, tally), tally, true);
+    }
+    const { imported } = this.#source;
+    throw imported === undefined ? fault : await imported.difference(start, end);
+  }
+
+  async #faultOf(index: number, block: Uint8Array): Promise<TarnError | undefined> {
     const [start, end] = this.#spanOf(index, index);
     const key = wholeKey(this.#source.id);
-    // The manifest is fetched meanwhile.
-    const expecting = this.#expected(index);
-    expecting.catch(() => undefined);
-    const block = await fetching;
-    if (block.length < end - start) throw shortObject(key, this.#source.size, start + block.length);
-    const hashing = hashBytes(block);
-    const [expected, actual] = await Promise.all([expecting, hashing]);
-    if (actual !== expected) {
-      const { imported } = this.#source;
-      if (imported !== undefined) throw await imported.difference(start, end);
-      throw wrongBytes(key, `bytes ${start} to ${end - 1}`, actual, expected);
+    if (block.length < end - start) {
+      return shortObject(key, this.#source.size, start + block.length);
     }
-    return block;
+    const { actual, expected } = await this.#hashes(index, block);
+    if (actual === expected) return undefined;
+    return wrongBytes(key, `bytes ${start} to ${end - 1}`, actual, expected);
   }
 
   async #hashes(index: number, block: Uint8Array) {

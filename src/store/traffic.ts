@@ -9,7 +9,7 @@ export interface ReadCounts {
   readonly hitBytes: number;
   readonly fetches: number;
   readonly fetchedBytes: number;
-  /** Times that bytes in a file turned out wrong and were fetched again. */
+  /** Times that bytes turned out wrong, in a file or as they came, and were fetched again. */
   readonly healed: number;
 }
 

@@ -108,7 +108,7 @@ beforeAll(async () => {
   const [bucket = ''] = (await server.makeBucket()).split('?');
   const options = ['--endpoint', proxy.endpoint, '--region', 'us-east-1'];
   await shell.must('repo', 'create', 'drive', '--storage', `${bucket}/drive`, ...options);
-  for (const i of [...ROWS.keys(), 'int']) {
+  for (const i of [...ROWS.keys(), 'int', 'wrong', 'never-right']) {
     await shell.file(`src/${i}.bin`, randomBytes(FILE_BYTES));
   }
   await shell.must('put', '-r', shell.path('src'), 'drive/main');
@@ -255,6 +255,36 @@ describe('a bucket behind a bad line', () => {
       await refs.asked;
       command.kill('SIGINT');
       expect(await commandEnded).toMatchObject({ code: 130, stderr: 'tarn: interrupted\n' });
+    },
+    LONG_MS,
+  );
+
+  it(
+    'wrong bytes of a large file are fetched again, once, and counted; then they are a clear error',
+    async () => {
+      const healed = async (): Promise<number> => {
+        const [drive] = await shell.jsonRows<StatsRow>('stats');
+        return drive?.cache?.healed ?? -1;
+      };
+      const before = await healed();
+      let first: number | undefined;
+      const isOfFile = (line: string): boolean => isGet(line) && line.includes('/files/');
+      proxy.rules = {
+        fault: (request, line) => {
+          if (isOfFile(line)) first ??= request;
+          return request === first ? CORRUPT : undefined;
+        },
+      };
+      expect(await readsRight('wrong.bin')).toBe(true);
+      expect(first).toBeDefined();
+      expect(await healed()).toBe(before + 1);
+      proxy.rules = { fault: (_request, line) => (isOfFile(line) ? CORRUPT : undefined) };
+      expect(await readsRight('never-right.bin')).toBe(false);
+      const { code, stderr } = await getsRight('never-right.bin');
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/object 'files\/.*' is corrupt: bytes \d+ to \d+ hash to .*\nhint: /);
+      proxy.rules = {};
+      expect(await readsRight('never-right.bin')).toBe(true);
     },
     LONG_MS,
   );

@@ -151,7 +151,7 @@ describe('a file in a bucket', () => {
   });
 
   test('wrong bytes from the bucket are an error, and never kept as verified', async () => {
-    const { cache, content } = open();
+    const { content } = open();
     fixture.far.alter = (key, bytes) => {
       if (key !== wholeKey(stored.content)) return bytes;
       const altered = Buffer.from(bytes);
@@ -164,7 +164,24 @@ describe('a file in a bucket', () => {
     expect((await content.backing())?.has?.(0, BLOCK_BYTES)).toBe(false);
     fixture.far.alter = undefined;
     await expectBytes(content, 0, 10);
-    expect(cache.counts.healed).toBe(0);
+  });
+
+  test('wrong bytes from the bucket are fetched again, once, and counted', async () => {
+    const { cache, content } = open();
+    const isWrong = [true, false];
+    fixture.far.alter = (key, bytes) => {
+      if (key !== wholeKey(stored.content) || isWrong.shift() !== true) return bytes;
+      const altered = Buffer.from(bytes);
+      altered[2 * BLOCK_BYTES + 100] = (altered[2 * BLOCK_BYTES + 100] ?? 0) ^ 1;
+      return altered;
+    };
+    await expectBytes(content, 0, 4 * BLOCK_BYTES);
+    expect(cache.counts.healed).toBe(1);
+    const gets = fixture.far.taken().filter(({ key }) => key === wholeKey(stored.content));
+    expect(gets.map(({ bytes }) => bytes)).toEqual([4 * BLOCK_BYTES, BLOCK_BYTES]);
+    await vi.waitFor(async () =>
+      expect((await content.backing())?.has?.(0, 4 * BLOCK_BYTES)).toBe(true),
+    );
   });
 
   test('with a disk that takes nothing every read is right, and no byte is granted', async () => {

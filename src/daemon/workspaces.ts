@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CommitId } from '../model/ids.js';
 import { branchOfWorkspace, isPrivate } from '../model/workspace-name.js';
 import type { FileCalls } from '../overlay/bytes/file-calls.js';
+import type { CommitRequest } from '../overlay/live-workspace.js';
 import { LiveWorkspace } from '../overlay/live-workspace.js';
 import type { Kept } from '../overlay/staging/edits.js';
 import { asTarnError, TarnError } from '../util/errors.js';
@@ -137,14 +138,15 @@ export class Workspaces {
   }
 
   /**
-   * Stages what programs have changed, files that are open for writing as of one instant each, and has
-   * `work` commit it.
+   * Stages what programs have changed, files that are open for writing as of one instant each, and
+   * commits it, as LiveWorkspace.commit does.
    * @param options.wait until no file is, however long that takes
    */
   async committing(
     repository: string,
     branch: string,
     { wait, signal }: { readonly wait: boolean; readonly signal: AbortSignal },
+    request: CommitRequest,
     work: () => Promise<CommitId>,
   ): Promise<{ readonly kept: readonly Kept[]; readonly id: CommitId }> {
     const live = await this.live(repository, branch);
@@ -153,7 +155,7 @@ export class Workspaces {
     }
     while (wait && live.openFiles > 0) await delay(WAIT_MS, undefined, { signal });
     try {
-      return await live.commit({ takesOpen: true, signal }, work);
+      return await live.commit({ takesOpen: true, signal }, request, work);
     } catch (error) {
       await this.#follow(live, repository);
       throw error;

@@ -7,12 +7,14 @@ import type { FrozenView } from '../repo/view.js';
 import type { TreeChange } from '../tree/diff.js';
 import { diffTrees } from '../tree/diff.js';
 import type { Inode } from '../vfs/filesystem.js';
+import type { CommitOptions } from '../workspace/commit.js';
+import type { CommittedEdits } from '../workspace/commit-edits.js';
 import type { WorkspaceBase } from '../workspace/workspace.js';
 import type { FileCalls } from './bytes/file-calls.js';
 import type { ListRow } from './jobs/list-job.js';
 import type { OverlayInput } from './jobs/planned.js';
 import type { OverlayThreads } from './jobs/registry.js';
-import type { Staged, StageRow } from './jobs/stage-job.js';
+import type { Staged, StageInput, StageRow } from './jobs/stage-job.js';
 import { Overlay } from './overlay.js';
 import type { Absorbed } from './snapshot.js';
 import { Hydrator } from './hydrator.js';
@@ -43,6 +45,9 @@ export interface StageOptions {
   readonly takesOpen: boolean;
   readonly signal?: AbortSignal;
 }
+
+/** What is to be said of a commit. */
+export type CommitRequest = Omit<CommitOptions, 'signal'>;
 
 /**
  * A branch that programs change through mounts: its overlay, how that is staged, and how it follows
@@ -99,23 +104,25 @@ export class LiveWorkspace {
    * @throws TarnError as Workspace.stageEdits; nothing is lost then
    */
   stage(options: StageOptions): Promise<readonly Kept[]> {
-    return this.#inTurn(() => this.#stage(options));
+    return this.#inTurn(async () => (await this.#stage(options)).kept);
   }
 
   /**
-   * Stages, and has `work` commit that. Nothing else is staged meanwhile: it would lie on what is being
+   * Stages, and commits that: at once where nothing else is staged, and has `work` do it otherwise. Nothing else is staged meanwhile: it would lie on what is being
    * committed, and seem to conflict with the commit. The commit is shown when it resolves.
    * @throws TarnError as stage, and what `work` throws; nothing is lost then
    */
   commit(
     options: StageOptions,
+    { paths, ...request }: CommitRequest,
     work: () => Promise<CommitId>,
   ): Promise<{ readonly kept: readonly Kept[]; readonly id: CommitId }> {
     return this.#inTurn(async () => {
-      const kept = await this.#stage(options);
-      const id = await work();
-      // The commit is made whatever becomes of this, which the next one to look at the branch repeats.
-      await this.#refresh(undefined, id).catch(() => undefined);
+      const staged = await this.#stage(options, paths === undefined ? request : undefined);
+      const { kept, committed } = staged;
+      const id = committed?.id ?? (await work());
+      // A commit is made whatever becomes of this, which the next one to look at the branch repeats.
+      await this.#refresh(undefined, id, committed).catch(() => undefined);
       return { kept, id };
     });
   }
@@ -176,9 +183,13 @@ export class LiveWorkspace {
     await this.overlay.close();
   }
 
-  /** @param head as Layers.load */
-  async #refresh(signal: AbortSignal | undefined, head?: CommitId): Promise<void> {
-    const now = await baseNow(this.#options, signal, head);
+  /** @param options as BaseInput */
+  async #refresh(
+    signal: AbortSignal | undefined,
+    head?: CommitId,
+    committed?: CommittedEdits,
+  ): Promise<void> {
+    const now = await baseNow(this.#options, signal, head, committed);
     const [hasMoved, isSame] = [now.head !== this.#base.head, now.tree === this.#base.tree];
     if (isSame && !hasMoved) return;
     // Where all is as it was shown, as after a commit of it, nothing can conflict.
@@ -189,16 +200,19 @@ export class LiveWorkspace {
     }
   }
 
-  #stage(options: StageOptions): Promise<readonly Kept[]> {
-    if (this.overlay.isEmpty) return Promise.resolve([]);
+  #stage(options: StageOptions, commit?: StageInput['commit']): Promise<StagedOverlay> {
+    if (this.overlay.isEmpty) return Promise.resolve({ kept: [] });
     // Copying bytes looks like a change to whoever reads them.
-    const work = () => this.#hydrator.pausedFor(() => this.#stageNow(options));
+    const work = () => this.#hydrator.pausedFor(() => this.#stageNow(options, commit));
     // To store twice what is being stored costs little where it lies on this machine.
     if (this.#options.repository.objects.localPath !== undefined) return work();
     return this.#background.pausedFor(work, options.signal);
   }
 
-  async #stageNow({ takesOpen, signal }: StageOptions): Promise<readonly Kept[]> {
+  async #stageNow(
+    { takesOpen, signal }: StageOptions,
+    commit: StageInput['commit'],
+  ): Promise<StagedOverlay> {
     const { files } = this.overlay;
     const snapshot = this.overlay.snapshot();
     const writers = files.noteWriters();
@@ -209,11 +223,17 @@ export class LiveWorkspace {
         onRows: (rows: readonly StageRow[]) => staged.take(rows),
         ...(signal === undefined ? {} : { signal }),
       };
-      const input = { ...this.#input(plan), takesOpen };
+      const about = commit === undefined ? {} : { commit };
+      const input = { ...this.#input(plan), takesOpen, ...about };
       const done = await this.#options.threads.run('stage-changes', input, options);
-      await files.lookForMaps(staged.files());
-      await this.#rebase(done, { snapshot, ...staged.absorbed(writers.nodes) }, signal);
-      return staged.kept;
+      const absorb = async (): Promise<void> => {
+        await files.lookForMaps(staged.files());
+        await this.#rebase(done, { snapshot, ...staged.absorbed(writers.nodes) }, signal);
+      };
+      const { committed } = done;
+      if (committed === undefined) await absorb();
+      else await absorb().catch(() => undefined);
+      return { kept: staged.kept, committed };
     } finally {
       writers.end();
       snapshot.end();
@@ -253,6 +273,12 @@ export class LiveWorkspace {
   }
 }
 
+interface StagedOverlay {
+  readonly kept: readonly Kept[];
+  /** Where it was committed at once. */
+  readonly committed?: CommittedEdits | undefined;
+}
+
 const NEVER = new AbortController().signal;
 
 async function* keysOf(batches: AsyncIterable<readonly TreeChange[]>): AsyncGenerator<Key> {
@@ -263,8 +289,11 @@ async function baseNow(
   { repository, branch, threads }: LiveWorkspaceOptions,
   signal: AbortSignal | undefined,
   head?: CommitId,
+  committed?: CommittedEdits,
 ): Promise<WorkspaceBase> {
-  const input = { repository: repository.name, branch, ...(head === undefined ? {} : { head }) };
+  const after = committed === undefined ? {} : { committed };
+  const known = head === undefined ? {} : { head };
+  const input = { repository: repository.name, branch, ...known, ...after };
   return threads.run('workspace-base', input, signal === undefined ? {} : { signal });
 }
 

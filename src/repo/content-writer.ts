@@ -5,6 +5,7 @@ import type { ObjectStore, Upload } from '../store/object-store.js';
 import { throwIfAborted, unlessAborted } from '../util/abort.js';
 import type { MaybePromise } from '../util/async.js';
 import { asTarnError, TarnError } from '../util/errors.js';
+import type { Saves } from '../util/saves.js';
 import type { ContentIndex, IndexedContent } from './content-index.js';
 import { readLarge, RING_BLOCKS } from './content-large.js';
 import type { LargeContent, LargeSource } from './content-large.js';
@@ -27,8 +28,8 @@ const TURN_CONTENTS = 64;
 
 /**
  * Stores files' bytes: small ones in packs in the order they come, each larger one as an object of
- * its own. Contents are announced only when they are durable. Meant for a worker thread: it hashes
- * on the calling thread. A fault of the store ends the writer: every later call throws it, then call
+ * its own. Contents are announced only when they are durable, or will be when the saves that were given
+ * are. Meant for a worker thread: it hashes on the calling thread. A fault of the store ends the writer: every later call throws it, then call
  * abort(). A fault of a source is thrown by its own call alone.
  */
 export class ContentWriter<T> {
@@ -36,8 +37,11 @@ export class ContentWriter<T> {
   readonly #index: ContentIndex | undefined;
   readonly #onStored: (batch: StoredContent<T>[]) => Promise<void> | void;
   readonly #stamps: VerifiedStamps | undefined;
+  readonly #saves: Saves | undefined;
 
   readonly #stop = new AbortController();
+  /** Fires when nobody wants a pack any more. */
+  readonly #unwanted: AbortSignal;
   #failure: TarnError | undefined;
   /** Announces what is durable, one after the other; never rejects. */
   #queue: Promise<void> = Promise.resolve();
@@ -60,17 +64,22 @@ export class ContentWriter<T> {
    * @param index without one, equal contents are stored once only within a pack
    * @param onStored called with durable contents, never twice at a time
    * @param stamps told of local object files whose bytes were hashed as they were written
+   * @param saves are given the packs, so that nobody here waits until they are there
    */
   constructor(
     objects: ObjectStore,
     index: ContentIndex | undefined,
     onStored: (batch: StoredContent<T>[]) => Promise<void> | void,
     stamps?: VerifiedStamps,
+    saves?: Saves,
   ) {
     this.#objects = objects;
     this.#index = index;
     this.#onStored = onStored;
     this.#stamps = stamps;
+    this.#saves = saves;
+    const { signal } = this.#stop;
+    this.#unwanted = saves?.signal === undefined ? signal : AbortSignal.any([signal, saves.signal]);
     this.#pack = this.#newPack();
   }
 
@@ -116,11 +125,11 @@ export class ContentWriter<T> {
     }
   }
 
-  /** Resolves when everything added is durable and was announced. */
+  /** Resolves when everything added was announced. */
   async flush(signal?: AbortSignal): Promise<void> {
     this.#check();
     if (!this.#pack.isEmpty) this.#closePack();
-    await unlessAborted(this.#settled(), signal);
+    await unlessAborted(this.#announced(), signal);
     this.#check();
     this.#index?.flush();
   }
@@ -132,10 +141,14 @@ export class ContentWriter<T> {
     await this.#settled();
   }
 
-  async #settled(): Promise<void> {
+  async #announced(): Promise<void> {
     await Promise.all(this.#finishing);
-    await Promise.all(this.#storing);
     await this.#queue;
+  }
+
+  async #settled(): Promise<void> {
+    await this.#announced();
+    await Promise.all(this.#storing);
   }
 
   #check(): void {
@@ -187,7 +200,12 @@ export class ContentWriter<T> {
       await this.#put(sealed);
       return sealed;
     });
-    const announcing = this.#enqueue(async () => this.#announce(pack, await putting));
+    this.#saves?.add(putting);
+    const isWaitedFor = this.#saves === undefined;
+    const announcing = this.#enqueue(async () => {
+      const { known, made } = await (isWaitedFor ? putting : sealing);
+      await this.#onStored(pack.stored(known, made));
+    });
     const storing = Promise.allSettled([putting, announcing]).then(() => {
       this.#storing.delete(storing);
       this.#freeBuffers.push(pack.buffer);
@@ -213,17 +231,12 @@ export class ContentWriter<T> {
 
   async #put({ made }: Sealed): Promise<void> {
     if (made === undefined) return;
-    await putNamed(this.#objects, packKey(made.id), made.bytes, this.#stop.signal);
+    await putNamed(this.#objects, packKey(made.id), made.bytes, this.#unwanted);
     await this.#stamp(packKey(made.id));
-  }
-
-  async #announce(pack: PackBuilder<T>, { known, made }: Sealed): Promise<void> {
-    if (made !== undefined) {
-      this.#present.set(made.id, Promise.resolve(true));
-      this.#index?.add(made.id, made.bytes.length, made.contents);
-      for (const { hash } of made.contents) this.#underWay.delete(hash);
-    }
-    await this.#onStored(pack.stored(known, made));
+    this.#present.set(made.id, Promise.resolve(true));
+    this.#index?.add(made.id, made.bytes.length, made.contents);
+    for (const { hash } of made.contents) this.#underWay.delete(hash);
+    if (this.#saves !== undefined) this.#index?.flush();
   }
 
   /** Of these contents, those that lie in a pack which is there, and sound, or will be before this one. */

@@ -85,8 +85,12 @@ export class LiveHead implements Layers {
    * is likely that it is not.
    */
   get assumed(): CommitId | undefined {
-    const areOthersAtWork = performance.now() - this.#othersMovedMs < OTHERS_MS;
-    return areOthersAtWork ? undefined : this.#lastAt(this.state());
+    return this.areOthersAtWork ? undefined : this.#lastAt(this.state());
+  }
+
+  /** They have moved the branch of late. */
+  get areOthersAtWork(): boolean {
+    return performance.now() - this.#othersMovedMs < OTHERS_MS;
   }
 
   /** Where it was last, if no rows were cleared since. */

@@ -18,6 +18,8 @@ import type { Change } from './changes.js';
 import { changesOn } from './changes.js';
 import type { CommitOptions } from './commit.js';
 import { commitStaged } from './commit.js';
+import type { CommittedEdits, EditsCommit } from './commit-edits.js';
+import { clearCommitted, commitEdits } from './commit-edits.js';
 import type { StagedConflict } from './conflicts.js';
 import { decision, stagedConflicts } from './conflicts.js';
 import type { HeadAt } from './live-head.js';
@@ -315,6 +317,16 @@ export class Workspace {
   /** Commits what is staged, as commitStaged does. */
   async commit(options: CommitOptions): Promise<CommitId> {
     return commitStaged(this.#target, this.#live, options);
+  }
+
+  /** Stages edits and commits them where nothing else is staged, as commitEdits does. */
+  async commitEdits(options: EditsCommit): Promise<CommittedEdits | undefined> {
+    return commitEdits(this.#target, this.#live, options);
+  }
+
+  /** Takes them out of staging when nobody would stage them again. */
+  clearCommitted(edits: Omit<CommittedEdits, 'tree'>): void {
+    clearCommitted(this.#target, this.#live, edits);
   }
 
   get #target(): StagedBranch {

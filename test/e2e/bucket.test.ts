@@ -143,6 +143,34 @@ describe('a repository in a bucket, by the command line', () => {
   );
 
   it(
+    'finds that a commit of a mount, killed when it was made, conflicts with what others did since',
+    async () => {
+      const shell = await machine();
+      const { storage } = await staged(shell);
+      await shell.must('commit', 'drive/main', '-m', 'labels');
+      await shell.must('daemon', 'stop');
+      const work = await shell.mountPoint('work');
+      const env = { TARN_FAULT_POINT: 'commit-ref-moved' };
+      const mounted = await shell.tarn(['mount', '--write', 'drive/main', work], { env });
+      expect(mounted.code).toBe(0);
+      await writeFile(`${work}/labels/one.json`, 'mine');
+      const args = ['commit', 'drive/main', '-m', 'mine'];
+      expect((await shell.tarn(args)).code).not.toBe(0);
+
+      const other = await machine();
+      await other.must('repo', 'add', storage);
+      expect(await other.must('cat', 'drive/main/labels/one.json')).toBe('mine');
+      await other.must('put', await other.file('one.json', 'theirs'), 'drive/main/labels/one.json');
+      await other.must('commit', 'drive/main', '-m', 'theirs');
+      const again = await shell.tarn(args);
+      expect(again.code).toBe(3);
+      expect(again.stderr).toContain('labels/one.json');
+      expect(await other.must('cat', 'drive/main/labels/one.json')).toBe('theirs');
+    },
+    LONG_MS,
+  );
+
+  it(
     'tells by stats, and in the log, what was asked of the bucket and what mounts found in the cache',
     async () => {
       const proxy = await startSlowProxy(server.endpoint);

@@ -29,16 +29,10 @@ export async function commitStaged(
   const { repository, message, metadata, author, wait } = args;
   const branch = parseWorkspaceName(args.branch);
   const keys = args.paths.map(parseKey);
-  const input = {
-    repository,
-    branch,
-    message,
-    author,
-    metadata,
-    ...(keys.length === 0 ? {} : { paths: keys }),
-  };
+  const request = { message, author, metadata, ...(keys.length === 0 ? {} : { paths: keys }) };
+  const input = { repository, branch, ...request };
   const work = (): Promise<CommitId> => threads.run('commit', input, { signal });
-  const done = await workspaces.committing(repository, branch, { wait, signal }, work);
+  const done = await workspaces.committing(repository, branch, { wait, signal }, request, work);
   const { kept, id } = done;
   log.info('committed', { repository, branch, commit: id });
   const row = commitRow(id, await (await repositories.open(repository)).readCommit(id));

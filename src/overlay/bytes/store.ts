@@ -18,6 +18,7 @@ import { PACK_CONTENT_BYTES_MAX } from '../../repo/pack.js';
 import type { Repository } from '../../repo/repository.js';
 import { throwIfAborted } from '../../util/abort.js';
 import { TarnError } from '../../util/errors.js';
+import type { Saves } from '../../util/saves.js';
 import type { StagedStamp } from '../nodes.js';
 import type { BaseBytes } from './base-bytes.js';
 import { StagedFolder } from './staged-folder.js';
@@ -109,6 +110,7 @@ export class StagedStore<T> {
    * @param folder of the staged files
    * @param onOutcome called once for each file that was added, in any order, until flush has resolved;
    *   what it says is stored is durable
+   * @param saves are given what is small, which is durable then when they are
    */
   constructor(
     folder: string,
@@ -116,12 +118,13 @@ export class StagedStore<T> {
     index: ContentIndex | undefined,
     onOutcome: (outcome: StoreOutcome<T>) => void,
     stamps?: VerifiedStamps,
+    saves?: Saves,
   ) {
     this.#folder = new StagedFolder(folder);
     this.#repository = repository;
     this.#onOutcome = onOutcome;
     const onStored = (batch: StoredContent<Tag<T>>[]): Promise<void> => this.#stored(batch);
-    this.#writer = new ContentWriter(repository.objects, index, onStored, stamps);
+    this.#writer = new ContentWriter(repository.objects, index, onStored, stamps, saves);
   }
 
   /** To be awaited before the next call; the file's bytes are read then, but maybe not durable. */

@@ -3,8 +3,11 @@ import type { NodeId } from '../../model/ids.js';
 import type { Key } from '../../model/path.js';
 import { editTree } from '../../tree/write.js';
 import type { Inode } from '../../vfs/filesystem.js';
-import type { JobContext, JobRun } from '../../workspace/jobs/job.js';
-import type { WorkspaceBase } from '../../workspace/workspace.js';
+import type { JobContext, JobOutput, JobRun } from '../../workspace/jobs/job.js';
+import { Saves } from '../../util/saves.js';
+import type { CommitOptions } from '../../workspace/commit.js';
+import type { CommittedEdits } from '../../workspace/commit-edits.js';
+import type { Workspace, WorkspaceBase } from '../../workspace/workspace.js';
 import type { StagedStamp } from '../nodes.js';
 import type { FileBytes, Kept, PlannedEdits } from '../staging/edits.js';
 import { editsOf } from '../staging/edits.js';
@@ -17,6 +20,8 @@ import { isSameStamp, stampOf, storeFiles } from './store.js';
 export interface StageInput extends OverlayInput {
   /** Files that are open for writing are taken as of one instant; without it they stay as they were. */
   readonly takesOpen: boolean;
+  /** What is staged is to be committed: that is done at once where it can be. */
+  readonly commit?: Omit<CommitOptions, 'paths' | 'signal'>;
 }
 
 export type StageRow =
@@ -35,6 +40,8 @@ export interface Staged {
   readonly now: WorkspaceBase;
   /** The base with what was staged, which differs from `now` by what others did. */
   readonly shown: NodeId;
+  /** Which has it, and is still staged; without it the commit is still to be made. */
+  readonly committed?: CommittedEdits;
 }
 
 const BATCH = 500;
@@ -45,13 +52,57 @@ const BATCH = 500;
  * @throws TarnError as Workspace.stageEdits and storeFiles
  */
 export const run: JobRun<StageInput, StageRow, Staged> = async (context, input, out) => {
+  const saves = new Saves(out.signal);
+  try {
+    return await stage(context, input, out, saves);
+  } finally {
+    await saves.settled();
+  }
+};
+
+async function stage(
+  context: JobContext,
+  input: StageInput,
+  out: JobOutput<StageRow>,
+  saves: Saves,
+): Promise<Staged> {
   const { signal } = out;
   const planned = await plannedOf(context, input, signal);
   const rules = await rulesOf(planned);
-  const stored = await storedBytes(context, input, planned, signal);
+  const stored = await storedBytes(context, input, planned, saves, signal);
   const bytesOf = ({ inode }: PlanFile): FileBytes | undefined => stored.get(inode)?.stored?.entry;
   const { base, items } = planned;
   const made = await editsOf({ base, tree: input.tree, items, rules, bytesOf, signal });
+  const workspace = context.workspace(input.branch);
+  const committed = await commit(workspace, input, planned, made, saves, signal);
+  if (committed === undefined) await saves.durable();
+  const done = committed ?? (await stageOnly(context, input, made, signal));
+  for (const batch of batches(rowsOf(made, stored))) await out.rows(batch);
+  return done;
+}
+
+/** Undefined where it is to be staged, and then committed. */
+async function commit(
+  workspace: Workspace,
+  { head: onto, tree, commit: about }: StageInput,
+  { view }: Planned,
+  { edits }: PlannedEdits,
+  saves: Saves,
+  signal: AbortSignal,
+): Promise<Staged | undefined> {
+  if (about === undefined || view.source.commit.tree !== tree) return undefined;
+  const done = await workspace.commitEdits({ ...about, edits, onto, saves, signal });
+  if (done === undefined) return undefined;
+  const now = { head: done.id, tree: done.tree, version: workspace.version };
+  return { now, shown: done.tree, committed: done };
+}
+
+async function stageOnly(
+  context: JobContext,
+  input: StageInput,
+  made: PlannedEdits,
+  signal: AbortSignal,
+): Promise<Staged> {
   const workspace = context.workspace(input.branch);
   // Where the branch has moved since, what is staged counts as made before that: so the branch need
   // not be asked where it is.
@@ -62,15 +113,15 @@ export const run: JobRun<StageInput, StageRow, Staged> = async (context, input, 
   const isAlone = before.tree === input.tree && now.version <= before.version + 1;
   const { nodes } = context.repository;
   const shown = isAlone ? now.tree : (await editTree(nodes, input.tree, [made.edits], signal)).id;
-  for (const batch of batches(rowsOf(made, stored))) await out.rows(batch);
   return { now, shown };
-};
+}
 
-/** Of all staged files; of those that are stored already as the plan says. */
+/** Of all staged files; of those that are stored already as the plan says. The rest is for `saves` to save. */
 async function storedBytes(
   context: JobContext,
   { folder, takesOpen }: StageInput,
   { items, staged }: Planned,
+  saves: Saves,
   signal: AbortSignal,
 ): Promise<Map<Inode, FileStored>> {
   const known = new Map<Inode, FileStored>();
@@ -87,7 +138,7 @@ async function storedBytes(
   }
   if (wanted.size === 0) return known;
   const onStored = (file: FileStored): void => void known.set(file.inode, file);
-  await storeFiles(context, staged, folder, wanted.values(), onStored, signal);
+  await storeFiles(context, staged, folder, wanted.values(), onStored, signal, saves);
   return known;
 }
 

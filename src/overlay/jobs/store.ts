@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { FileEntry } from '../../model/entry.js';
 import type { Inode } from '../../vfs/filesystem.js';
+import type { Saves } from '../../util/saves.js';
 import type { JobContext } from '../../workspace/jobs/job.js';
 import type { StoreOutcome } from '../bytes/store.js';
 import { StagedStore } from '../bytes/store.js';
@@ -27,7 +28,8 @@ export interface FileStored {
 }
 
 /**
- * Stores the bytes of staged files; resolves when all that is given out is durable.
+ * Stores the bytes of staged files; resolves when all that is given out is durable, or will be when
+ * `saves` are.
  * @throws TarnError no-space, io, aborted
  */
 export async function storeFiles(
@@ -37,6 +39,7 @@ export async function storeFiles(
   files: Iterable<FileToStore>,
   onStored: (file: FileStored) => void,
   signal: AbortSignal,
+  saves?: Saves,
 ): Promise<void> {
   const index = await contentIndex(signal);
   const onOutcome = (outcome: StoreOutcome<FileToStore>): void => {
@@ -49,7 +52,7 @@ export async function storeFiles(
     const entry = { kind: 'file', size, content, address, mtimeSec, mtimeNsec, mode: 0 } as const;
     onStored({ inode, stored: { stamp: look, entry }, isSure: stamp !== undefined });
   };
-  const store = new StagedStore(filesIn(folder), repository, index, onOutcome, stamps);
+  const store = new StagedStore(filesIn(folder), repository, index, onOutcome, stamps, saves);
   try {
     for (const file of files) {
       const { inode: number, beneath: base, isOpen, isMapped } = file;

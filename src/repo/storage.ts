@@ -26,6 +26,8 @@ export interface StorageOptions {
   readonly openBucket?: OpenBucket;
   /** Keeps on this machine what is read of a bucket. */
   readonly objectCache?: ObjectCache;
+  /** As OpenBucketOptions. */
+  readonly uploads?: string;
   /** Counts what is asked of a bucket, and what was not as it is kept. */
   readonly traffic?: Traffic;
   /**
@@ -114,9 +116,12 @@ function withCache(options: StorageOptions): OpenBucket {
   };
 }
 
-function opener({ openBucket: given, traffic }: StorageOptions): OpenBucket {
-  const counted = traffic === undefined ? {} : { metrics: traffic.bucket };
-  return given ?? ((url) => openBucket(url, counted));
+function opener({ openBucket: given, traffic, uploads }: StorageOptions): OpenBucket {
+  const options = {
+    ...(traffic === undefined ? {} : { metrics: traffic.bucket }),
+    ...(uploads === undefined ? {} : { uploads }),
+  };
+  return given ?? ((url) => openBucket(url, options));
 }
 
 /**

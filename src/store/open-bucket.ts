@@ -16,6 +16,8 @@ export interface OpenBucketOptions {
   readonly timeoutMs?: number;
   /** Holds what is uploaded until its key is known; the system's temporary directory otherwise. */
   readonly directory?: string;
+  /** Keeps what is known of uploads under way where the store tells nobody; without it they begin anew. */
+  readonly uploads?: string;
   /** Counts what is asked of the bucket. */
   readonly metrics?: BucketMetrics;
   readonly signal?: AbortSignal;
@@ -58,10 +60,10 @@ export async function openBucket(
 export async function connect(
   url: BucketUrl,
   metrics: BucketMetrics,
-  { timeoutMs = defaultTimeoutMs(), signal }: OpenBucketOptions = {},
+  { timeoutMs = defaultTimeoutMs(), uploads, signal }: OpenBucketOptions = {},
 ): Promise<Bucket> {
   throwIfAborted(signal);
-  return guarded(await rawBucket(url, timeoutMs), metrics, timeoutMs);
+  return guarded(await rawBucket(url, timeoutMs, uploads), metrics, timeoutMs);
 }
 
 /** What this environment's TARN_TIMEOUT says, in seconds. @throws TarnError invalid */
@@ -106,7 +108,11 @@ export async function loadSdk(kind: BucketKind): Promise<void> {
   if (kind === 's3') await (await import('./s3/rehearsal.js')).rehearse();
 }
 
-async function rawBucket(url: BucketUrl, timeoutMs: number): Promise<Bucket> {
+async function rawBucket(
+  url: BucketUrl,
+  timeoutMs: number,
+  uploads: string | undefined,
+): Promise<Bucket> {
   switch (url.kind) {
     case 's3': {
       const { S3Bucket } = await ADAPTERS.s3();
@@ -118,7 +124,7 @@ async function rawBucket(url: BucketUrl, timeoutMs: number): Promise<Bucket> {
     }
     case 'gs': {
       const { GcsBucket } = await ADAPTERS.gs();
-      return new GcsBucket(url);
+      return new GcsBucket(url, uploads);
     }
   }
 }

@@ -147,6 +147,11 @@ export class Home {
     return join(this.path, 'cache', 'objects');
   }
 
+  /** What is known of uploads under way (OpenBucketOptions.uploads). */
+  uploadsFolder(): string {
+    return join(this.path, 'cache', 'uploads');
+  }
+
   verifiedStampsFile(): string {
     return join(this.path, 'cache', 'verified.db');
   }

@@ -10,9 +10,13 @@ import { ensureBuilt } from '../workspace/built.js';
 
 const LONG_MS = 120_000;
 const MIB = 1_048_576;
-/** Nine parts of 8 MiB. */
-const LOG_BYTES = 66 * MIB + 5;
-const PARTS = 9;
+/** How many parts make the log, and which one waits for ever: by then the ones before it have arrived. */
+const STORES = [
+  { kind: 'moto', bytes: 66 * MIB + 5, parts: 9, stuck: 9, arrived: 3 },
+  { kind: 'azurite', bytes: 66 * MIB + 5, parts: 9, stuck: 9, arrived: 3 },
+  // One after the other.
+  { kind: 'fake-gcs', bytes: 33 * MIB, parts: 3, stuck: 2, arrived: 1 },
+] as const satisfies readonly { kind: StoreServerKind; [count: string]: string | number }[];
 
 const servers: StoreServer[] = [];
 const proxies: SlowProxy[] = [];
@@ -23,12 +27,13 @@ afterAll(async () => {
   for (const server of servers) await server.stop();
 });
 
-/** The number of the part that a request carries; undefined when it is another request. */
-function partOf(line: string): string | undefined {
-  return /^PUT \S*?[?&](?:partNumber=(\d+)|.*blockid=([^& ]+))/.exec(line)?.slice(1).join('');
+/** Whether a request carries a part. */
+function isPart(line: string): boolean {
+  return /^PUT \S*?[?&](?:partNumber=|.*blockid=|.*upload_id=)/.test(line);
 }
 
-describe.each<StoreServerKind>(['moto', 'azurite'])('a large file on its way to %s', (kind) => {
+describe.each(STORES)('a large file on its way to $kind', (row) => {
+  const { kind, bytes, parts, stuck, arrived } = row;
   it(
     'is sent on by the next put when the daemon was killed, without the parts that had arrived',
     async () => {
@@ -44,35 +49,30 @@ describe.each<StoreServerKind>(['moto', 'azurite'])('a large file on its way to 
       const shell = await Shell.open();
       try {
         await shell.must('repo', 'create', 'drive', '--storage', storage);
-        const log = await shell.file('run.mcap', randomBytes(LOG_BYTES));
+        const log = await shell.file('run.mcap', randomBytes(bytes));
 
-        // The last part waits for ever. Six go at once, so that three have arrived when it is sent.
-        const sent: string[] = [];
+        let sent = 0;
         let isStuck = (): void => undefined;
-        const stuck = new Promise<void>((resolve) => (isStuck = resolve));
-        const seen = (line: string): number => {
-          const part = partOf(line);
-          return part === undefined ? 0 : sent.push(part);
-        };
+        const waits = new Promise<void>((resolve) => (isStuck = resolve));
         proxy.rules = {
           fault: (_request, line) => {
-            const count = seen(line);
-            if (count < PARTS) return undefined;
+            if (isPart(line)) sent += 1;
+            if (sent < stuck) return undefined;
             isStuck();
             return { kind: 'stall' };
           },
         };
         const putting = shell.start(['put', log, 'drive/main/run.mcap']);
         const killed = ended(putting);
-        await stuck;
+        await waits;
         await shell.killAll();
         expect((await killed).code).not.toBe(0);
 
-        sent.length = 0;
-        proxy.rules = { fault: (_request, line) => (seen(line), undefined) };
+        sent = 0;
+        proxy.rules = { fault: (_request, line) => ((sent += isPart(line) ? 1 : 0), undefined) };
         await shell.must('put', log, 'drive/main/run.mcap');
-        expect(sent.length).toBeLessThanOrEqual(PARTS - 3);
-        expect(new Set(sent).size).toBe(sent.length);
+        expect(sent).toBeGreaterThan(0);
+        expect(sent).toBeLessThanOrEqual(parts - arrived);
         await shell.must('commit', 'drive/main', '-m', 'a log');
         const back = shell.path('back.mcap');
         await shell.must('get', 'drive/main/run.mcap', back);

@@ -12,14 +12,18 @@ import type {
   BucketQuery,
   BucketTag,
 } from '../bucket/bucket.js';
+import type { Doing } from '../bucket/faults.js';
 import { Named } from '../bucket/faults.js';
 import { rangeHeader, readBody, wholeSize } from '../bucket/read-body.js';
 import type { BucketUrl } from '../storage-url.js';
 import { gcsFault, readJson, refusal } from './answers.js';
 import { GcsHttp } from './http.js';
+import type { LeftSession } from './left-session.js';
+import { LeftUpload } from './left-session.js';
 import { multipartBody, resourceOf } from './multipart.js';
 import type { Resource } from './resource.js';
 import { generationCondition, OBJECT_FIELDS, objectOf } from './resource.js';
+import type { Target } from './parts.js';
 import { GcsParts } from './parts.js';
 
 const PARTIAL_CONTENT = 206;
@@ -33,12 +37,17 @@ export class GcsBucket implements Bucket {
   readonly #http: GcsHttp;
   readonly #bucket: string;
   readonly #billed: string | undefined;
+  readonly #uploads: string | undefined;
 
-  /** @throws TarnError not-found, denied: the file of certificates */
-  constructor(place: BucketUrl) {
+  /**
+   * @param uploads directory that keeps what is known of uploads under way, so that a later process goes on
+   * @throws TarnError not-found, denied: the file of certificates
+   */
+  constructor(place: BucketUrl, uploads?: string) {
     this.#named = Named.of(place);
     this.url = this.#named.url;
     this.#http = new GcsHttp(place.options);
+    this.#uploads = uploads;
     this.#bucket = encodeURIComponent(place.bucket);
     this.#billed = place.options.billingProject;
   }
@@ -121,10 +130,19 @@ export class GcsBucket implements Bucket {
     };
   }
 
-  async delete(key: string, signal?: AbortSignal): Promise<void> {
+  delete(key: string, signal?: AbortSignal): Promise<void> {
+    return this.#delete(key, {}, signal);
+  }
+
+  async #delete(
+    key: string,
+    condition: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const doing = this.#named.doing('deleting', key);
     try {
-      const answer = await this.#http.send({ method: 'DELETE', path: this.#object(key), signal });
+      const path = this.#object(key, condition);
+      const answer = await this.#http.send({ method: 'DELETE', path, signal });
       if (isDone(answer)) answer.resume();
       else throw await refusal(answer, doing, signal);
     } catch (error) {
@@ -135,6 +153,22 @@ export class GcsBucket implements Bucket {
 
   async startParts(key: string, size: number, options: BucketPut): Promise<BucketParts> {
     const doing = this.#named.doing('writing', key);
+    const { ifMatch, ifNoneMatch, isAnew } = options;
+    const isKept = this.#uploads !== undefined && ifMatch === undefined;
+    const begun = [this.#bucket, key, String(size), ifNoneMatch ?? ''];
+    const left = isKept ? new LeftUpload(this.#uploads, begun) : undefined;
+    const to: Target = {
+      size,
+      doing,
+      left,
+      takeBack: (generation, signal) =>
+        this.#delete(key, { ifGenerationMatch: generation }, signal),
+    };
+    const found = isAnew === true ? undefined : await left?.find();
+    return new GcsParts(this.#http, found ?? (await this.#begin(key, options, doing)), to);
+  }
+
+  async #begin(key: string, options: BucketPut, doing: Doing): Promise<LeftSession> {
     const path = this.#upload({
       uploadType: 'resumable',
       ...generationCondition(options, doing),
@@ -148,7 +182,7 @@ export class GcsBucket implements Bucket {
       answer.resume();
       const session = answer.headers.location;
       if (session === undefined) throw new TarnError('io', 'the store names no upload');
-      return new GcsParts(this.#http, session, size, doing);
+      return { session, sent: 0 };
     } catch (error) {
       throw gcsFault(error, doing);
     }

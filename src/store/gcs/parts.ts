@@ -1,73 +1,129 @@
+import { createHash } from 'node:crypto';
 import { TarnError } from '../../util/errors.js';
 import type { BucketParts, BucketTag } from '../bucket/bucket.js';
 import type { Doing } from '../bucket/faults.js';
+import { placeOf } from '../bucket/faults.js';
 import { gcsFault, readJson } from './answers.js';
 import type { GcsHttp } from './http.js';
+import type { LeftSession, LeftUpload } from './left-session.js';
 import type { Resource } from './resource.js';
 
 /** A multiple of 256 KiB, as resumable uploads want it. */
 const PART_BYTES = 16_777_216;
 const MORE = 308;
 
+interface Part {
+  readonly start: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The object that the parts make. */
+export interface Target {
+  /** Bytes. */
+  readonly size: number;
+  readonly doing: Doing;
+  /** Where this machine keeps the session, if it does. */
+  readonly left: LeftUpload | undefined;
+  /** Deletes what was made. */
+  readonly takeBack: (generation: string, signal?: AbortSignal) => Promise<void>;
+}
+
 /** A resumable upload: its parts go one after the other, and the last one makes the object. */
 export class GcsParts implements BucketParts {
   readonly partBytes = PART_BYTES;
   readonly atOnce = 1;
-  /** Nobody but this process knows its session. */
-  readonly isResumable = false;
+  readonly isResumable: boolean;
   readonly #http: GcsHttp;
   readonly #session: string;
-  readonly #size: number;
-  readonly #doing: Doing;
-  #last: { readonly start: number; readonly bytes: Uint8Array } | undefined;
+  readonly #to: Target;
+  #sent: number;
+  /** Of all parts so far, where an earlier process sent some of them. */
+  readonly #hash = createHash('md5');
+  #hashed = 0;
+  readonly #isGoneOnWith: boolean;
+  #last: Part | undefined;
 
-  constructor(http: GcsHttp, session: string, size: number, doing: Doing) {
+  constructor(http: GcsHttp, { session, sent }: LeftSession, to: Target) {
     this.#http = http;
     this.#session = session;
-    this.#size = size;
-    this.#doing = doing;
+    this.#sent = sent;
+    this.#isGoneOnWith = sent > 0;
+    this.#to = to;
+    this.isResumable = to.left !== undefined;
   }
 
   async put(index: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     const part = { start: index * PART_BYTES, bytes };
+    const end = part.start + bytes.length;
+    // Also one that is tried again is hashed once.
+    if (this.#isGoneOnWith && part.start === this.#hashed) {
+      this.#hash.update(bytes);
+      this.#hashed = end;
+    }
     // The object is there as soon as the last part is, which is for complete to send.
-    if (part.start + bytes.length === this.#size) this.#last = part;
-    else await this.#send(part, signal);
+    if (end === this.#to.size) this.#last = part;
+    else if (end > this.#sent) {
+      await this.#send(part, signal);
+      this.#sent = end;
+      await this.#to.left?.keep({ session: this.#session, sent: end });
+    }
   }
 
   async complete(signal?: AbortSignal): Promise<BucketTag> {
     if (this.#last === undefined) throw new TarnError('internal', 'the last part is missing');
-    const { generation } = (await this.#send(this.#last, signal)) ?? {};
-    if (generation !== undefined) return { etag: generation };
-    throw new TarnError('io', `the store did not take all parts of '${this.#doing.key ?? ''}'`);
+    const made = await this.#send(this.#last, signal);
+    if (made?.generation === undefined) {
+      throw new TarnError('io', `the store did not take all parts of ${placeOf(this.#to.doing)}`);
+    }
+    await this.#to.left?.forget();
+    if (!this.#isSame(made)) {
+      await this.#to.takeBack(made.generation, signal);
+      throw new TarnError(
+        'io',
+        `the store has put together other bytes than were sent as ${placeOf(this.#to.doing)}`,
+        {
+          hint: 'put the file again: all of it is sent anew',
+        },
+      );
+    }
+    return { etag: made.generation };
   }
 
   async abort(): Promise<void> {
+    await this.#to.left?.forget();
     try {
       const request = { method: 'DELETE', path: this.#session, signal: undefined } as const;
       (await this.#http.send(request)).resume();
     } catch (error) {
-      throw gcsFault(error, this.#doing);
+      throw gcsFault(error, this.#to.doing);
     }
+  }
+
+  #isSame({ size, md5Hash }: Resource): boolean {
+    if (Number(size) !== this.#to.size) return false;
+    if (!this.#isGoneOnWith || md5Hash === undefined) return true;
+    return md5Hash === this.#hash.digest('base64');
   }
 
   /** What the store says of the object; undefined while it waits for more. */
   async #send(
-    { start, bytes }: { readonly start: number; readonly bytes: Uint8Array },
+    { start, bytes }: Part,
     signal: AbortSignal | undefined,
   ): Promise<Resource | undefined> {
-    const range = `bytes ${start}-${start + bytes.length - 1}/${this.#size}`;
+    const { size, doing } = this.#to;
+    const range = `bytes ${start}-${start + bytes.length - 1}/${size}`;
     const headers = { 'content-range': range };
     try {
       const request = { method: 'PUT', path: this.#session, headers, body: bytes, signal } as const;
       const answer = await this.#http.send(request);
-      if (answer.statusCode !== MORE) return await readJson<Resource>(answer, this.#doing, signal);
+      if (answer.statusCode !== MORE) return await readJson<Resource>(answer, doing, signal);
       answer.resume();
       const { range: kept = '' } = answer.headers as { range?: string };
-      if (kept === `bytes=0-${start + bytes.length - 1}`) return undefined;
+      // More where another process goes on with the same upload.
+      if (Number(/^bytes=0-(\d+)$/.exec(kept)?.[1]) >= start + bytes.length - 1) return undefined;
       throw new TarnError('io', `the store has kept '${kept}' of an upload`);
     } catch (error) {
-      throw gcsFault(error, this.#doing);
+      throw gcsFault(error, doing);
     }
   }
 }

@@ -8,6 +8,8 @@ export interface Resource {
   readonly name: string;
   readonly size?: string;
   readonly generation?: string;
+  /** Base64; of what was sent in one piece, or by a resumable upload. */
+  readonly md5Hash?: string;
   readonly updated?: string;
   readonly storageClass?: string;
   readonly metadata?: Readonly<Record<string, string>>;

@@ -73,7 +73,8 @@ export class KeptOpen {
 
   async #open({ home, stamps, objectCache }: OpenHome, name: string): Promise<Kept> {
     const traffic = this.#trafficOf(name);
-    const options = { nodeCache: this.#nodeCache, stamps, objectCache, blocking: true, traffic };
+    const shared = { nodeCache: this.#nodeCache, stamps, objectCache, traffic };
+    const options = { ...shared, blocking: true, uploads: home.uploadsFolder() };
     const opened = await OpenRepository.open(home, name, options);
     return new Kept(opened, home.contentIndexFile(name));
   }

@@ -11,7 +11,7 @@ import { FollowedBranches } from './followed-branches.js';
 import { DAEMON_JOBS } from './jobs.js';
 import { Log } from './log.js';
 import { findKept, resumeMounts, unnamedOn } from './kept-mounts.js';
-import { loadDriver, MountTable } from './mount-table.js';
+import { MountTable } from './mount-table.js';
 import { restoreMounts } from './mounting.js';
 import { fileCalls } from './writable-mounts.js';
 import { HANDLERS } from './operations.js';
@@ -128,16 +128,16 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   log.info('started', { pid: process.pid, version: VERSION, node: process.version });
   options.onReady();
   void objectCache.sweep();
-  prepare(repositories).catch((error: unknown) => log.fault('prepare', error));
+  prepare(repositories, mounts).catch((error: unknown) => log.fault('prepare', error));
   await stopped;
   await server.closed();
   log.info('stopped');
 }
 
-/** Loads what the first mount would wait for. */
-async function prepare(repositories: Repositories): Promise<void> {
+/** Does ahead what the first commands would wait for. */
+async function prepare(repositories: Repositories, mounts: MountTable): Promise<void> {
+  await mounts.prepare();
   await repositories.prepare();
-  await loadDriver('native');
 }
 
 /** A daemon that no command can find any more would hold its mounts for good. */

@@ -57,6 +57,12 @@ export class MountTable {
     this.#keeper = keeper;
   }
 
+  /** Has ready what the first mount would wait for. */
+  async prepare(): Promise<void> {
+    await loadDriver('native');
+    this.#keeper?.prepare();
+  }
+
   rows(): MountRow[] {
     return [...this.#live.values()].map(({ row, shown, mounted }) => ({
       ...row,
@@ -236,7 +242,7 @@ function recordOf(args: MountArguments, { commit }: Shown): RecordedMount {
   return { ...args, ...(commit === undefined ? {} : { commit }) };
 }
 
-export async function loadDriver(name: DriverName): Promise<Driver> {
+async function loadDriver(name: DriverName): Promise<Driver> {
   switch (name) {
     case 'native':
       return new (await import('../mount/native/driver.js')).NativeDriver();

@@ -15,6 +15,9 @@ import { renameWithStaging } from '../workspace/renames.js';
 import type { Workspace } from '../workspace/workspace.js';
 import type { RenameRef } from './protocol.js';
 
+/** Repositories in buckets that are opened before they are used. */
+const OPENED_AHEAD_MAX = 8;
+
 export interface Shared {
   readonly nodeCache: NodeCache;
   readonly stamps: VerifiedStamps;
@@ -38,10 +41,16 @@ export class Repositories {
     return this.#open.size;
   }
 
-  /** Loads what those in buckets need, so that the first to be opened does not wait for it. */
+  /** Loads what those in buckets need, and opens the first of them, which asks nothing of a bucket. */
   async prepare(): Promise<void> {
-    for (const kind of new Set(this.list().map(({ storage }) => storagePlace(storage).kind))) {
-      if (kind !== 'local') await loadSdk(kind);
+    const far = this.list().flatMap(({ name, storage }) => {
+      const { kind } = storagePlace(storage);
+      return kind === 'local' ? [] : [{ name, kind }];
+    });
+    for (const kind of new Set(far.map(({ kind }) => kind))) await loadSdk(kind);
+    for (const { name } of far.slice(0, OPENED_AHEAD_MAX)) {
+      // Whoever uses it hears of a fault.
+      await this.open(name).catch(() => undefined);
     }
   }
 

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { MountRow } from '../../src/daemon/protocol.js';
 import { isAlive, killAndWait, run, Shell } from './shell.js';
 
@@ -119,6 +119,18 @@ describe('umount', () => {
 });
 
 describe('a daemon that was killed while mounted, and its keeper', () => {
+  it('has its keeper before the first mount, and takes it along when it stops', async () => {
+    const keeper = await vi.waitFor(async () => {
+      const found = await shell.keeper();
+      if (found === undefined) throw new Error('there is no keeper yet');
+      return found;
+    }, 20_000);
+    await mounted('m');
+    expect(await shell.keeper()).toBe(keeper);
+    await shell.must('daemon', 'stop');
+    expect(isAlive(keeper)).toBe(false);
+  });
+
   it('leaves a mount that is shown as dead and goes without a daemon', async () => {
     const directory = await mounted('m');
     await shell.killAll();

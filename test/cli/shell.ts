@@ -118,8 +118,13 @@ export class Shell {
     await this.#killKeeper();
   }
 
+  /** Process that holds the mounts of the daemon, if one does. */
+  keeper(): Promise<number | undefined> {
+    return keeperOf(this.socket);
+  }
+
   async #killKeeper(): Promise<void> {
-    const keeper = await keeperOf(this.socket);
+    const keeper = await this.keeper();
     if (keeper !== undefined) await killAndWait(keeper);
   }
 

@@ -113,6 +113,17 @@ describe('a home and its repositories', () => {
     expect((await repositories.open('later')).name).toBe('later');
   });
 
+  it('opens those in buckets ahead, and asks nothing of them', async () => {
+    await repositories.create('drive', undefined, 'Ada');
+    // Nothing listens there.
+    const storage = 's3://logs/far?endpoint=http%3A%2F%2F127.0.0.1%3A1&region=us-east-1';
+    home.addRepository({ name: 'far', storage });
+    home.addRepository({ name: 'broken', storage: 's3://logs/broken?ca-file=%2Fnosuch' });
+    await repositories.prepare();
+    expect(repositories.openCount).toBe(1);
+    await expect(repositories.open('broken')).rejects.toMatchObject({ kind: 'not-found' });
+  });
+
   it('forgets one whose storage is gone already', async () => {
     const { storage } = await repositories.create('drive', undefined, 'Ada');
     await rm(storage, { recursive: true });

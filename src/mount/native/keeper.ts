@@ -49,7 +49,7 @@ export class Keeper {
   readonly #addon: Addon;
   readonly #options: KeeperOptions;
   readonly #held = new Map<string, Holding>();
-  /** Undefined until there is something to hold. */
+  /** Undefined until there is one, or something to hold. */
   #socket: number | undefined;
 
   constructor(addon: Addon, options: KeeperOptions) {
@@ -78,6 +78,11 @@ export class Keeper {
       const mount = this.#read(packet.text.slice(1), device, ledger);
       if (mount !== undefined) kept.push(mount);
     }
+  }
+
+  /** Starts one where none runs, so that the first mount to be held does not wait for a process to start. */
+  prepare(): void {
+    if (this.#socket === undefined) this.#start();
   }
 
   /** From now on the mount outlives this process. False where there is no keeper to be had. */

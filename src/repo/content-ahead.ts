@@ -2,7 +2,7 @@ import { ByteBudget } from '../cache/byte-budget.js';
 import { unlessAborted } from '../util/abort.js';
 
 /** Memory for what is fetched ahead of all readers of a repository together. */
-const AHEAD_BYTES_MAX = 67_108_864;
+const AHEAD_BYTES_MAX = 100_663_296;
 
 export type FetchBytes = (start: number, end: number, signal?: AbortSignal) => Promise<Uint8Array>;
 

@@ -1,5 +1,5 @@
 /** Buffers that are kept for the next who needs one. */
-const FREE_MAX = 8;
+const FREE_MAX = 12;
 
 /**
  * Buffers of one length, used again and again: the collector would have much to do with as many new ones

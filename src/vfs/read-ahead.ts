@@ -1,7 +1,7 @@
 import { BLOCK_BYTES } from '../model/ids.js';
 
-/** Bytes ahead of one reader, at most: what a link of 1 GB/s brings in 60 ms. */
-const WINDOW_BYTES_MAX = 64 * BLOCK_BYTES;
+/** Bytes ahead of one reader, at most: eleven large requests, each of which may come at 50 MB/s and no more. */
+const WINDOW_BYTES_MAX = 96 * BLOCK_BYTES;
 /** Fetched and never read, at most, as a part of what was read. */
 const WASTE_PART = 1 / 4;
 /** After a jump, fetched ahead as a part of what was read since. */
@@ -13,10 +13,10 @@ const STRIDES_MAX = 8;
 const REPLAY_BYTES_MIN = 4 * BLOCK_BYTES;
 /**
  * Parts of the window, each fetched when the reader comes to the start of another, and requests for each
- * part. Together so many requests are under way: a replay is long, and few large ones cost less; of a
- * chunk more bring it sooner.
+ * part. Together so many requests are under way, but for a part's: a replay is long, and few large ones cost
+ * less; of a chunk more bring it sooner.
  */
-const REPLAY = { parts: 4, requests: 2 };
+const REPLAY = { parts: 6, requests: 2 };
 const CHUNKS = { parts: 2, requests: 8 };
 
 /** Blocks to be fetched before they are asked for; bytes, whole blocks but at the file's end. */

@@ -42,7 +42,7 @@ class Reader {
 }
 
 describe('what is fetched ahead', () => {
-  it('R7: Of a file in a bucket at most 64 MiB are fetched ahead of a reader, and none before it goes on.', () => {
+  it('R7: Of a file in a bucket at most 96 MiB are fetched ahead of a reader, and none before it goes on.', () => {
     const reader = new Reader();
     reader.read(0);
     expect(reader.fetched.size).toBe(1);
@@ -52,8 +52,8 @@ describe('what is fetched ahead', () => {
       widest = Math.max(widest, Math.max(...reader.fetched) - block);
     }
     expect(reader.waits).toBe(2);
-    expect(widest).toBeGreaterThanOrEqual(60);
-    expect(widest).toBeLessThanOrEqual(64);
+    expect(widest).toBeGreaterThanOrEqual(88);
+    expect(widest).toBeLessThanOrEqual(96);
     expect(reader.amplification).toBe(1);
   });
 

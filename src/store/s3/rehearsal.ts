@@ -1,17 +1,57 @@
-import { Readable } from 'node:stream';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, createServer } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import type { SendOptions } from './handler.js';
+import { S3Handler } from './handler.js';
+
+const ANSWER = 'nothing';
+const ATTEMPT_MS = 1_000;
 
 /**
- * Has a first request made that goes nowhere: the SDK's first takes ten times as long as those that
- * follow, of any client.
+ * Has an object read, in both ways in which they are, from a server in this process: the first requests of
+ * the SDK and of Node take ten times as long as those that follow, of any client.
  */
 export async function rehearse(): Promise<void> {
-  const answer = { statusCode: 206, headers: { 'content-length': '0' }, body: Readable.from([]) };
-  const client = new S3Client({
+  const folder = await mkdtemp(join(tmpdir(), 'tarn-rehearsal-'));
+  const path = join(folder, 'socket');
+  const server = createServer((_request, response) => response.end(ANSWER)).listen(path);
+  const client = clientOf(path);
+  try {
+    await once(server, 'listening');
+    const command = new GetObjectCommand({ Bucket: 'rehearsal', Key: 'nothing' });
+    for (const into of [undefined, Buffer.alloc(ANSWER.length)]) {
+      const options: SendOptions = { into };
+      const { Body } = await client.send(command, options);
+      await Body?.transformToByteArray();
+    }
+  } finally {
+    client.destroy();
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Knows no other place than this socket, whatever proxies and credentials there are. */
+function clientOf(path: string): S3Client {
+  const httpAgent = new Agent({ keepAlive: true });
+  httpAgent.createConnection = () => connect(path);
+  return new S3Client({
     region: 'us-east-1',
+    endpoint: 'http://rehearsal',
     credentials: { accessKeyId: 'nobody', secretAccessKey: 'nothing' },
-    requestHandler: { handle: () => Promise.resolve({ response: answer }) },
+    requestHandler: new S3Handler(
+      {
+        httpAgent,
+        httpsAgent: new HttpsAgent(),
+        anyAgent: httpAgent,
+        connectTo: (_place, onread) => connect({ path, onread }),
+      },
+      ATTEMPT_MS,
+    ),
   });
-  await client.send(new GetObjectCommand({ Bucket: 'rehearsal', Key: 'nothing' }));
-  client.destroy();
 }

@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util';
 import { imports } from './bucket/imports.js';
 import { racingCommits } from './bucket/commits.js';
+import { firstBytes } from './bucket/first-byte.js';
 import { largeFile } from './bucket/large-file.js';
 import { oneOfMany } from './bucket/one-change.js';
 import { smallFiles as smallObjects } from './bucket/small-files.js';
@@ -50,6 +51,7 @@ const workloads: Record<string, (lab: Lab) => Promise<Measurement[]>> = {
   'edit:million': (lab) => amongMany(lab, 1_000_000 * scale),
   'edit:byte': (lab) => oneByte(lab, 10_240 * scale),
   'bucket:log': (lab) => largeFile(lab, Math.round(1024 * scale)),
+  'bucket:first': (lab) => firstBytes(lab),
   'bucket:import': (lab) => imports(lab, 1_000_000 * scale),
   'bucket:commits': (lab) => racingCommits(lab, Number(values.seconds ?? 20 * scale)),
   'bucket:small': (lab) => smallObjects(lab, 10_000 * scale, peers(), values.aws),

@@ -4,7 +4,7 @@ import type { VerifiedStamps } from '../repo/content-stamps.js';
 import type { RepositoryOptions } from '../repo/repository.js';
 import { Repository } from '../repo/repository.js';
 import { canonicalStorage, deleteStorage, storagePlace } from '../repo/storage.js';
-import { loadSdk } from '../store/open-bucket.js';
+import { loadSdk, rehearseRequest } from '../store/open-bucket.js';
 import { Traffic } from '../store/traffic.js';
 import { formatStorageUrl } from '../store/storage-url.js';
 import type { NodeCache } from '../tree/nodes.js';
@@ -41,13 +41,20 @@ export class Repositories {
     return this.#open.size;
   }
 
-  /** Loads what those in buckets need, and opens the first of them, which asks nothing of a bucket. */
+  /**
+   * Does ahead what the first to use one in a bucket would wait for, until somebody uses one: loads what they
+   * need, and opens the first of them. Asks nothing of a bucket.
+   */
   async prepare(): Promise<void> {
     const far = this.list().flatMap(({ name, storage }) => {
       const { kind } = storagePlace(storage);
       return kind === 'local' ? [] : [{ name, kind }];
     });
-    for (const kind of new Set(far.map(({ kind }) => kind))) await loadSdk(kind);
+    for (const kind of new Set(far.map(({ kind }) => kind))) {
+      await loadSdk(kind);
+      if (far.some(({ name }) => this.#open.has(name))) return;
+      await rehearseRequest(kind);
+    }
     for (const { name } of far.slice(0, OPENED_AHEAD_MAX)) {
       // Whoever uses it hears of a fault.
       await this.open(name).catch(() => undefined);

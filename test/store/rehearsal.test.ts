@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { loadSdk } from '../../src/store/open-bucket.js';
+import { rehearseRequest } from '../../src/store/open-bucket.js';
 
 let root: string;
 
@@ -20,6 +20,6 @@ test('a first request is rehearsed without asking anybody, and leaves nothing be
   // Whoever asked through it, or for credentials, would be refused.
   vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:1');
   vi.stubEnv('AWS_PROFILE', 'nobody');
-  await loadSdk('s3');
+  await rehearseRequest('s3');
   expect(await readdir(root)).toEqual([]);
 });

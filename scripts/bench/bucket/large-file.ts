@@ -1,34 +1,22 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { middle, timed } from '../history/workloads.js';
-import { bestOf, writeLog } from '../large-log.js';
+import { bestOf } from '../large-log.js';
 import type { Lab } from '../lab.js';
-import { makeFiles } from '../many-files.js';
 import type { Measurement } from '../report.js';
 import { FarBucket } from './far-bucket.js';
+import { LOG, putLog } from './first-byte.js';
+import { PIECE_BYTES, readPiece } from './pieces.js';
 
 const MIB = 1_048_576;
-const ROUNDS = 5;
 const AT_ONCE = 8;
-const LOG = 'run-8421.mcap';
-const PIECE_BYTES = 4_096;
-/** So many files beside the log that its tree is longer than what is read of it first. */
-const LABELS = 40_000;
 
-/** One large log in a bucket: replayed, opened anew, read here and there, read again from the cache. */
+/** One large log in a bucket: replayed, read here and there, read again from the cache. */
 export async function largeFile(lab: Lab, mib: number): Promise<Measurement[]> {
   const bucket = await FarBucket.open(lab);
   try {
-    const plain = lab.path(LOG);
-    await writeLog(plain, mib * MIB);
-    makeFiles(lab.path('labels'), LABELS, 64);
-    await lab.tarn('put', plain, `near/main/${LOG}`);
-    await lab.tarn('put', '-r', lab.path('labels'), 'near/main/labels');
-    await lab.tarn('commit', 'near/main', '-m', 'a log');
+    const plain = await putLog(bucket, mib * MIB);
     return [
       ...(await replays(bucket, mib)),
       ...(await again(bucket, plain, mib)),
-      ...(await firstBytes(bucket, mib * MIB)),
       ...(await pieces(bucket, mib * MIB)),
     ];
   } finally {
@@ -89,38 +77,6 @@ async function again(bucket: FarBucket, plain: string, mib: number): Promise<Mea
   ];
 }
 
-/** The first byte, and a piece of the middle, each of a mount that has read nothing yet. */
-async function firstBytes(bucket: FarBucket, size: number): Promise<Measurement[]> {
-  const { roundTripMs } = bucket;
-  const opened: number[] = [];
-  const mounted: number[] = [];
-  const mountedNear: number[] = [];
-  const requests: number[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const file = join(await bucket.mountCold('far'), LOG);
-    opened.push(await timed(() => readPiece(file, 0, 1)));
-    const other = join(await bucket.mountCold('far'), LOG);
-    const middleOfIt = Math.floor(size / (2 + round)) + 77;
-    const seen = await bucket.seen(() => readPiece(other, middleOfIt, PIECE_BYTES));
-    requests.push(seen.requests);
-    for (const [reach, times] of [['far', mounted] as const, ['near', mountedNear] as const]) {
-      await bucket.forget();
-      times.push(await timed(async () => readPiece(join(await bucket.mount(reach), LOG), 0, 1)));
-    }
-  }
-  const trips = (ms: number) => ({ tarn: ms / roundTripMs });
-  const waited = middle(mounted) - middle(mountedNear);
-  const line = bucket.line.bind(bucket);
-  return [
-    await line('a round trip', 'ms', { tarn: roundTripMs }),
-    await line('first byte in an open mount, cold', 'round trips', trips(middle(opened)), 2.5),
-    await line('tarn mount to the first byte, cold', 'round trips', trips(middle(mounted)), 6),
-    await line('of which more than on loopback', 'round trips', trips(waited)),
-    await line('the same on loopback', 'ms', { tarn: middle(mountedNear) }),
-    await line('4 KiB of a cold file', 'requests', { tarn: Math.max(...requests) }, 3),
-  ];
-}
-
 /** Readers here and there: what was fetched over what was asked for, and over the blocks it lies in. */
 async function pieces(bucket: FarBucket, size: number): Promise<Measurement[]> {
   const results: Measurement[] = [];
@@ -149,18 +105,4 @@ async function pieces(bucket: FarBucket, size: number): Promise<Measurement[]> {
     );
   }
   return results;
-}
-
-async function readPiece(path: string, offset: number, length: number): Promise<void> {
-  const file = await open(path);
-  try {
-    const bytes = Buffer.alloc(length);
-    for (let read = 0; read < length;) {
-      const { bytesRead } = await file.read(bytes, read, length - read, offset + read);
-      if (bytesRead === 0) throw new Error(`'${path}' ends before ${offset + length}`);
-      read += bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
 }

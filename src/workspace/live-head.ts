@@ -75,6 +75,12 @@ export class LiveHead implements Layers {
     this.#last = { id, clearings };
   }
 
+  /** What was loaded is in the staged tree by now: that cleared rows, and the head is where it was. */
+  noteFolded({ head, state }: HeadAt): void {
+    const { commitId } = head.source;
+    if (this.#lastAt(state) === commitId) this.noteAt(commitId, state.clearings + 1);
+  }
+
   /** Others have moved the branch. */
   noteOthers(): void {
     this.#othersMovedMs = performance.now();

@@ -400,7 +400,9 @@ export class Workspace {
         : (await editTree(repository.nodes, before, [changed], signal)).id;
     faultPoint('staging-folded');
     const staged = tree === head.tree ? undefined : { tree, base: head.id };
-    return staging.setTree(this.name, baseOf(at), staged, { versionMax: state.version });
+    const outcome = staging.setTree(this.name, baseOf(at), staged, { versionMax: state.version });
+    if (outcome === 'done') this.#live.noteFolded(at);
+    return outcome;
   }
 
   /** Makes many rows part of the staged tree; not while they conflict with the branch. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FileEntry } from '../../src/model/entry.js';
 import type { CommitId } from '../../src/model/ids.js';
+import { EMPTY_CONTENT } from '../../src/model/ids.js';
 import { keyFromText } from '../../src/model/path.js';
 import { ContentWriter } from '../../src/repo/content-writer.js';
 import { Repository } from '../../src/repo/repository.js';
@@ -72,6 +73,30 @@ describe('what work on a bucket asks of it', () => {
     await workspace.commit({ message: 'second', author: 'rosa' });
     // The settings are asked for while the tree and the commit are put.
     expect(calls).toEqual(['put trees', 'put commits', 'get refs', 'put refs']);
+  });
+
+  it('files that are put by the thousand ask once where the branch is', async () => {
+    const { commitId } = await repository.resolve('main@');
+    await workspace.view();
+    const about = { size: 0, content: EMPTY_CONTENT, address: { kind: 'none' } } as const;
+    const entry = { kind: 'file', ...about, mode: 0o644, mtimeSec: 0, mtimeNsec: 0 } as const;
+    calls.length = 0;
+    for (const folder of ['a', 'b']) {
+      const entries = Array.from({ length: 2_001 }, (_, i) => ({
+        key: keyFromText(`${folder}/${String(i).padStart(4, '0')}`),
+        entry,
+      }));
+      await workspace.stage(entries, undefined, commitId);
+    }
+    await workspace.commit({ message: 'first', author: 'rosa' });
+    const refs = calls.filter((call) => call.endsWith(' refs'));
+    // That of the settings, and the branch as it moves.
+    expect(refs).toEqual(['get refs', 'put refs']);
+    const other = await Repository.open('drive', STORAGE, { openBucket });
+    const { commitId: made } = await other.resolve('main@');
+    const { entries } = await (await other.commitView('main', made)).totals(keyFromText(''));
+    expect(entries).toBe(4_002);
+    await other.close();
   });
 
   it('a branch that another machine has moved is committed to by 4 more, and loses nothing', async () => {

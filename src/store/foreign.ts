@@ -162,32 +162,20 @@ export class ForeignBucket {
   }
 
   async #changed(pin: ForeignPin, signal: AbortSignal | undefined): Promise<TarnError> {
-    const { key, version } = pin;
+    const { key } = pin;
     const now = await this.#bucket.head(key, { signal });
     const at = `object '${key}' in '${this.url}'`;
     const kept = await this.#stillKept(pin, signal);
+    const still = kept === undefined ? '' : `; version '${kept}' of it still has the bytes`;
     const hint =
-      kept === undefined
-        ? CHANGED_HINT
-        : `version '${kept}' of it still has the bytes: copy that over it, or ${CHANGED_HINT}`;
-    if (now === undefined) {
-      return new TarnError('corrupt', `the imported ${at} was deleted`, { hint });
-    }
-    if (version !== undefined && sameBytes(now, pin)) {
-      return new TarnError('corrupt', `version '${version}' of the imported ${at} was deleted`, {
-        hint,
-      });
-    }
-    return new TarnError(
-      'corrupt',
-      `the imported ${at} has changed: it had ${lookOf(pin)} when it was imported, and has ${lookOf(now)} since ${timeOf(now)}`,
-      { hint },
-    );
+      kept === undefined ? CHANGED_HINT : `copy that version over it, or ${CHANGED_HINT}`;
+    return new TarnError('corrupt', `${whatBecame(at, pin, now)}${still}`, { hint });
   }
 
   async #stillKept(pin: ForeignPin, signal: AbortSignal | undefined): Promise<string | undefined> {
     try {
-      if ((await this.#hasVersions(signal)) !== true) return undefined;
+      // Not as it was when it was listed: it may keep them since, or tell by now.
+      if ((await this.#bucket.keepsVersions(signal)) !== true) return undefined;
       const versions = await this.#bucket.versionsOf(pin.key, signal);
       return versions.find((found) => sameBytes(found, pin))?.version;
     } catch (error) {
@@ -203,6 +191,15 @@ export class ForeignBucket {
     });
     return this.#keepsVersions;
   }
+}
+
+function whatBecame(at: string, pin: ForeignPin, now: BucketObject | undefined): string {
+  const { version } = pin;
+  if (now === undefined) return `the imported ${at} was deleted`;
+  if (version !== undefined && sameBytes(now, pin)) {
+    return `version '${version}' of the imported ${at} was deleted`;
+  }
+  return `the imported ${at} has changed: it had ${lookOf(pin)} when it was imported, and has ${lookOf(now)} since ${timeOf(now)}`;
 }
 
 function sameBytes(found: BucketObject, pin: ForeignPin): boolean {

@@ -226,6 +226,28 @@ describe('objects of a bucket that are imported', () => {
     LONG_MS,
   );
 
+  it('are told by read and fsck with the version that still has the bytes, where there is one', async () => {
+    await keepVersions();
+    await put('log.mcap', 'as it was');
+    // Who imports may not see that there are versions.
+    const refused = { kind: 'error', status: 403, code: 'AccessDenied' } as const;
+    proxy.rules = { fault: (_, line) => (line.includes('?versioning') ? refused : undefined) };
+    await shell.must(...importArgs());
+    await shell.must('commit', 'drive/main', '-m', 'import');
+    proxy.rules = {};
+    await put('log.mcap', 'overwritten');
+    for (const args of [
+      ['cat', at('log.mcap')],
+      ['fsck', 'drive'],
+    ]) {
+      const { code, stdout, stderr } = await shell.tarn(args);
+      expect(code).toBe(1);
+      expect(`${stdout}${stderr}`).toMatch(
+        /'log\.mcap' .* since 20.*; version '\S+' of it still has/,
+      );
+    }
+  });
+
   it('are read as they were for as long as the bucket keeps their version', async () => {
     await keepVersions();
     await put('a', 'other');

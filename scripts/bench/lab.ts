@@ -86,11 +86,16 @@ export class Lab {
 
   /** The same of the daemon of another home. */
   async peakMibOf(home: string): Promise<number> {
-    const env = { ...process.env, TARN_HOME: home };
-    const { stdout } = await execute(TARN, ['daemon', 'status', '--json'], { env });
-    const { pid } = JSON.parse(stdout) as { pid: number };
-    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const text = readFileSync(`/proc/${await daemonOf(home)}/status`, 'utf8');
     return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1]) / 1024);
+  }
+
+  /** Processor time of the daemon since it started, of all its threads: seconds. */
+  async daemonSeconds(): Promise<number> {
+    const text = readFileSync(`/proc/${await daemonOf(this.path('home'))}/stat`, 'utf8');
+    // Behind the name, which may have anything in it; in hundredths of a second.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
   }
 
   async close(): Promise<void> {
@@ -98,6 +103,13 @@ export class Lab {
     await this.tarn('daemon', 'stop').catch(() => undefined);
     if (!this.#isKept) await rm(this.root, { recursive: true, force: true });
   }
+}
+
+async function daemonOf(home: string): Promise<number> {
+  const env = { ...process.env, TARN_HOME: home };
+  const { stdout } = await execute(TARN, ['daemon', 'status', '--json'], { env });
+  const { pid } = JSON.parse(stdout) as { pid: number };
+  return pid;
 }
 
 export function machine(): string {

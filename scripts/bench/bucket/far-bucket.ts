@@ -18,12 +18,16 @@ import { rawS3 } from './raw-s3.js';
 
 const execute = promisify(execFile);
 const RAW_CLIENT = fileURLToPath(new URL('./raw-client.js', import.meta.url));
+const RANGES_FRONT = fileURLToPath(new URL('./ranges-front.js', import.meta.url));
 /** As a store in the same region is. */
 const FAR = { latencyMs: 20, bytesPerSecond: 50_000_000 };
 const PREFIX = 'tarn';
 
-/** Names of one repository: reached directly, and through the proxy. */
-export type Reach = 'near' | 'far';
+/**
+ * Names of one repository: reached directly, and through the proxy; and both with a server in front that
+ * has its large file in memory.
+ */
+export type Reach = 'near' | 'far' | 'near-memory' | 'far-memory';
 
 /**
  * A repository in a bucket of a server on this machine, known to the lab's home twice: `near` asks the
@@ -36,12 +40,16 @@ export class FarBucket {
   readonly roundTripMs: number;
   readonly #server: StoreServer;
   readonly #bucket: string;
+  readonly #endpoints = new Map<Reach, string>();
+  /** What ends with this, the last first. */
+  readonly #started: { stop(): Promise<void> }[];
 
   private constructor(lab: Lab, server: StoreServer, proxy: SlowProxy, place: Place) {
     this.lab = lab;
     this.#server = server;
     this.proxy = proxy;
     this.#bucket = place.bucket;
+    this.#started = [server, proxy];
     this.roundTripMs = place.roundTripMs;
   }
 
@@ -59,12 +67,11 @@ export class FarBucket {
       Object.assign(process.env, server.environment);
       const bucket = bucketOf(await server.makeBucket());
       await makeRepository(lab, server.endpoint, bucket);
-      for (const [name, { endpoint }] of [['near', server] as const, ['far', proxy] as const]) {
-        const options = ['--endpoint', endpoint, '--region', 'us-east-1'];
-        await lab.tarn('repo', 'add', name, '--storage', `s3://${bucket}/${PREFIX}`, ...options);
-      }
       const roundTripMs = await roundTrip(proxy.endpoint, bucket);
-      return new FarBucket(lab, server, proxy, { bucket, roundTripMs });
+      const opened = new FarBucket(lab, server, proxy, { bucket, roundTripMs });
+      await opened.#add('near', server.endpoint);
+      await opened.#add('far', proxy.endpoint);
+      return opened;
     } catch (error) {
       await server.stop();
       throw error;
@@ -74,8 +81,20 @@ export class FarBucket {
   async close(): Promise<void> {
     await this.lab.tarn('umount', '--all', '--force');
     await this.lab.tarn('daemon', 'stop');
-    await this.proxy.stop();
-    await this.#server.stop();
+    for (const started of this.#started.reverse()) await started.stop();
+  }
+
+  /** Starts a server that answers ranges of its large file, whose bytes `file` has, from memory. */
+  async answerFromMemory(file: string): Promise<void> {
+    const { endpoint: target } = this.#server;
+    const front = await startStoreServer('s3s-fs', {
+      command: (port) => [process.execPath, RANGES_FRONT, String(port), target, file],
+    });
+    this.#started.push(front);
+    const proxy = await startSlowProxy(front.endpoint, FAR);
+    this.#started.push(proxy);
+    await this.#add('near-memory', front.endpoint);
+    await this.#add('far-memory', proxy.endpoint);
   }
 
   /** A daemon just started that has nothing of the bucket in its cache. */
@@ -143,8 +162,23 @@ export class FarBucket {
     return { workload, driver, unit, ...figures, daemonMib, ...bound };
   }
 
+  async #add(reach: Reach, endpoint: string): Promise<void> {
+    this.#endpoints.set(reach, endpoint);
+    const options = ['--endpoint', endpoint, '--region', 'us-east-1'];
+    await this.lab.tarn(
+      'repo',
+      'add',
+      reach,
+      '--storage',
+      `s3://${this.#bucket}/${PREFIX}`,
+      ...options,
+    );
+  }
+
   #endpoint(reach: Reach): string {
-    return reach === 'near' ? this.#server.endpoint : this.proxy.endpoint;
+    const endpoint = this.#endpoints.get(reach);
+    if (endpoint === undefined) throw new Error(`nothing is reached as '${reach}'`);
+    return endpoint;
   }
 
   async #raw(args: readonly string[]): Promise<number> {

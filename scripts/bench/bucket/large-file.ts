@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { bestOf } from '../large-log.js';
 import type { Lab } from '../lab.js';
 import type { Measurement } from '../report.js';
+import type { Reach } from './far-bucket.js';
 import { FarBucket } from './far-bucket.js';
 import { LOG, putLog } from './first-byte.js';
 import { PIECE_BYTES, readPiece } from './pieces.js';
@@ -14,8 +15,12 @@ export async function largeFile(lab: Lab, mib: number): Promise<Measurement[]> {
   const bucket = await FarBucket.open(lab);
   try {
     const plain = await putLog(bucket, mib * MIB);
+    const replayed = await replays(bucket, mib, ['near', 'far'], '');
+    await bucket.answerFromMemory(plain);
+    const fromMemory = ['near-memory', 'far-memory'] as const;
     return [
-      ...(await replays(bucket, mib)),
+      ...replayed,
+      ...(await replays(bucket, mib, fromMemory, ', from memory')),
       ...(await again(bucket, plain, mib)),
       ...(await pieces(bucket, mib * MIB)),
     ];
@@ -25,32 +30,49 @@ export async function largeFile(lab: Lab, mib: number): Promise<Measurement[]> {
 }
 
 /** From the first byte to the last, cold, beside a client that only reads ranges. */
-async function replays(bucket: FarBucket, mib: number): Promise<Measurement[]> {
+async function replays(
+  bucket: FarBucket,
+  mib: number,
+  [near, far]: readonly [Reach, Reach],
+  from: string,
+): Promise<Measurement[]> {
   const speed = (seconds: number): number => (mib * 1.048576) / seconds;
-  const near = { raw: 0, tarn: 0 };
-  const far = { raw: 0, tarn: 0 };
+  const nearest = { raw: 0, tarn: 0, daemon: Infinity };
+  const farthest = { raw: 0, tarn: 0 };
   const onePieceMib = Math.min(mib, 128);
   for (let round = 0; round < 3; round += 1) {
-    near.raw = Math.max(near.raw, speed(await bucket.rawRead('near', mib * MIB, AT_ONCE)));
-    near.tarn = Math.max(near.tarn, speed(await coldRead(bucket, 'near')));
-    const one = await bucket.rawRead('far', onePieceMib * MIB, 1);
-    far.raw = Math.max(far.raw, (onePieceMib * 1.048576) / one);
-    far.tarn = Math.max(far.tarn, speed(await coldRead(bucket, 'far')));
+    nearest.raw = Math.max(nearest.raw, speed(await bucket.rawRead(near, mib * MIB, AT_ONCE)));
+    const replayed = await coldRead(bucket, near);
+    nearest.tarn = Math.max(nearest.tarn, speed(replayed.seconds));
+    nearest.daemon = Math.min(nearest.daemon, replayed.daemonSeconds);
+    const one = await bucket.rawRead(far, onePieceMib * MIB, 1);
+    farthest.raw = Math.max(farthest.raw, (onePieceMib * 1.048576) / one);
+    farthest.tarn = Math.max(farthest.tarn, speed((await coldRead(bucket, far)).seconds));
   }
-  const many = speed(await bucket.rawRead('far', mib * MIB, 2 * AT_ONCE));
-  const what = `sequential read, ${mib} MiB, cold`;
+  const many = speed(await bucket.rawRead(far, mib * MIB, 2 * AT_ONCE));
+  const what = `sequential read, ${mib} MiB, cold${from}`;
   const on = async (place: string, disk: number, tarn: number, goal?: number) =>
     bucket.line(`${what}, ${place}`, 'MB/s', { disk, tarn }, goal);
   return [
-    await on(`loopback; beside ${AT_ONCE} raw ranges at once`, near.raw, near.tarn, 0.8),
-    await on('far; beside one raw connection', far.raw, far.tarn, 8),
-    await on(`far; beside ${2 * AT_ONCE} raw ranges at once`, many, far.tarn),
+    await on(`loopback; beside ${AT_ONCE} raw ranges at once`, nearest.raw, nearest.tarn, 0.8),
+    await bucket.line('of which processor time of the daemon', 's', { tarn: nearest.daemon }),
+    await on('far; beside one raw connection', farthest.raw, farthest.tarn, 8),
+    await on(`far; beside ${2 * AT_ONCE} raw ranges at once`, many, farthest.tarn),
   ];
 }
 
-async function coldRead(bucket: FarBucket, reach: 'near' | 'far'): Promise<number> {
+interface Replayed {
+  readonly seconds: number;
+  /** Processor time. */
+  readonly daemonSeconds: number;
+}
+
+async function coldRead(bucket: FarBucket, reach: Reach): Promise<Replayed> {
+  const { lab } = bucket;
   const file = join(await bucket.mountCold(reach), LOG);
-  return readThrough(bucket.lab, file);
+  const before = await lab.daemonSeconds();
+  const seconds = await readThrough(lab, file);
+  return { seconds, daemonSeconds: (await lab.daemonSeconds()) - before };
 }
 
 function readThrough(lab: Lab, file: string): Promise<number> {

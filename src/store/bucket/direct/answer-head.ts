@@ -12,12 +12,14 @@ export interface AnswerHead {
 
 const STATUS = /^HTTP\/1\.1 (20[06]) ?([\t\x20-\x7e\x80-\xff]*)$/;
 const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/;
+/** Of which a second one would say something else. */
+const ONCE = new Set(['content-length', 'content-range', 'etag']);
 /** 999 TB. */
 const LENGTH = /^\d{1,15}$/;
 
 /**
- * Reads the head of an answer that is as plain as can be: HTTP/1.1, 200 or 206, each field once, with the
- * length of the body. Undefined for any other, also a faulty one: a general parser has the word on it.
+ * Reads the head of an answer that is as plain as can be: HTTP/1.1, 200 or 206, with the length of
+ * the body. Undefined for any other, also a faulty one: a general parser has the word on it.
  * @param text latin1, without the empty line at its end
  */
 export function readAnswerHead(text: string): AnswerHead | undefined {
@@ -29,8 +31,9 @@ export function readAnswerHead(text: string): AnswerHead | undefined {
     const [, name, value = ''] = FIELD.exec(line) ?? [];
     if (name === undefined) return undefined;
     const lower = name.toLowerCase();
-    if (lower in headers) return undefined;
-    headers[lower] = value.trimEnd();
+    const before = headers[lower];
+    if (before !== undefined && ONCE.has(lower)) return undefined;
+    headers[lower] = before === undefined ? value.trimEnd() : `${before}, ${value.trimEnd()}`;
   }
   const { 'content-length': length = '', connection = 'keep-alive' } = headers;
   if (!LENGTH.test(length) || 'transfer-encoding' in headers) return undefined;

@@ -33,7 +33,10 @@ describe('stores, as tarn judges them', () => {
       shells.push(shell);
       const storage = (await servers[0]?.makeBucket()) ?? '';
       await shell.must('repo', 'create', 'drive', '--storage', storage);
+      await shell.must('put', await shell.file('log'), 'drive/main/log');
+      await shell.must('commit', 'drive/main', '-m', 'log');
       const { stdout } = await shell.tarn(['doctor', 'drive', '--json']);
+      expect(stdout).toContain('1 entry is readable, all can be mounted');
       const lines = stdout.split('\n').filter((line) => line !== '');
       const rows = lines.map((line) => JSON.parse(line) as object);
       for (const check of ['rights', 'listing', 'conditional writes', 'latency', 'clock']) {

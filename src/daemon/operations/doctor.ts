@@ -5,6 +5,7 @@ import { openBucket } from '../../store/open-bucket.js';
 import { probeStore } from '../../store/probe.js';
 import type { BucketUrl } from '../../store/storage-url.js';
 import { asTarnError } from '../../util/errors.js';
+import { plural } from '../../util/format.js';
 import { listUnmountable } from '../../vfs/names.js';
 import { fields, text } from '../arguments.js';
 import type { CheckRow } from '../protocol.js';
@@ -57,7 +58,7 @@ async function checkBranches(
       await output.row({
         check,
         state: 'ok',
-        detail: `${entries} entries are readable, ${shown}`,
+        detail: `${plural(entries, 'entry is', 'entries are')} readable, ${shown}`,
       });
     } catch (error) {
       await fail(check, error, output, signal);

@@ -108,8 +108,9 @@ export class LiveWorkspace {
   }
 
   /**
-   * Stages, and commits that: at once where nothing else is staged, and has `work` do it otherwise. Nothing else is staged meanwhile: it would lie on what is being
-   * committed, and seem to conflict with the commit. The commit is shown when it resolves.
+   * Stages, and commits that: at once where nothing else is staged, and has `work` do it otherwise.
+   * Nothing else is staged meanwhile: it would lie on what is being committed, and seem to conflict with
+   * the commit. The commit is shown when it resolves.
    * @throws TarnError as stage, and what `work` throws; nothing is lost then
    */
   commit(

@@ -29,8 +29,8 @@ const TURN_CONTENTS = 64;
 /**
  * Stores files' bytes: small ones in packs in the order they come, each larger one as an object of
  * its own. Contents are announced only when they are durable, or will be when the saves that were given
- * are. Meant for a worker thread: it hashes on the calling thread. A fault of the store ends the writer: every later call throws it, then call
- * abort(). A fault of a source is thrown by its own call alone.
+ * are. Meant for a worker thread: it hashes on the calling thread. A fault of the store ends the writer:
+ * every later call throws it, then call abort(). A fault of a source is thrown by its own call alone.
  */
 export class ContentWriter<T> {
   readonly #objects: ObjectStore;

@@ -120,10 +120,12 @@ export class LiveWorkspace {
   ): Promise<{ readonly kept: readonly Kept[]; readonly id: CommitId }> {
     return this.#inTurn(async () => {
       const staged = await this.#stage(options, paths === undefined ? request : undefined);
-      const { kept, committed } = staged;
+      const { kept, committed, isAbsorbed } = staged;
       const id = committed?.id ?? (await work());
+      // What is still in the overlay stays staged as well: it was made on the head before the commit.
+      const cleared = isAbsorbed ? committed : undefined;
       // A commit is made whatever becomes of this, which the next one to look at the branch repeats.
-      await this.#refresh(undefined, id, committed).catch(() => undefined);
+      await this.#refresh(undefined, id, cleared).catch(() => undefined);
       return { kept, id };
     });
   }
@@ -202,7 +204,7 @@ export class LiveWorkspace {
   }
 
   #stage(options: StageOptions, commit?: StageInput['commit']): Promise<StagedOverlay> {
-    if (this.overlay.isEmpty) return Promise.resolve({ kept: [] });
+    if (this.overlay.isEmpty) return Promise.resolve({ kept: [], isAbsorbed: true });
     // Copying bytes looks like a change to whoever reads them.
     const work = () => this.#hydrator.pausedFor(() => this.#stageNow(options, commit));
     // To store twice what is being stored costs little where it lies on this machine.
@@ -227,14 +229,16 @@ export class LiveWorkspace {
       const about = commit === undefined ? {} : { commit };
       const input = { ...this.#input(plan), takesOpen, ...about };
       const done = await this.#options.threads.run('stage-changes', input, options);
-      const absorb = async (): Promise<void> => {
+      const { committed } = done;
+      let isAbsorbed = false;
+      try {
         await files.lookForMaps(staged.files());
         await this.#rebase(done, { snapshot, ...staged.absorbed(writers.nodes) }, signal);
-      };
-      const { committed } = done;
-      if (committed === undefined) await absorb();
-      else await absorb().catch(() => undefined);
-      return { kept: staged.kept, committed };
+        isAbsorbed = true;
+      } catch (error) {
+        if (committed === undefined) throw error;
+      }
+      return { kept: staged.kept, committed, isAbsorbed };
     } finally {
       writers.end();
       snapshot.end();
@@ -276,6 +280,8 @@ export class LiveWorkspace {
 
 interface StagedOverlay {
   readonly kept: readonly Kept[];
+  /** Whether nothing of it is in the overlay any more. */
+  readonly isAbsorbed: boolean;
   /** Where it was committed at once. */
   readonly committed?: CommittedEdits | undefined;
 }

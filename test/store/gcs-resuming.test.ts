@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -96,5 +96,47 @@ describe('a large object on its way to Google Cloud Storage that was interrupted
     await sent(store, 'files/other');
     expect(Buffer.compare(await store.get('files/other'), BYTES)).toBe(0);
     await store.close();
+  });
+
+  it('begins anew where the store says that its session has ended', async () => {
+    await interrupted('files/ended');
+    let refused = 0;
+    proxy.rules = {
+      fault: (_request, line) => {
+        if (!isPart(line) || refused > 0) return undefined;
+        refused += 1;
+        return { kind: 'error', status: 410, code: 'Gone' };
+      },
+    };
+    const store = await openBucket(url, { uploads });
+    await sent(store, 'files/ended');
+    expect(refused).toBe(1);
+    expect(Buffer.compare(await store.get('files/ended'), BYTES)).toBe(0);
+    await store.close();
+    proxy.rules = {};
+  });
+
+  it('is not gone on with in a bucket of the same name at another endpoint', async () => {
+    await interrupted('files/elsewhere');
+    const there = { ...url, options: { ...url.options, endpoint: server.endpoint } };
+    const store = await openBucket(there, { uploads });
+    const { requests } = proxy;
+    await sent(store, 'files/elsewhere');
+    expect(proxy.requests).toBe(requests);
+    await store.close();
+  });
+
+  it('is begun anew when it was left so long ago that the store has forgotten it', async () => {
+    await rm(uploads, { recursive: true });
+    await interrupted('files/old');
+    const [name = ''] = await readdir(uploads);
+    await utimes(join(uploads, name), 0, 0);
+    let first: string | undefined;
+    proxy.rules = { fault: (_request, line) => void (line.startsWith('P') && (first ??= line)) };
+    const store = await openBucket(url, { uploads });
+    await sent(store, 'files/old');
+    expect(first).toContain('uploadType=resumable');
+    await store.close();
+    proxy.rules = {};
   });
 });

@@ -155,7 +155,7 @@ export class GcsBucket implements Bucket {
     const doing = this.#named.doing('writing', key);
     const { ifMatch, ifNoneMatch, isAnew } = options;
     const isKept = this.#uploads !== undefined && ifMatch === undefined;
-    const begun = [this.#bucket, key, String(size), ifNoneMatch ?? ''];
+    const begun = [this.#http.service, this.#bucket, key, String(size), ifNoneMatch ?? ''];
     const left = isKept ? new LeftUpload(this.#uploads, begun) : undefined;
     const to: Target = {
       size,

@@ -26,15 +26,16 @@ export interface GcsRequest {
  * without TLS.
  */
 export class GcsHttp {
-  readonly #service: string;
+  /** URL. */
+  readonly service: string;
   readonly #agents: Agents;
   readonly #auth: GoogleAuth | undefined;
 
   /** @throws TarnError not-found, denied: the file of certificates */
   constructor(options: BucketOptions) {
-    this.#service = options.endpoint ?? emulator() ?? SERVICE;
+    this.service = options.endpoint ?? emulator() ?? SERVICE;
     this.#agents = agentsFor(options);
-    const isSecure = this.#service.startsWith('https:');
+    const isSecure = this.service.startsWith('https:');
     const transporterOptions = { agent: this.#agents.anyAgent };
     this.#auth = isSecure
       ? new GoogleAuth({
@@ -47,7 +48,7 @@ export class GcsHttp {
 
   /** The answer, whatever its status, with its body yet to be read. */
   async send({ method, path, headers = {}, body, signal }: GcsRequest): Promise<IncomingMessage> {
-    const url = new URL(path, this.#service);
+    const url = new URL(path, this.service);
     const credentials = await this.#auth?.getRequestHeaders(url.href);
     const isSecure = url.protocol === 'https:';
     const start = isSecure ? httpsRequest : httpRequest;

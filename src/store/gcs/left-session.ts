@@ -32,6 +32,7 @@ export class LeftUpload {
   }
 
   async find(): Promise<LeftSession | undefined> {
+    if (await isOld(this.#path)) return undefined;
     try {
       const found = JSON.parse(await readFile(this.#path, 'utf8')) as Partial<LeftSession>;
       const { session, sent } = found;
@@ -58,11 +59,15 @@ export class LeftUpload {
     await rm(this.#path, { force: true }).catch(() => undefined);
     for (const name of await readdir(this.#directory).catch(() => [])) {
       const path = join(this.#directory, name);
-      const changedMs = await stat(path).then(
-        ({ mtimeMs }) => mtimeMs,
-        () => Infinity,
-      );
-      if (Date.now() - changedMs > KEPT_MS) await rm(path, { force: true }).catch(() => undefined);
+      if (await isOld(path)) await rm(path, { force: true }).catch(() => undefined);
     }
   }
+}
+
+async function isOld(path: string): Promise<boolean> {
+  const changedMs = await stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Infinity,
+  );
+  return Date.now() - changedMs > KEPT_MS;
 }

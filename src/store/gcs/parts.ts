@@ -1,8 +1,9 @@
+import type { Hash } from 'node:crypto';
 import { createHash } from 'node:crypto';
 import { TarnError } from '../../util/errors.js';
 import type { BucketParts, BucketTag } from '../bucket/bucket.js';
 import type { Doing } from '../bucket/faults.js';
-import { placeOf } from '../bucket/faults.js';
+import { missingFault, placeOf } from '../bucket/faults.js';
 import { gcsFault, readJson } from './answers.js';
 import type { GcsHttp } from './http.js';
 import type { LeftSession, LeftUpload } from './left-session.js';
@@ -11,6 +12,8 @@ import type { Resource } from './resource.js';
 /** A multiple of 256 KiB, as resumable uploads want it. */
 const PART_BYTES = 16_777_216;
 const MORE = 308;
+/** The session has ended: it is gone, or somebody has given it up. */
+const ENDED: readonly (number | undefined)[] = [410, 499];
 
 interface Part {
   readonly start: number;
@@ -38,16 +41,15 @@ export class GcsParts implements BucketParts {
   readonly #to: Target;
   #sent: number;
   /** Of all parts so far, where an earlier process sent some of them. */
-  readonly #hash = createHash('md5');
+  readonly #hash: Hash | undefined;
   #hashed = 0;
-  readonly #isGoneOnWith: boolean;
   #last: Part | undefined;
 
   constructor(http: GcsHttp, { session, sent }: LeftSession, to: Target) {
     this.#http = http;
     this.#session = session;
     this.#sent = sent;
-    this.#isGoneOnWith = sent > 0;
+    this.#hash = sent > 0 ? createHash('md5') : undefined;
     this.#to = to;
     this.isResumable = to.left !== undefined;
   }
@@ -56,8 +58,8 @@ export class GcsParts implements BucketParts {
     const part = { start: index * PART_BYTES, bytes };
     const end = part.start + bytes.length;
     // Also one that is tried again is hashed once.
-    if (this.#isGoneOnWith && part.start === this.#hashed) {
-      this.#hash.update(bytes);
+    if (part.start === this.#hashed) {
+      this.#hash?.update(bytes);
       this.#hashed = end;
     }
     // The object is there as soon as the last part is, which is for complete to send.
@@ -101,7 +103,7 @@ export class GcsParts implements BucketParts {
 
   #isSame({ size, md5Hash }: Resource): boolean {
     if (Number(size) !== this.#to.size) return false;
-    if (!this.#isGoneOnWith || md5Hash === undefined) return true;
+    if (this.#hash === undefined || md5Hash === undefined) return true;
     return md5Hash === this.#hash.digest('base64');
   }
 
@@ -116,6 +118,10 @@ export class GcsParts implements BucketParts {
     try {
       const request = { method: 'PUT', path: this.#session, headers, body: bytes, signal } as const;
       const answer = await this.#http.send(request);
+      if (ENDED.includes(answer.statusCode)) {
+        answer.resume();
+        throw missingFault(doing);
+      }
       if (answer.statusCode !== MORE) return await readJson<Resource>(answer, doing, signal);
       answer.resume();
       const { range: kept = '' } = answer.headers as { range?: string };

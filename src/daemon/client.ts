@@ -27,7 +27,8 @@ export interface CallOptions<K extends OperationName> {
 
 /**
  * Runs one operation of the daemon at `socketPath`; undefined when no daemon listens there, or the
- * one that did ended, or is about to end, before it had begun. Speaks plain HTTP/1.0 by hand: loading node:http costs a command a tenth of its time.
+ * one that did ended, or is about to end, before it had begun. Speaks plain HTTP/1.0 by hand: loading
+ * node:http costs a command a tenth of its time.
  * @throws TarnError what the daemon answered; denied when others could have put the socket there;
  *   unavailable when the daemon went away in the middle; aborted
  */
@@ -55,7 +56,7 @@ export async function call<K extends OperationName>(
   }
 }
 
-/** Whether a keeper holds mounts, and so starts a daemon for them. */
+/** Whether a keeper is there without a daemon: it starts one for the mounts that it holds. */
 export async function isKeeperThere(path: string): Promise<boolean> {
   const socket = createConnection(path);
   try {

@@ -83,6 +83,7 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
     log.info('stopping');
     const steps: readonly (() => Promise<void> | void)[] = [
       () => watcher.close(),
+      () => mounts.restKeeper(),
       () => rmSync(paths.socket, { force: true }),
       () => server.stop(keep),
       () => mounts.close(),
@@ -128,16 +129,17 @@ async function serve(paths: DaemonPaths, log: Log, options: RunOptions): Promise
   log.info('started', { pid: process.pid, version: VERSION, node: process.version });
   options.onReady();
   void objectCache.sweep();
-  prepare(repositories, mounts).catch((error: unknown) => log.fault('prepare', error));
+  void prepare(repositories, mounts, log);
   await stopped;
   await server.closed();
   log.info('stopped');
 }
 
 /** Does ahead what the first commands would wait for. */
-async function prepare(repositories: Repositories, mounts: MountTable): Promise<void> {
-  await mounts.prepare();
-  await repositories.prepare();
+async function prepare(repositories: Repositories, mounts: MountTable, log: Log): Promise<void> {
+  for (const each of [mounts, repositories]) {
+    await each.prepare().catch((error: unknown) => log.fault('prepare', error));
+  }
 }
 
 /** A daemon that no command can find any more would hold its mounts for good. */

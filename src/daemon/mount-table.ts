@@ -63,6 +63,11 @@ export class MountTable {
     this.#keeper?.prepare();
   }
 
+  /** From here on nobody takes a keeper for one that holds mounts where there are none. */
+  restKeeper(): void {
+    if (this.#live.size === 0) this.#keeper?.bye();
+  }
+
   rows(): MountRow[] {
     return [...this.#live.values()].map(({ row, shown, mounted }) => ({
       ...row,

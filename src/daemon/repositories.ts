@@ -53,7 +53,7 @@ export class Repositories {
     for (const kind of new Set(far.map(({ kind }) => kind))) {
       await loadSdk(kind);
       if (far.some(({ name }) => this.#open.has(name))) return;
-      await rehearseRequest(kind);
+      await rehearseRequest(kind).catch(() => undefined);
     }
     for (const { name } of far.slice(0, OPENED_AHEAD_MAX)) {
       // Whoever uses it hears of a fault.

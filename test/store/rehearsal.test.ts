@@ -16,6 +16,11 @@ afterEach(async () => {
   await rm(root, { recursive: true });
 });
 
+test('a first request is rehearsed also where nothing can be written', async () => {
+  vi.stubEnv('TMPDIR', join(root, 'missing', 'x'.repeat(120)));
+  await rehearseRequest('s3');
+});
+
 test('a first request is rehearsed without asking anybody, and leaves nothing behind', async () => {
   // Whoever asked through it, or for credentials, would be refused.
   vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:1');

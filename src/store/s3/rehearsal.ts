@@ -1,10 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, createServer } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { SendOptions } from './handler.js';
 import { S3Handler } from './handler.js';
@@ -17,8 +15,8 @@ const ATTEMPT_MS = 1_000;
  * the SDK and of Node take ten times as long as those that follow, of any client.
  */
 export async function rehearse(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'tarn-rehearsal-'));
-  const path = join(folder, 'socket');
+  // Of Linux' own name space, where nothing is left over.
+  const path = `\0tarn-rehearsal-${randomUUID()}`;
   const server = createServer((_request, response) => response.end(ANSWER)).listen(path);
   const client = clientOf(path);
   try {
@@ -32,7 +30,6 @@ export async function rehearse(): Promise<void> {
   } finally {
     client.destroy();
     server.close();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

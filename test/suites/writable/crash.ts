@@ -74,10 +74,13 @@ async function writeUntilKilled(
   const ended = writers.map((writer) => once(writer, 'close'));
   // Some acknowledgements, and then a moment in the middle of whatever comes next.
   const wanted = 1 + chance.below(40);
-  await Promise.all(writers.map((writer) => linesOf(writer.stdout, wanted)));
-  await under.kill();
-  for (const writer of writers) writer.kill('SIGKILL');
-  await Promise.all(ended);
+  try {
+    await Promise.all(writers.map((writer) => linesOf(writer.stdout, wanted)));
+    await under.kill();
+  } finally {
+    for (const writer of writers) writer.kill('SIGKILL');
+    await Promise.all(ended);
+  }
 }
 
 /** Resolves when so many lines were said. */

@@ -1,4 +1,4 @@
-import { unlessAborted } from '../util/abort.js';
+import { throwIfAborted, unlessAborted } from '../util/abort.js';
 
 /** Memory that many readers share: whoever wants bytes of it waits until they are free, in turn. */
 export class ByteBudget {
@@ -20,6 +20,7 @@ export class ByteBudget {
    * @throws TarnError aborted
    */
   async take(bytes: number, signal?: AbortSignal): Promise<() => void> {
+    throwIfAborted(signal);
     const wanted = Math.min(bytes, this.#bytesMax);
     while (this.#used + wanted > this.#bytesMax) {
       let wake = (): void => undefined;

@@ -1,7 +1,6 @@
 import type { CachedObject } from '../cache/cached-object.js';
 import type { ObjectCache } from '../cache/object-cache.js';
-import { BLOCK_BYTES, sha256 } from '../model/ids.js';
-import { HASH_BYTES } from '../model/ids.js';
+import { BLOCK_BYTES, HASH_BYTES, sha256 } from '../model/ids.js';
 import type { Hash, PackId } from '../model/ids.js';
 import { throwIfAborted } from '../util/abort.js';
 import { asTarnError } from '../util/errors.js';

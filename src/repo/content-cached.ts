@@ -5,7 +5,7 @@ import type { KeptObject } from '../store/kept-object.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReadTally } from '../store/traffic.js';
 import type { TarnError } from '../util/errors.js';
-import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import { unlessAborted } from '../util/abort.js';
 import { isPromise } from '../util/async.js';
 import { giveWay } from '../util/give-way.js';
 import type { Backing } from './content.js';
@@ -187,7 +187,6 @@ export class CachedFile {
         const to = Math.min(last, from + REQUEST_BLOCKS_MAX - 1);
         if (this.#areSet(from, to)) continue;
         const giveBack = await this.#kept.reserve((to - from + 1) * BLOCK_BYTES, signal);
-        throwIfAborted(signal);
         const loads = this.#load(from, to, tally, false).map(({ kept }) => kept);
         const loaded = Promise.all(loads).then(() => undefined);
         running.push(loaded.finally(giveBack));

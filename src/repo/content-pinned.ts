@@ -6,7 +6,7 @@ import type { ContentId } from '../model/ids.js';
 import type { KeptObject } from '../store/kept-object.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReadTally } from '../store/traffic.js';
-import { throwIfAborted, unlessAborted } from '../util/abort.js';
+import { unlessAborted } from '../util/abort.js';
 import { giveWay } from '../util/give-way.js';
 import type { Backing } from './content.js';
 import type { ImportedBytes } from './imported-bytes.js';
@@ -151,7 +151,6 @@ export class PinnedFile {
         const to = Math.min(last, from + REQUEST_BYTES_MAX);
         if (this.#verified.has(from, to)) continue;
         const giveBack = await this.#bytes.reserve(to - from, signal);
-        throwIfAborted(signal);
         const loads = this.#load(from, to, tally ?? this.#bytes.tally).map(({ kept }) => kept);
         const loaded = Promise.all(loads).finally(giveBack);
         running.push(loaded);

@@ -43,7 +43,7 @@ export class ContentWriter<T> {
   /** Fires when nobody wants a pack any more. */
   readonly #unwanted: AbortSignal;
   #failure: TarnError | undefined;
-  /** Announces what is durable, one after the other; never rejects. */
+  /** Announces what is stored, one after the other; never rejects. */
   #queue: Promise<void> = Promise.resolve();
   /** Settles when the last full pack is sealed. */
   #sealing: Promise<unknown> = Promise.resolve();
@@ -62,7 +62,7 @@ export class ContentWriter<T> {
 
   /**
    * @param index without one, equal contents are stored once only within a pack
-   * @param onStored called with durable contents, never twice at a time
+   * @param onStored called with stored contents, never twice at a time
    * @param stamps told of local object files whose bytes were hashed as they were written
    * @param saves are given the packs, so that nobody here waits until they are there
    */

@@ -109,7 +109,7 @@ export class StagedStore<T> {
   /**
    * @param folder of the staged files
    * @param onOutcome called once for each file that was added, in any order, until flush has resolved;
-   *   what it says is stored is durable
+   *   what it says is stored is durable, or will be when `saves` are
    * @param saves are given what is small, which is durable then when they are
    */
   constructor(
@@ -315,7 +315,7 @@ export class StagedStore<T> {
     await this.#finish(patching);
   }
 
-  /** All blocks are durable; the manifest must be before anyone hears of the content. */
+  /** All blocks are stored; the manifest must be durable before anyone hears of the content. */
   async #finish({ reading, patch }: Patching<T>): Promise<void> {
     const { content, address, manifest } = patch.complete();
     if (address.kind === 'extents') {

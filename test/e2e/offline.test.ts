@@ -54,7 +54,7 @@ it(
     const wrong = await shell.tarn(['mount', '--offline', '--write', 'drive/main', empty]);
     expect(wrong.code).toBe(2);
     await shell.must('umount', offline);
-    expect(await shell.json('cache', 'prune')).toMatchObject({ bytesLeft: 0 });
+    await expect.poll(() => shell.json('cache', 'prune')).toMatchObject({ bytesLeft: 0 });
   },
   LONG_MS,
 );

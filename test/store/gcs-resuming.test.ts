@@ -127,7 +127,7 @@ describe('a large object on its way to Google Cloud Storage that was interrupted
   });
 
   it('is begun anew when it was left so long ago that the store has forgotten it', async () => {
-    await rm(uploads, { recursive: true });
+    await rm(uploads, { recursive: true, force: true });
     await interrupted('files/old');
     const [name = ''] = await readdir(uploads);
     await utimes(join(uploads, name), 0, 0);
@@ -135,7 +135,7 @@ describe('a large object on its way to Google Cloud Storage that was interrupted
     proxy.rules = { fault: (_request, line) => void (line.startsWith('P') && (first ??= line)) };
     const store = await openBucket(url, { uploads });
     await sent(store, 'files/old');
-    expect(first).toContain('uploadType=resumable');
+    expect(first).toMatch(/^POST .*uploadType=resumable/);
     await store.close();
     proxy.rules = {};
   });

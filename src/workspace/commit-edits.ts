@@ -1,12 +1,12 @@
 import type { CommitId, NodeId } from '../model/ids.js';
 import { WHOLE_SPAN } from '../model/span.js';
-import { branchOfWorkspace } from '../model/workspace-name.js';
 import type { Head, Prepared } from '../repo/publish.js';
 import type { Edit } from '../tree/edit.js';
 import { editTree } from '../tree/write.js';
 import { faultPoint } from '../util/fault-point.js';
 import type { Saves } from '../util/saves.js';
 import type { CommitOptions } from './commit.js';
+import { commitTo } from './commit.js';
 import type { LiveHead } from './live-head.js';
 import type { StagedBranch } from './settle.js';
 
@@ -68,11 +68,7 @@ export async function commitEdits(
     return { kind: 'commit', commit: { tree, ...about }, stage: () => stage(tree) };
   };
   const publication = {
-    branch: branchOfWorkspace(name),
-    by: author,
-    kind: 'commit',
-    why: 'commit',
-    metadata,
+    ...commitTo(name, author, metadata),
     ...(live.areOthersAtWork ? {} : { assumed: onto }),
     saves,
     prepare,

@@ -2,7 +2,7 @@ import type { CommitId } from '../model/ids.js';
 import type { Key } from '../model/path.js';
 import { spansOfPaths, WHOLE_SPAN } from '../model/span.js';
 import { branchOfWorkspace } from '../model/workspace-name.js';
-import type { Head, Prepared } from '../repo/publish.js';
+import type { Head, Prepared, Publication } from '../repo/publish.js';
 import { TarnError } from '../util/errors.js';
 import type { Saves } from '../util/saves.js';
 import type { LiveHead } from './live-head.js';
@@ -58,11 +58,7 @@ export async function commitStaged(
   };
   const { assumed } = live;
   const publication = {
-    branch: branchOfWorkspace(name),
-    by: author,
-    kind: 'commit',
-    why: 'commit',
-    metadata,
+    ...commitTo(name, author, metadata),
     ...(assumed === undefined ? {} : { assumed }),
     prepare,
     clearStaging: clear,
@@ -70,6 +66,15 @@ export async function commitStaged(
   const { id, onto } = await repository.publish(publication, signal);
   if (assumed !== undefined && onto !== assumed) live.noteOthers();
   return id;
+}
+
+/** What every commit of a workspace says of itself to the branch. */
+export function commitTo(
+  name: string,
+  by: string,
+  metadata: Readonly<Record<string, string>>,
+): Pick<Publication, 'branch' | 'by' | 'kind' | 'why' | 'metadata'> {
+  return { branch: branchOfWorkspace(name), by, kind: 'commit', why: 'commit', metadata };
 }
 
 function nothing(name: string, paths: readonly Key[] | undefined): TarnError {
